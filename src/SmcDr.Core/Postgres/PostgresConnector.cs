@@ -1,0 +1,146 @@
+using System.Net.Sockets;
+using Npgsql;
+using Npgsql.Replication;
+
+namespace SmcDr.Core.Postgres;
+
+/// <summary>Opens connections to one PostgreSQL server: the only place that sees the password.</summary>
+public sealed class PostgresConnector
+{
+    private readonly NpgsqlConnectionStringBuilder _settings;
+    private readonly Func<CancellationToken, ValueTask<string?>>? _password;
+
+    /// <summary>Creates the connector.</summary>
+    /// <param name="connectionString">An Npgsql connection string without password.</param>
+    /// <param name="password">Gives the password each time a connection is opened, so that a rotated one is seen.</param>
+    public PostgresConnector(string connectionString, Func<CancellationToken, ValueTask<string?>>? password = null)
+    {
+        try
+        {
+            _settings = new NpgsqlConnectionStringBuilder(connectionString);
+        }
+        catch (ArgumentException e)
+        {
+            throw new SmcException(SmcErrorCode.SiteInvalid, $"The connection string is not valid: {e.Message}", e);
+        }
+
+        if (_settings.Password is not null)
+        {
+            throw new SmcException(
+                SmcErrorCode.SiteInvalid,
+                "The connection string holds a password.",
+                recommendation: "Take the password out of the connection string and give a secret reference, such as password: env:PGPASSWORD.");
+        }
+
+        _settings.ApplicationName ??= "smcdr";
+        // A search path that somebody else controls can put a function of theirs in front of ours (CVE-2018-1058).
+        _settings.SearchPath = "";
+        _settings.Pooling = false;
+        _settings.IncludeErrorDetail = false;
+        _settings.PersistSecurityInfo = false;
+        if (_settings.Timeout == 0)
+        {
+            _settings.Timeout = 15;
+        }
+
+        _password = password;
+    }
+
+    /// <summary>Host and port for messages, without any secret.</summary>
+    public string Display => $"{_settings.Host}:{_settings.Port}";
+
+    /// <summary>The user that connects.</summary>
+    public string? Username => _settings.Username;
+
+    /// <summary>The same server with another database.</summary>
+    public PostgresConnector WithDatabase(string database) =>
+        new(new NpgsqlConnectionStringBuilder(_settings.ConnectionString) { Database = database }.ConnectionString, _password);
+
+    /// <summary>Opens an ordinary connection. Commands on it have no time limit of their own: the token is the limit.</summary>
+    public async Task<NpgsqlConnection> OpenAsync(CancellationToken cancellationToken)
+    {
+        NpgsqlConnection connection = new(await BuildAsync(cancellationToken).ConfigureAwait(false));
+        try
+        {
+            await connection.OpenAsync(cancellationToken).ConfigureAwait(false);
+            // Npgsql leaves an empty search path unset, so it is set here, for the session.
+            using NpgsqlCommand command = connection.CreateCommand();
+            command.CommandText =
+                "SELECT pg_catalog.set_config('search_path', '', false), pg_catalog.set_config('statement_timeout', '0', false), " +
+                "pg_catalog.set_config('lock_timeout', '0', false), pg_catalog.set_config('idle_in_transaction_session_timeout', '0', false)";
+            await command.ExecuteNonQueryAsync(cancellationToken).ConfigureAwait(false);
+            return connection;
+        }
+        catch (Exception e) when (e is NpgsqlException or SocketException or TimeoutException or IOException)
+        {
+            await connection.DisposeAsync().ConfigureAwait(false);
+            throw Translate(e);
+        }
+        catch
+        {
+            await connection.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    /// <summary>Opens a physical replication connection.</summary>
+    public async Task<PhysicalReplicationConnection> OpenReplicationAsync(CancellationToken cancellationToken)
+    {
+        PhysicalReplicationConnection connection = new(await BuildAsync(cancellationToken).ConfigureAwait(false));
+        try
+        {
+            await connection.Open(cancellationToken).ConfigureAwait(false);
+            return connection;
+        }
+        catch (Exception e) when (e is NpgsqlException or SocketException or TimeoutException or IOException)
+        {
+            await connection.DisposeAsync().ConfigureAwait(false);
+            throw Translate(e);
+        }
+        catch
+        {
+            await connection.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    /// <summary>Turns what Npgsql throws into the error that says what to do about it.</summary>
+    public SmcException Translate(Exception exception)
+    {
+        ArgumentNullException.ThrowIfNull(exception);
+        return exception switch
+        {
+            SmcException already => already,
+            PostgresException { SqlState: "28P01" or "28000" } e => new SmcException(
+                SmcErrorCode.AuthenticationFailed, $"PostgreSQL at {Display} refuses user '{Username}': {e.MessageText}.", e, target: Display),
+            PostgresException { SqlState: PostgresErrorCodes.InsufficientPrivilege } e => new SmcException(
+                SmcErrorCode.PrivilegeMissing, $"User '{Username}' on {Display} lacks a privilege: {e.MessageText}.", e, target: Display),
+            PostgresException { SqlState: PostgresErrorCodes.ObjectInUse } e => new SmcException(
+                SmcErrorCode.SlotUnavailable, $"PostgreSQL at {Display} says: {e.MessageText}.", e, target: Display),
+            // Class 08 connection exception, 57P01..03 shutting down or starting up, 53300 too many connections.
+            PostgresException { SqlState: ['0', '8', ..] or "57P01" or "57P02" or "57P03" or "53300" } e => new SmcException(
+                SmcErrorCode.ServerUnavailable, $"PostgreSQL at {Display} is not available: {e.MessageText}.", e, target: Display),
+            PostgresException e => new SmcException(
+                SmcErrorCode.SettingUnsuitable,
+                $"PostgreSQL at {Display} refused a command: {e.MessageText} (SQLSTATE {e.SqlState}).",
+                e,
+                recommendation: "Read the server's message; where it names a setting or an object, correct that and run the command again.",
+                target: Display),
+            NpgsqlException e when e.Message.Contains("No password", StringComparison.OrdinalIgnoreCase) => new SmcException(
+                SmcErrorCode.AuthenticationFailed, $"PostgreSQL at {Display} asks for a password and none was given.", e, target: Display),
+            _ => new SmcException(
+                SmcErrorCode.ServerUnavailable, $"PostgreSQL at {Display} cannot be reached: {exception.Message}", exception, target: Display),
+        };
+    }
+
+    private async ValueTask<string> BuildAsync(CancellationToken cancellationToken)
+    {
+        NpgsqlConnectionStringBuilder settings = new(_settings.ConnectionString) { CommandTimeout = 0 };
+        if (_password is not null)
+        {
+            settings.Password = await _password(cancellationToken).ConfigureAwait(false);
+        }
+
+        return settings.ConnectionString;
+    }
+}

@@ -1,0 +1,114 @@
+namespace SmcDr;
+
+/// <summary>
+/// Every way in which SmcDr fails, one member per cause that an operator would handle differently.
+/// <see cref="SmcErrors"/> says what each means to PowerShell, to the command line and to the operator.
+/// </summary>
+/// <remarks>Names are stable for life: scripts branch on the error id, which is <c>Smc</c> and the member's name.</remarks>
+public enum SmcErrorCode
+{
+    /// <summary>A defect in SmcDr itself.</summary>
+    InternalError,
+
+    // Site file and arguments
+    /// <summary>The site file is not there.</summary>
+    SiteNotFound,
+    /// <summary>The site file is not valid.</summary>
+    SiteInvalid,
+    /// <summary>No site is set and none was given.</summary>
+    SiteNotSet,
+    /// <summary>A secret reference cannot be resolved.</summary>
+    SecretUnavailable,
+    /// <summary>An argument is not acceptable.</summary>
+    ArgumentInvalid,
+    /// <summary>A target time has no time zone.</summary>
+    TargetTimeAmbiguous,
+    /// <summary>A target is outside every recovery window.</summary>
+    TargetOutsideWindow,
+    /// <summary>No commit follows the target time in the archive, so PostgreSQL would not stop there.</summary>
+    TargetNotReached,
+
+    // Object store and repository
+    /// <summary>The object store cannot be reached or keeps failing.</summary>
+    StorageUnavailable,
+    /// <summary>The object store refuses the credentials or the operation.</summary>
+    StorageAccessDenied,
+    /// <summary>The object store has no room.</summary>
+    StorageFull,
+    /// <summary>An object is missing.</summary>
+    ObjectNotFound,
+    /// <summary>An object exists and would have been overwritten.</summary>
+    ObjectExists,
+    /// <summary>A read ended before the object did.</summary>
+    ObjectTruncated,
+    /// <summary>The location of a repository is not valid.</summary>
+    LocationInvalid,
+    /// <summary>There is no repository at the location.</summary>
+    RepositoryNotFound,
+    /// <summary>The repository was written by a newer SmcDr, or is none.</summary>
+    RepositoryFormatUnknown,
+    /// <summary>Stored bytes do not match what the manifest states.</summary>
+    ChecksumMismatch,
+    /// <summary>A manifest or marker cannot be read.</summary>
+    ManifestInvalid,
+    /// <summary>A backup does not exist.</summary>
+    BackupNotFound,
+    /// <summary>A backup was never completed.</summary>
+    BackupIncomplete,
+    /// <summary>A backup cannot be used for what was asked.</summary>
+    BackupUnsuitable,
+
+    // PostgreSQL
+    /// <summary>The database server cannot be reached.</summary>
+    ServerUnavailable,
+    /// <summary>The database server refuses the user or the password.</summary>
+    AuthenticationFailed,
+    /// <summary>The database user lacks a privilege.</summary>
+    PrivilegeMissing,
+    /// <summary>A server setting stands in the way.</summary>
+    SettingUnsuitable,
+    /// <summary>The server's version is not supported.</summary>
+    VersionUnsupported,
+    /// <summary>The server is another one than the repository knows.</summary>
+    SystemIdMismatch,
+    /// <summary>The backup session broke.</summary>
+    BackupInterrupted,
+    /// <summary>A WAL segment is not what its name says.</summary>
+    WalInvalid,
+    /// <summary>A WAL segment is archived already with other content.</summary>
+    WalDuplicate,
+    /// <summary>Write-ahead log is missing between two points.</summary>
+    WalGap,
+    /// <summary>Write-ahead log did not arrive in time.</summary>
+    WalTimeout,
+    /// <summary>A replication slot is used by somebody else, or lost.</summary>
+    SlotUnavailable,
+    /// <summary>Timelines do not fit.</summary>
+    TimelineMismatch,
+
+    // Restore and recovery
+    /// <summary>The target directory holds data.</summary>
+    TargetNotEmpty,
+    /// <summary>A server runs in the target directory.</summary>
+    TargetInUse,
+    /// <summary>The target directory cannot be used.</summary>
+    TargetUnsuitable,
+    /// <summary>There is not enough room on a disk.</summary>
+    DiskSpaceInsufficient,
+    /// <summary>A program that is needed is missing.</summary>
+    ProgramNotFound,
+    /// <summary>The restored server did not start.</summary>
+    ServerStartFailed,
+    /// <summary>Recovery ended with an error.</summary>
+    RecoveryFailed,
+    /// <summary>A check after recovery failed.</summary>
+    VerificationFailed,
+    /// <summary>Another operation is at work on the same thing.</summary>
+    OperationInProgress,
+    /// <summary>Something took longer than it was given.</summary>
+    OperationTimedOut,
+    /// <summary>The operation was stopped on request.</summary>
+    OperationStopped,
+    /// <summary>A drill found lost or unexpected data.</summary>
+    DrillFailed,
+}

@@ -1,0 +1,118 @@
+using System.Collections.Frozen;
+
+namespace SmcDr;
+
+/// <summary>The one table of errors: code to category, exit code and recommendation.</summary>
+public static class SmcErrors
+{
+    private static readonly FrozenDictionary<SmcErrorCode, SmcErrorInfo> s_table = new SmcErrorInfo[]
+    {
+        new(SmcErrorCode.InternalError, SmcErrorCategory.InvalidOperation, 70,
+            "This is a defect in SmcDr. Run the command again with -Verbose (or --verbose) and report what it prints."),
+
+        new(SmcErrorCode.SiteNotFound, SmcErrorCategory.ObjectNotFound, 10,
+            "Check the path of the site file, or create one; 'Get-Help about_SmcDr' and the README show a small one."),
+        new(SmcErrorCode.SiteInvalid, SmcErrorCategory.InvalidData, 11,
+            "Correct the site file at the line that the message names, then run Test-SmcSite."),
+        new(SmcErrorCode.SiteNotSet, SmcErrorCategory.InvalidArgument, 12,
+            "Give -Site (or --site), or choose a site for the session with Set-SmcSite."),
+        new(SmcErrorCode.SecretUnavailable, SmcErrorCategory.ResourceUnavailable, 13,
+            "Make the secret available where the reference points: set the environment variable, or create the file, readable by this account only."),
+        new(SmcErrorCode.ArgumentInvalid, SmcErrorCategory.InvalidArgument, 14,
+            "Correct the argument that the message names."),
+        new(SmcErrorCode.TargetTimeAmbiguous, SmcErrorCategory.InvalidArgument, 15,
+            "Give the time with Z or an offset, such as 2026-11-05T10:00:00Z or 2026-11-05T11:00:00+01:00."),
+        new(SmcErrorCode.TargetOutsideWindow, SmcErrorCategory.LimitsExceeded, 16,
+            "Run Get-SmcRecoveryWindow and choose a target inside a window that it lists."),
+        new(SmcErrorCode.TargetNotReached, SmcErrorCategory.LimitsExceeded, 17,
+            "Choose an earlier time, or recover to the end of the archive with -Latest."),
+
+        new(SmcErrorCode.StorageUnavailable, SmcErrorCategory.ConnectionError, 20,
+            "Check that the repository's location, endpoint and region are right and that it answers from here; then run the command again, nothing is left half-done."),
+        new(SmcErrorCode.StorageAccessDenied, SmcErrorCategory.PermissionDenied, 21,
+            "Check the credentials in use and that they may list, read, write and delete under the repository's location."),
+        new(SmcErrorCode.StorageFull, SmcErrorCategory.ResourceUnavailable, 22,
+            "Make room at the repository's location, or shorten its retention, and run the command again."),
+        new(SmcErrorCode.ObjectNotFound, SmcErrorCategory.ObjectNotFound, 23,
+            "An object that a backup needs is missing: use another backup or a copy, and find out who removes objects from the repository."),
+        new(SmcErrorCode.ObjectExists, SmcErrorCategory.ResourceExists, 24,
+            "Nothing is ever overwritten in a repository: check whether another SmcDr writes the same thing, and run the command again."),
+        new(SmcErrorCode.ObjectTruncated, SmcErrorCategory.ReadError, 25,
+            "Run the command again; if it stays, the object is damaged: use another backup or a copy."),
+        new(SmcErrorCode.LocationInvalid, SmcErrorCategory.InvalidArgument, 26,
+            "Write the location as file:///path or s3://bucket/prefix?region=eu-central-1."),
+        new(SmcErrorCode.RepositoryNotFound, SmcErrorCategory.ObjectNotFound, 27,
+            "Check the location; the first backup creates the repository."),
+        new(SmcErrorCode.RepositoryFormatUnknown, SmcErrorCategory.InvalidData, 28,
+            "Update SmcDr, or check that the location is that of a repository."),
+        new(SmcErrorCode.ChecksumMismatch, SmcErrorCategory.InvalidResult, 29,
+            "The stored data is damaged: do not use this backup; restore from an earlier one or from a copy, and check the storage."),
+        new(SmcErrorCode.ManifestInvalid, SmcErrorCategory.InvalidData, 30,
+            "The backup's manifest is damaged: restore from another backup or from a copy."),
+        new(SmcErrorCode.BackupNotFound, SmcErrorCategory.ObjectNotFound, 31,
+            "Run Get-SmcBackup to see which backups there are."),
+        new(SmcErrorCode.BackupIncomplete, SmcErrorCategory.InvalidOperation, 32,
+            "This backup was never completed and cannot be restored: choose a complete one from Get-SmcBackup."),
+        new(SmcErrorCode.BackupUnsuitable, SmcErrorCategory.InvalidOperation, 33,
+            "Choose a backup that Get-SmcBackup shows as complete and taken before the target."),
+
+        new(SmcErrorCode.ServerUnavailable, SmcErrorCategory.ConnectionError, 40,
+            "Check that the server runs and that host and port are right and reachable from here."),
+        new(SmcErrorCode.AuthenticationFailed, SmcErrorCategory.AuthenticationError, 41,
+            "Check the user, the password's secret reference and the server's pg_hba.conf."),
+        new(SmcErrorCode.PrivilegeMissing, SmcErrorCategory.PermissionDenied, 42,
+            "Use a superuser, or grant the privilege that the message names."),
+        new(SmcErrorCode.SettingUnsuitable, SmcErrorCategory.InvalidOperation, 43,
+            "Change the server setting that the message names; some need a restart of the server."),
+        new(SmcErrorCode.VersionUnsupported, SmcErrorCategory.NotImplemented, 44,
+            "SmcDr works with PostgreSQL 15 to 18."),
+        new(SmcErrorCode.SystemIdMismatch, SmcErrorCategory.InvalidOperation, 45,
+            "This is another database cluster than the repository's: check the connection, or use a repository of its own for it."),
+        new(SmcErrorCode.BackupInterrupted, SmcErrorCategory.ConnectionError, 46,
+            "Run the backup again: a base backup whose session ended is worthless, and its parts have been removed."),
+        new(SmcErrorCode.WalInvalid, SmcErrorCategory.InvalidData, 47,
+            "Take a new base backup and look for the cause: the segment is damaged or belongs to another server."),
+        new(SmcErrorCode.WalDuplicate, SmcErrorCategory.ResourceExists, 48,
+            "Two servers write the same WAL: find the one that should not run and stop it before anything else."),
+        new(SmcErrorCode.WalGap, SmcErrorCategory.InvalidData, 49,
+            "Choose a target before the gap, or a base backup after it; take a new base backup now so that later times can be recovered."),
+        new(SmcErrorCode.WalTimeout, SmcErrorCategory.OperationTimeout, 50,
+            "Check that the WAL stream runs and that the repository accepts writes, then run the backup again."),
+        new(SmcErrorCode.SlotUnavailable, SmcErrorCategory.ResourceBusy, 51,
+            "Stop the other receiver, or name another slot; if the slot is lost, take a new base backup at once."),
+        new(SmcErrorCode.TimelineMismatch, SmcErrorCategory.InvalidOperation, 52,
+            "Choose the timeline by name, or a base backup on it: a restore test or a promotion may have started another one."),
+
+        new(SmcErrorCode.TargetNotEmpty, SmcErrorCategory.ResourceExists, 60,
+            "Choose an empty directory, or add -Force: the present content is then moved aside, not deleted."),
+        new(SmcErrorCode.TargetInUse, SmcErrorCategory.ResourceBusy, 61,
+            "Stop the server that runs in the directory, then run the command again."),
+        new(SmcErrorCode.TargetUnsuitable, SmcErrorCategory.InvalidOperation, 62,
+            "Choose another target, or correct what the message names."),
+        new(SmcErrorCode.DiskSpaceInsufficient, SmcErrorCategory.ResourceUnavailable, 63,
+            "Make room on the disk that the message names, or restore to another one; a second run continues where this one stopped."),
+        new(SmcErrorCode.ProgramNotFound, SmcErrorCategory.ResourceUnavailable, 64,
+            "Install PostgreSQL's server programs of the backup's major version, or name their directory by binDirectory in the site file."),
+        new(SmcErrorCode.ServerStartFailed, SmcErrorCategory.InvalidOperation, 65,
+            "Read the end of the server's log that the message quotes, correct the cause and run the command again; it continues."),
+        new(SmcErrorCode.RecoveryFailed, SmcErrorCategory.InvalidResult, 66,
+            "Read the end of the server's log that the message quotes; the previous data directory is still there, moved aside."),
+        new(SmcErrorCode.VerificationFailed, SmcErrorCategory.InvalidResult, 67,
+            "Do not let applications in: choose another target or backup; the previous data directory is still there, moved aside."),
+        new(SmcErrorCode.OperationInProgress, SmcErrorCategory.ResourceBusy, 68,
+            "Wait for the other operation, or end it if nobody is at it any more."),
+        new(SmcErrorCode.OperationTimedOut, SmcErrorCategory.OperationTimeout, 69,
+            "Look for what holds it up, then run the command again; it continues."),
+        new(SmcErrorCode.OperationStopped, SmcErrorCategory.OperationStopped, 71,
+            "Run the command again when ready."),
+        new(SmcErrorCode.DrillFailed, SmcErrorCategory.InvalidResult, 72,
+            "Read the drill's report: the step that failed says what was expected and what was found."),
+    }.ToFrozenDictionary(static info => info.Code);
+
+    /// <summary>Every error, in the order of the codes.</summary>
+    public static IReadOnlyList<SmcErrorInfo> All { get; } =
+        [.. s_table.Values.OrderBy(static info => info.Code)];
+
+    /// <summary>What <paramref name="code"/> means.</summary>
+    public static SmcErrorInfo Get(SmcErrorCode code) => s_table[code];
+}

@@ -1,0 +1,65 @@
+namespace SmcDr;
+
+/// <summary>A backup as <c>Get-SmcBackup</c> lists it: one restorable point of one component.</summary>
+public sealed record BackupInfo
+{
+    /// <summary>The sortable id, such as <c>20261122T081500Z-full</c>.</summary>
+    public required string Id { get; init; }
+
+    /// <summary>The component that was backed up: <c>Database</c>, <c>Redis</c>, <c>Configuration</c> or <c>FileStore</c>.</summary>
+    public required string Component { get; init; }
+
+    /// <summary><c>Full</c>, <c>Incremental</c>, <c>Logical</c> or <c>Emergency</c>.</summary>
+    public required string Kind { get; init; }
+
+    /// <summary><c>Complete</c>, or <c>Incomplete</c> for one that is running or was interrupted and cannot be restored.</summary>
+    public required string State { get; init; }
+
+    /// <summary>When the backup began, in UTC.</summary>
+    public required DateTimeOffset StartTime { get; init; }
+
+    /// <summary>When the backup became consistent, in UTC: the earliest instant that it can be recovered to.</summary>
+    public DateTimeOffset? StopTime { get; init; }
+
+    /// <summary>How long the backup took.</summary>
+    public TimeSpan? Duration { get; init; }
+
+    /// <summary>How long the backup took, in seconds.</summary>
+    public double? DurationSeconds => Duration?.TotalSeconds;
+
+    /// <summary>The size of what was backed up, in bytes.</summary>
+    public long? SizeBytes { get; init; }
+
+    /// <summary>What the backup added to the repository, in bytes.</summary>
+    public long? StoredBytes { get; init; }
+
+    /// <summary>The number of files in the backup.</summary>
+    public long? FileCount { get; init; }
+
+    /// <summary>PostgreSQL's system identifier of the database cluster.</summary>
+    public string? SystemId { get; init; }
+
+    /// <summary>The server's version, such as <c>15.8</c>.</summary>
+    public string? ServerVersion { get; init; }
+
+    /// <summary>PostgreSQL's timeline at the backup's start.</summary>
+    public int? Timeline { get; init; }
+
+    /// <summary>The LSN from which recovery replays.</summary>
+    public string? StartLsn { get; init; }
+
+    /// <summary>The LSN at which the backup is consistent.</summary>
+    public string? StopLsn { get; init; }
+
+    /// <summary>How many pages had a wrong checksum when they were read. Zero is the only good number.</summary>
+    public int? PageChecksumErrors { get; init; }
+
+    /// <summary>Whether the backup is encrypted.</summary>
+    public bool Encrypted { get; init; }
+
+    /// <summary>The label that the operator gave.</summary>
+    public string? Label { get; init; }
+
+    /// <summary>Where the repository is.</summary>
+    public required string Repository { get; init; }
+}
