@@ -45,8 +45,8 @@ public static class DisplayText
         value = value.Duration();
         string text = value switch
         {
-            { TotalMilliseconds: < 999.5 } => $"{value.TotalMilliseconds:0} ms",
-            { TotalSeconds: < 59.95 } => $"{value.TotalSeconds:0.0} s",
+            { TotalMilliseconds: < 999.5 } => string.Create(CultureInfo.InvariantCulture, $"{value.TotalMilliseconds:0} ms"),
+            { TotalSeconds: < 59.95 } => string.Create(CultureInfo.InvariantCulture, $"{value.TotalSeconds:0.0} s"),
             _ => Coarse(TimeSpan.FromSeconds(Math.Round(value.TotalSeconds))),
         };
         return sign + text;

@@ -157,21 +157,22 @@ public static class DrillReport
             <tbody>
 
             """);
+        List<DrillCheck> checks = [];
         foreach (DrillComparison comparison in evidence.Comparisons)
         {
-            AppendCheck(html, new DrillCheck(
+            checks.Add(new DrillCheck(
                 comparison.Name, "Acknowledged rows", Count(comparison.Acknowledged), Count(comparison.Recovered), comparison.Lost.Count == 0));
-            AppendCheck(html, new DrillCheck(
+            checks.Add(new DrillCheck(
                 comparison.Name, "Rows that should not be there", "0", Count(comparison.Unexpected.Count), comparison.Unexpected.Count == 0));
-            foreach (DrillCheck check in evidence.Checks.Where(check => check.Disaster == comparison.Name))
-            {
-                AppendCheck(html, check);
-            }
+            checks.AddRange(evidence.Checks.Where(check => check.Disaster == comparison.Name));
         }
 
-        foreach (DrillCheck check in evidence.Checks.Where(check => evidence.Comparisons.All(c => c.Name != check.Disaster)))
+        checks.AddRange(evidence.Checks.Where(check => evidence.Comparisons.All(c => c.Name != check.Disaster)));
+        string? previous = null;
+        foreach (DrillCheck check in checks)
         {
-            AppendCheck(html, check);
+            AppendCheck(html, check, isAgain: check.Disaster == previous);
+            previous = check.Disaster;
         }
 
         html.Append("</tbody>\n</table></div>\n");
@@ -179,8 +180,8 @@ public static class DrillReport
 
     private static string Count(long count) => count.ToString("N0", CultureInfo.InvariantCulture);
 
-    private static void AppendCheck(StringBuilder html, DrillCheck check) =>
-        html.Append("<tr><td class=\"nowrap\">").Append(Text(check.Disaster))
+    private static void AppendCheck(StringBuilder html, DrillCheck check, bool isAgain) =>
+        html.Append(isAgain ? "<tr class=\"again\">" : "<tr>").Append("<td class=\"nowrap\">").Append(Text(check.Disaster))
             .Append("</td><td class=\"strong\">").Append(Text(check.Name))
             .Append("</td><td class=\"number\">").Append(Text(check.Expected))
             .Append("</td><td class=\"number\">").Append(Text(check.Found))

@@ -32,7 +32,8 @@ internal static class ReportStyle
         h2 { margin: 44px 0 4px; font-size: 18px; font-weight: 650; letter-spacing: -.005em; }
         p { margin: 0; }
         .lead { margin-top: 10px; max-width: 62ch; color: var(--soft); font-size: 16px; }
-        .hint { color: var(--soft); font-size: 14px; max-width: 88ch; }
+        .hint { color: var(--soft); font-size: 14px; max-width: 110ch; }
+        tr.again td:first-child { color: transparent; user-select: none; }
         .verdict { display: inline-flex; align-items: center; gap: 10px; padding: 9px 18px 9px 13px; border-radius: 999px; font-size: 17px; font-weight: 650; white-space: nowrap; }
         .verdict svg { width: 22px; height: 22px; display: block; }
         .verdict.passed { background: var(--good-soft); color: var(--good); }
@@ -72,8 +73,8 @@ internal static class ReportStyle
         .timeline .target line { stroke: var(--target); stroke-dasharray: 5 4; } .timeline .target text { fill: var(--target); }
         .scroll { overflow-x: auto; }
         table { width: 100%; border-collapse: collapse; margin-top: 12px; font-size: 14px; }
-        th { text-align: left; font-weight: 600; color: var(--soft); padding: 8px 16px 8px 0; border-bottom: 1px solid var(--rule); white-space: nowrap; }
-        td { padding: 9px 16px 9px 0; border-bottom: 1px solid var(--grid); vertical-align: top; overflow-wrap: anywhere; }
+        th { text-align: left; font-weight: 600; color: var(--soft); padding: 8px 28px 8px 0; border-bottom: 1px solid var(--rule); white-space: nowrap; }
+        td { padding: 9px 28px 9px 0; border-bottom: 1px solid var(--grid); vertical-align: top; overflow-wrap: anywhere; }
         th:last-child, td:last-child { padding-right: 0; }
         .number { text-align: right; white-space: nowrap; } .nowrap { white-space: nowrap; } td.strong { font-weight: 600; }
         .outcome { font-weight: 600; white-space: nowrap; } .outcome.passed { color: var(--good); } .outcome.failed { color: var(--bad); }
