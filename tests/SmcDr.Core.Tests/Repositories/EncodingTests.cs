@@ -18,7 +18,7 @@ public sealed class EncodingTests
         Assert.Equal("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", hash.ToString());
         Assert.Equal(hash, Hash256.Parse(hash.ToString()));
         Assert.Throws<FormatException>(() => Hash256.Parse(hash.ToString().ToUpperInvariant()));
-        Assert.Throws<FormatException>(() => Hash256.Parse(hash.ToString()[1..]));
+        Assert.Throws<FormatException>(() => Hash256.Parse(hash.ToString().AsSpan(1)));
     }
 
     [Fact]
