@@ -8,7 +8,7 @@ using Amazon.S3.Model;
 namespace SmcDr.Core.Tests.Fixtures;
 
 /// <summary>A moto of this test run's own on a free port of the loopback interface. It ends with its standard input, so with us.</summary>
-public sealed partial class MotoServer : IAsyncLifetime
+public sealed partial class MotoServer : IAsyncLifetime, IDisposable
 {
     private const string Program = """
         import os, sys, threading
@@ -76,7 +76,6 @@ public sealed partial class MotoServer : IAsyncLifetime
 
     public async Task DisposeAsync()
     {
-        Client?.Dispose();
         if (_process is not null)
         {
             if (!_process.HasExited)
@@ -85,8 +84,13 @@ public sealed partial class MotoServer : IAsyncLifetime
             }
 
             await _process.WaitForExitAsync();
-            _process.Dispose();
         }
+    }
+
+    public void Dispose()
+    {
+        Client?.Dispose();
+        _process?.Dispose();
     }
 
     [GeneratedRegex(@"Running on http://127\.0\.0\.1:(\d+)")]

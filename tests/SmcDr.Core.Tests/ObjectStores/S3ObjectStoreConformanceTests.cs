@@ -6,7 +6,7 @@ namespace SmcDr.Core.Tests.ObjectStores;
 
 /// <summary>The suite on S3, below a prefix, in small pages so that every list has several.</summary>
 [NeedsMoto]
-[Collection(MotoCollection.Name)]
+[Collection(MotoTests.Name)]
 public sealed class S3ObjectStoreConformanceTests(MotoServer moto) : ObjectStoreConformance
 {
     private string _bucket = "";
