@@ -1,3 +1,4 @@
+using System.Data.Common;
 using Npgsql;
 
 namespace SmcDr.Core.Sites;
@@ -38,10 +39,11 @@ public sealed record DatabaseSettings : ISiteRules
 
     IEnumerable<(string Key, string Problem)> ISiteRules.FindProblems()
     {
-        NpgsqlConnectionStringBuilder builder = new(Connection);
-        if (Port is { } port && builder.ContainsKey("Port") && builder.Port != port)
+        // Npgsql's builder knows every key, so that it cannot say which were written.
+        DbConnectionStringBuilder written = new() { ConnectionString = Connection };
+        if (Port is { } port && written.ContainsKey("Port") && new NpgsqlConnectionStringBuilder(Connection).Port is var named && named != port)
         {
-            yield return ("port", $"is {port}, and the connection string says {builder.Port}");
+            yield return ("port", $"is {port}, and the connection string says {named}");
         }
 
         if (DataDirectory is not null && Workload is not null)

@@ -72,6 +72,6 @@ public static partial class InstantText
         RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture)]
     private static partial Regex InstantRegex();
 
-    [GeneratedRegex(@"\A[0-9]{1,4}[-/.][0-9]{1,2}[-/.][0-9]{1,4}\b|\A[0-9]{1,2}:[0-9]{2}", RegexOptions.CultureInvariant)]
+    [GeneratedRegex(@"\A[0-9]{1,4}[-/.][0-9]{1,2}[-/.][0-9]{1,4}(?![0-9])|\A[0-9]{1,2}:[0-9]{2}", RegexOptions.CultureInvariant)]
     private static partial Regex LooksLikeTimeRegex();
 }

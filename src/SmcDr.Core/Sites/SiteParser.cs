@@ -26,7 +26,50 @@ internal sealed class SiteParser
     /// <param name="text">The YAML.</param>
     /// <param name="report">Hears of what is wrong without hindering the reading on.</param>
     /// <exception cref="YamlException">It is not YAML, holds several documents, or is too large.</exception>
-    public static SiteNode? Parse(string text, Action<Mark, string> report) => new SiteParser(text, report).ParseStream();
+    public static SiteNode? Parse(string text, Action<Mark, string> report)
+    {
+        SiteParser parser = new(text, report);
+        try
+        {
+            return parser.ParseStream();
+        }
+        catch (InvalidOperationException e)
+        {
+            // YamlDotNet's scanner throws it for a list or mapping in brackets that is never closed before the next key.
+            throw new YamlException(parser.Position, parser.Position, "a bracket is not closed before the next key", e);
+        }
+        catch (YamlException e)
+        {
+            // Some of its errors carry the beginning of the file in place of where the scanner was.
+            Mark place = e.Start.Index > 0 ? e.Start : parser.Position;
+            throw new YamlException(FindTab(text, e, place) ?? place, place, e.Message, e);
+        }
+    }
+
+    /// <summary>How far the parser has come for sure.</summary>
+    private Mark Position => _parser.Current?.End ?? Mark.Empty;
+
+    /// <summary>Where an error is about a tab: the first line from there on that a tab indents, which nobody sees in an editor.</summary>
+    private static Mark? FindTab(string text, YamlException error, Mark from)
+    {
+        if (!error.Message.Contains("tab", StringComparison.Ordinal))
+        {
+            return null;
+        }
+
+        string[] lines = text.Split('\n');
+        for (long i = Math.Max(from.Line - 1, 0); i < lines.Length; i++)
+        {
+            string line = lines[i];
+            int tab = line.IndexOf('\t', StringComparison.Ordinal);
+            if (tab >= 0 && string.IsNullOrWhiteSpace(line[..tab]))
+            {
+                return new Mark(0, i + 1, tab + 1);
+            }
+        }
+
+        return null;
+    }
 
     private SiteNode? ParseStream()
     {
