@@ -1,1 +1,3 @@
-return 0;
+using SmcDr.Cli;
+
+return await new CliApplication(CliHost.ForConsole()).RunAsync(args).ConfigureAwait(false);

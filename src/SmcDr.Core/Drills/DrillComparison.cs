@@ -110,8 +110,12 @@ public sealed record DrillComparison
     }
 
     /// <summary>Whether the recovery kept its promise.</summary>
-    /// <param name="allowance">How much of the time before the cutoff may be missing.</param>
-    public bool Holds(TimeSpan allowance) => Unexpected.Count == 0 && Holes.Count == 0 && Loss <= allowance;
+    /// <param name="allowance">How much of the time before the cutoff may be missing; zero = no row at all.</param>
+    public bool Holds(TimeSpan allowance) => Unexpected.Count == 0 && Holes.Count == 0 && IsLossWithin(allowance);
+
+    /// <summary>Whether no more is lost than may be.</summary>
+    /// <param name="allowance">How much of the time before the cutoff may be missing; zero = no row at all.</param>
+    public bool IsLossWithin(TimeSpan allowance) => Lost.Count == 0 || (allowance > TimeSpan.Zero && Loss <= allowance);
 
     /// <summary>The comparison in a sentence or two; names the ids where there are any to name.</summary>
     public string Describe()

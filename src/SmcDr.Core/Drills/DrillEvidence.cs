@@ -6,7 +6,7 @@ public sealed record DrillEvidence
     /// <summary>Acknowledged against recovered rows, one per disaster.</summary>
     public IReadOnlyList<DrillComparison> Comparisons { get; init; } = [];
 
-    /// <summary>Everything else that was compared.</summary>
+    /// <summary>All that was compared, in order.</summary>
     public IReadOnlyList<DrillCheck> Checks { get; init; } = [];
 
     /// <summary>What took time, for the chart.</summary>

@@ -24,6 +24,8 @@ public sealed class DrillComparisonTests
         Assert.Equal(1, result.Lost[0].Id);
         Assert.Equal(0, result.Recovered);
         Assert.Equal(TimeSpan.Zero, result.Loss);
+        Assert.False(result.Holds(TimeSpan.Zero));
+        Assert.True(result.Holds(TimeSpan.FromSeconds(2)));
     }
 
     [Theory]
