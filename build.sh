@@ -66,19 +66,13 @@ install_postgres() {
     # and no setting of the machine is changed for good. A policy-rc.d would hold back every other service as well.
     local -r folder=/etc/postgresql-common/createcluster.d
     local -r file=$folder/zz-smcdr.conf
-    local made_folder=false status=0
-    if [[ ! -d $folder ]]; then
+    (
+        # In a shell of its own, so that Ctrl+C in the middle takes the file away as well.
+        trap 'as_root rm -f "$file"; as_root rmdir --ignore-fail-on-non-empty "$folder"' EXIT
         as_root mkdir -p "$folder"
-        made_folder=true
-    fi
-
-    printf 'create_main_cluster = off\n' | as_root tee "$file" >/dev/null
-    apt_install postgresql || status=$?
-    as_root rm -f "$file"
-    if [[ $made_folder == true ]]; then
-        as_root rmdir --ignore-fail-on-non-empty "$folder"
-    fi
-    return "$status"
+        printf 'create_main_cluster = off\n' | as_root tee "$file" >/dev/null
+        apt_install postgresql
+    )
 }
 
 ensure_postgres() {
