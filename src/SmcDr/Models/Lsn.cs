@@ -6,7 +6,7 @@ namespace SmcDr;
 /// <summary>A log sequence number: a byte position in PostgreSQL's write-ahead log.</summary>
 /// <param name="Value">The position in bytes from the beginning of the log.</param>
 /// <remarks>Written as PostgreSQL writes it, two hexadecimal halves: <c>16/B374D848</c>.</remarks>
-public readonly record struct Lsn(ulong Value) : IComparable<Lsn>, ISpanParsable<Lsn>, IFormattable
+public readonly record struct Lsn(ulong Value) : IComparable<Lsn>
 {
     /// <summary>The position before the first record, which PostgreSQL uses for "none".</summary>
     public static Lsn Zero => default;
@@ -16,24 +16,15 @@ public readonly record struct Lsn(ulong Value) : IComparable<Lsn>, ISpanParsable
 
     /// <summary>Parses the form <c>16/B374D848</c>.</summary>
     /// <exception cref="FormatException">The text is no LSN.</exception>
-    public static Lsn Parse(string s) => Parse(s.AsSpan(), CultureInfo.InvariantCulture);
-
-    /// <inheritdoc/>
-    public static Lsn Parse(string s, IFormatProvider? provider) => Parse(s.AsSpan(), provider);
-
-    /// <inheritdoc/>
-    public static Lsn Parse(ReadOnlySpan<char> s, IFormatProvider? provider) =>
-        TryParse(s, provider, out Lsn result)
+    public static Lsn Parse(string text) =>
+        TryParse(text, out Lsn result)
             ? result
-            : throw new FormatException($"'{s}' is not a log sequence number such as 16/B374D848.");
+            : throw new FormatException($"'{text}' is not a log sequence number such as 16/B374D848.");
 
-    /// <inheritdoc/>
-    public static bool TryParse([NotNullWhen(true)] string? s, IFormatProvider? provider, out Lsn result) =>
-        TryParse(s.AsSpan(), provider, out result);
-
-    /// <inheritdoc/>
-    public static bool TryParse(ReadOnlySpan<char> s, IFormatProvider? provider, out Lsn result)
+    /// <summary>Parses the form <c>16/B374D848</c>, or says that the text is no LSN.</summary>
+    public static bool TryParse([NotNullWhen(true)] string? text, out Lsn result)
     {
+        ReadOnlySpan<char> s = text;
         int slash = s.IndexOf('/');
         if (slash is > 0 and <= 8 && s.Length - slash - 1 is > 0 and <= 8 &&
             uint.TryParse(s[..slash], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out uint high) &&
@@ -50,9 +41,6 @@ public readonly record struct Lsn(ulong Value) : IComparable<Lsn>, ISpanParsable
     /// <inheritdoc/>
     public override string ToString() =>
         string.Create(CultureInfo.InvariantCulture, $"{(uint)(Value >> 32):X}/{(uint)Value:X}");
-
-    /// <inheritdoc/>
-    public string ToString(string? format, IFormatProvider? formatProvider) => ToString();
 
     /// <summary>The position some bytes further on.</summary>
     public static Lsn operator +(Lsn left, ulong bytes) => new(left.Value + bytes);

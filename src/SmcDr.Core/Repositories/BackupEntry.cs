@@ -1,0 +1,42 @@
+namespace SmcDr.Core.Repositories;
+
+/// <summary>A backup as a listing finds it.</summary>
+/// <param name="Component">The component.</param>
+/// <param name="Id">The id.</param>
+/// <param name="Header">The header of a complete one; null for one without a marker.</param>
+/// <param name="Start">The claim of an incomplete one, where it can be read.</param>
+/// <param name="Problem">Why a marker that is there cannot be believed.</param>
+public sealed record BackupEntry(
+    Component Component, string Id, BackupHeader? Header, BackupStart? Start, SmcException? Problem)
+{
+    /// <summary>Whether it can be restored.</summary>
+    public bool IsComplete => Header is not null;
+
+    /// <summary>The view that users see.</summary>
+    public BackupInfo ToInfo(string repository)
+    {
+        DatabaseBackupDetails? database = Header?.Database;
+        return new BackupInfo
+        {
+            Id = Id,
+            Component = Component.ToString(),
+            Kind = Header?.Kind ?? Start?.Kind ?? "Unknown",
+            State = IsComplete ? "Complete" : Problem is null ? "Incomplete" : "Damaged",
+            StartTime = Header?.StartTime ?? Start?.StartTime ?? default,
+            StopTime = Header?.StopTime,
+            Duration = Header is { CompletedTime: { } completed } ? completed - Header.StartTime : null,
+            SizeBytes = Header?.SizeBytes,
+            StoredBytes = Header?.StoredBytes,
+            FileCount = Header?.FileCount,
+            SystemId = database?.SystemId ?? Start?.SystemId,
+            ServerVersion = database?.ServerVersion,
+            Timeline = (int?)database?.Timeline,
+            StartLsn = database?.StartLsn.ToString(),
+            StopLsn = database?.StopLsn.ToString(),
+            PageChecksumErrors = database?.PageChecksumErrors,
+            Encrypted = Header?.Encryption is not null,
+            Label = Header?.Label ?? Start?.Label,
+            Repository = repository,
+        };
+    }
+}

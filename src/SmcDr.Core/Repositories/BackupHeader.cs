@@ -1,0 +1,50 @@
+namespace SmcDr.Core.Repositories;
+
+/// <summary>What a manifest and its completion marker say of a backup as a whole.</summary>
+public sealed record BackupHeader
+{
+    /// <summary>The format of the manifest; see docs/repository-format.md.</summary>
+    public int Format { get; init; } = Repository.FormatVersion;
+
+    public required string Id { get; init; }
+
+    /// <summary>The id of the repository, so that an object that strayed in from another one is noticed.</summary>
+    public required Guid RepositoryId { get; init; }
+
+    public required Component Component { get; init; }
+
+    /// <summary><c>Full</c>, <c>Incremental</c>, <c>Logical</c> or <c>Emergency</c>.</summary>
+    public required string Kind { get; init; }
+
+    public required DateTimeOffset StartTime { get; init; }
+
+    /// <summary>When the backup was consistent, by the clock of what was backed up.</summary>
+    public DateTimeOffset? StopTime { get; init; }
+
+    /// <summary>When the last object before the marker was durable, by this machine's clock.</summary>
+    public DateTimeOffset? CompletedTime { get; init; }
+
+    public string? Label { get; init; }
+
+    public string? Site { get; init; }
+
+    /// <summary>The backup that this one was compared with. For people: nothing is looked up through it.</summary>
+    public string? Parent { get; init; }
+
+    /// <summary>The version of SmcDr that wrote it.</summary>
+    public string? Tool { get; init; }
+
+    /// <summary>What was backed up, in bytes.</summary>
+    public long SizeBytes { get; init; }
+
+    /// <summary>What this backup added to the repository, in bytes, without manifest and markers.</summary>
+    public long StoredBytes { get; init; }
+
+    public long FileCount { get; init; }
+
+    /// <summary>How packs and manifest are encrypted; null where they are not.</summary>
+    public BackupEncryption? Encryption { get; init; }
+
+    /// <summary>Set for the component <see cref="Component.Database"/>.</summary>
+    public DatabaseBackupDetails? Database { get; init; }
+}

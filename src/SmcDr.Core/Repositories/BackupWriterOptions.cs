@@ -1,0 +1,17 @@
+namespace SmcDr.Core.Repositories;
+
+/// <summary>How a backup is written.</summary>
+public sealed record BackupWriterOptions
+{
+    /// <summary>A pack is closed once it is so long. Larger packs make fewer objects; smaller ones let expiry free more.</summary>
+    public long PackSize { get; init; } = 64 << 20;
+
+    /// <summary>How compression is done; null for the best that this machine has.</summary>
+    public BlockCodec? Codec { get; init; }
+
+    /// <summary>The level given to Zstandard. Level 1 keeps up with a disk; higher ones trade time for little space.</summary>
+    public int CompressionLevel { get; init; } = 1;
+
+    /// <summary>Small files share blocks of about this size.</summary>
+    public int SharedBlockSize { get; init; } = 1 << 20;
+}

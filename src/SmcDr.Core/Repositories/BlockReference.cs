@@ -1,0 +1,45 @@
+namespace SmcDr.Core.Repositories;
+
+/// <summary>A stored block: a run of content, compressed on its own.</summary>
+public sealed class BlockReference
+{
+    private readonly OpenPack? _open;
+    private readonly PackReference? _pack;
+
+    internal BlockReference(PackReference pack, long offset, int storedLength, int length, BlockCodec codec, uint crc, Hash256 hash)
+        : this(offset, storedLength, length, codec, crc, hash) => _pack = pack;
+
+    internal BlockReference(OpenPack pack, long offset, int storedLength, int length, BlockCodec codec, uint crc, Hash256 hash)
+        : this(offset, storedLength, length, codec, crc, hash) => _open = pack;
+
+    private BlockReference(long offset, int storedLength, int length, BlockCodec codec, uint crc, Hash256 hash)
+    {
+        Offset = offset;
+        StoredLength = storedLength;
+        Length = length;
+        Codec = codec;
+        Crc = crc;
+        Hash = hash;
+    }
+
+    /// <summary>The pack that holds it.</summary>
+    public PackReference Pack =>
+        _pack ?? _open!.Reference ?? throw new InvalidOperationException("The pack is still being written.");
+
+    /// <summary>The first byte in the pack.</summary>
+    public long Offset { get; }
+
+    /// <summary>The length in the pack.</summary>
+    public int StoredLength { get; }
+
+    /// <summary>The length of the content.</summary>
+    public int Length { get; }
+
+    public BlockCodec Codec { get; }
+
+    /// <summary>CRC-32C of the stored bytes: every changed byte is seen, also one that the decompressor would not mind.</summary>
+    public uint Crc { get; }
+
+    /// <summary>SHA-256 of the content.</summary>
+    public Hash256 Hash { get; }
+}

@@ -1,0 +1,168 @@
+using System.Buffers;
+
+namespace SmcDr.Core.Repositories;
+
+/// <summary>
+/// One worker's way into a backup: blocks that it writes go into packs of its own, so that workers never wait for each other.
+/// Not safe for concurrent use.
+/// </summary>
+public sealed class PackLane : IAsyncDisposable
+{
+    private readonly BackupWriter _writer;
+    private readonly BackupWriterOptions _options;
+    private readonly List<(ManifestEntry Entry, int Start)> _waiting = [];
+    private byte[]? _compressed;
+    private byte[]? _shared;
+    private int _sharedLength;
+    private OpenPack? _pack;
+    private Task _committing = Task.CompletedTask;
+
+    internal PackLane(BackupWriter writer, BackupWriterOptions options)
+    {
+        _writer = writer;
+        _options = options;
+    }
+
+    /// <summary>Stores a block and says where it went. Zeros are not stored.</summary>
+    public async ValueTask<FileExtent> WriteAsync(ReadOnlyMemory<byte> content, CancellationToken cancellationToken)
+    {
+        if (content.IsEmpty)
+        {
+            throw new ArgumentException("A block has at least one byte.", nameof(content));
+        }
+
+        return content.Span.ContainsAnyExcept((byte)0)
+            ? FileExtent.Whole(await StoreAsync(content, cancellationToken).ConfigureAwait(false))
+            : FileExtent.Zeros(content.Length);
+    }
+
+    /// <summary>
+    /// Adds a whole small file. It shares a block with its neighbours, so that millions of small files cost few objects and
+    /// compress together.
+    /// </summary>
+    public async ValueTask AddSmallFileAsync(
+        ManifestEntry entry, ReadOnlyMemory<byte> content, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(entry);
+        if (content.IsEmpty)
+        {
+            _writer.Add(entry with { Size = 0 });
+            return;
+        }
+
+        if (content.Length >= _options.SharedBlockSize)
+        {
+            FileExtent extent = await WriteAsync(content, cancellationToken).ConfigureAwait(false);
+            _writer.Add(entry with { Size = content.Length, Extents = [extent] });
+            return;
+        }
+
+        if (_sharedLength + content.Length > _options.SharedBlockSize)
+        {
+            await FlushSharedAsync(cancellationToken).ConfigureAwait(false);
+        }
+
+        _shared ??= new byte[_options.SharedBlockSize];
+        content.CopyTo(_shared.AsMemory(_sharedLength));
+        _waiting.Add((entry with { Size = content.Length, Hash = Hash256.Compute(content.Span) }, _sharedLength));
+        _sharedLength += content.Length;
+    }
+
+    /// <summary>Writes what is still in memory and makes it durable. The last call on a lane.</summary>
+    public async Task FinishAsync(CancellationToken cancellationToken)
+    {
+        await FlushSharedAsync(cancellationToken).ConfigureAwait(false);
+        await ClosePackAsync(cancellationToken).ConfigureAwait(false);
+        await _committing.ConfigureAwait(false);
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        if (_compressed is not null)
+        {
+            ArrayPool<byte>.Shared.Return(_compressed);
+            _compressed = null;
+        }
+
+        // The failure itself has been, or is being, thrown to whoever finishes or cancels the backup.
+        await _committing.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (_pack is not null)
+        {
+            await _pack.DisposeAsync().ConfigureAwait(false);
+            _pack = null;
+        }
+    }
+
+    private async ValueTask FlushSharedAsync(CancellationToken cancellationToken)
+    {
+        if (_sharedLength == 0)
+        {
+            return;
+        }
+
+        FileExtent block = await WriteAsync(_shared.AsMemory(0, _sharedLength), cancellationToken).ConfigureAwait(false);
+        foreach ((ManifestEntry entry, int start) in _waiting)
+        {
+            _writer.Add(entry with { Extents = [new FileExtent(block.Block, block.Block is null ? 0 : start, (int)entry.Size)] });
+        }
+
+        _waiting.Clear();
+        _sharedLength = 0;
+    }
+
+    private async ValueTask<BlockReference> StoreAsync(ReadOnlyMemory<byte> content, CancellationToken cancellationToken)
+    {
+        int bound = BlockCodecs.Bound(content.Length);
+        if (_compressed is null || _compressed.Length < bound)
+        {
+            if (_compressed is not null)
+            {
+                ArrayPool<byte>.Shared.Return(_compressed);
+            }
+
+            _compressed = ArrayPool<byte>.Shared.Rent(bound);
+        }
+
+        Hash256 hash = Hash256.Compute(content.Span);
+        BlockCodec codec = _options.Codec ?? BlockCodecs.Default;
+        int length = BlockCodecs.Compress(codec, content.Span, _compressed, _options.CompressionLevel);
+        ReadOnlyMemory<byte> stored = length > 0 ? _compressed.AsMemory(0, length) : content;
+        if (length == 0)
+        {
+            codec = BlockCodec.None;
+        }
+
+        _pack ??= await _writer.OpenPackAsync(cancellationToken).ConfigureAwait(false);
+        OpenPack pack = _pack;
+        long offset = await pack.AppendAsync(stored, cancellationToken).ConfigureAwait(false);
+        _writer.CountStored(stored.Length);
+        BlockReference block = new(pack, offset, stored.Length, content.Length, codec, Crc32C.Compute(stored.Span), hash);
+        if (pack.Length >= _options.PackSize)
+        {
+            await ClosePackAsync(cancellationToken).ConfigureAwait(false);
+        }
+
+        return block;
+    }
+
+    /// <summary>Makes the pack durable beside the work on the next one; at most one is on its way, so memory stays bounded.</summary>
+    private async ValueTask ClosePackAsync(CancellationToken cancellationToken)
+    {
+        await _committing.ConfigureAwait(false);
+        if (_pack is not null)
+        {
+            OpenPack pack = _pack;
+            _pack = null;
+            _committing = CommitAsync(pack, cancellationToken);
+        }
+    }
+
+    private static async Task CommitAsync(OpenPack pack, CancellationToken cancellationToken)
+    {
+        await using (pack.ConfigureAwait(false))
+        {
+            await pack.CommitAsync(cancellationToken).ConfigureAwait(false);
+        }
+    }
+}

@@ -1,0 +1,281 @@
+using System.Reflection;
+using System.Runtime.CompilerServices;
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using SmcDr.Core.ObjectStores;
+
+namespace SmcDr.Core.Repositories;
+
+/// <summary>Where backups live. The invariants that it keeps stand at the head of docs/repository-format.md.</summary>
+public sealed class Repository
+{
+    /// <summary>The format that this version writes, and the newest that it reads.</summary>
+    public const int FormatVersion = 1;
+
+    /// <summary>No block is longer, so that nothing that is read can ask for more memory.</summary>
+    public const int MaximumBlockLength = 16 << 20;
+
+    private const int MaximumDocumentLength = 16 << 20;
+
+    private readonly RepositoryRoot _root;
+
+    private Repository(IObjectStore store, RepositoryRoot root)
+    {
+        Store = store;
+        _root = root;
+    }
+
+    /// <summary>The version of SmcDr.</summary>
+    public static string ToolVersion { get; } =
+        typeof(Repository).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "0";
+
+    /// <summary>What it is kept in.</summary>
+    public IObjectStore Store { get; }
+
+    /// <summary>Its identity.</summary>
+    public Guid Id => _root.Id;
+
+    /// <summary>Where it is.</summary>
+    public string Location => Store.Location;
+
+    /// <summary>Opens a repository.</summary>
+    /// <exception cref="SmcException"><see cref="SmcErrorCode.RepositoryNotFound"/> where there is none.</exception>
+    public static async Task<Repository> OpenAsync(IObjectStore store, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(store);
+        RepositoryRoot root = await TryReadRootAsync(store, cancellationToken).ConfigureAwait(false)
+            ?? throw new SmcException(
+                SmcErrorCode.RepositoryNotFound, $"There is no repository at {store.Location}.", target: store.Location);
+        return new Repository(store, root);
+    }
+
+    /// <summary>Opens a repository, or creates it where there is none. Two that create at once end with one.</summary>
+    public static async Task<Repository> OpenOrCreateAsync(IObjectStore store, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(store);
+        if (await TryReadRootAsync(store, cancellationToken).ConfigureAwait(false) is { } existing)
+        {
+            return new Repository(store, existing);
+        }
+
+        RepositoryRoot root = new(FormatVersion, Guid.NewGuid(), DateTimeOffset.UtcNow, ToolVersion);
+        try
+        {
+            await PutDocumentAsync(store, RepositoryKeys.Root, root, RepositoryJson.Default.RepositoryRoot, cancellationToken)
+                .ConfigureAwait(false);
+            return new Repository(store, root);
+        }
+        catch (SmcException e) when (e.Code == SmcErrorCode.ObjectExists)
+        {
+            return await OpenAsync(store, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Begins a backup: claims an id that nobody else has.</summary>
+    /// <param name="component">The component.</param>
+    /// <param name="kind"><c>Full</c>, <c>Incremental</c>, <c>Logical</c> or <c>Emergency</c>.</param>
+    /// <param name="label">The operator's label.</param>
+    /// <param name="site">The site's name.</param>
+    /// <param name="systemId">PostgreSQL's system identifier.</param>
+    /// <param name="options">How it is written.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
+    public async Task<BackupWriter> BeginBackupAsync(
+        Component component,
+        string kind,
+        string? label,
+        string? site,
+        string? systemId,
+        BackupWriterOptions? options,
+        CancellationToken cancellationToken)
+    {
+        // An id is a second. Where two backups begin in the same one, the claim decides, and the other takes the next.
+        for (DateTimeOffset time = DateTimeOffset.UtcNow; ; time = time.AddSeconds(1))
+        {
+            BackupStart start = new()
+            {
+                Id = RepositoryKeys.NewId(time, kind),
+                RepositoryId = Id,
+                Component = component,
+                Kind = kind,
+                StartTime = DateTimeOffset.UtcNow,
+                Label = label,
+                Site = site,
+                SystemId = systemId,
+                Host = Environment.MachineName,
+                ProcessId = Environment.ProcessId,
+            };
+            try
+            {
+                await PutDocumentAsync(
+                    Store,
+                    RepositoryKeys.Started(component, start.Id),
+                    start,
+                    RepositoryJson.Default.BackupStart,
+                    cancellationToken).ConfigureAwait(false);
+                return new BackupWriter(Store, start, options ?? new BackupWriterOptions());
+            }
+            catch (SmcException e) when (e.Code == SmcErrorCode.ObjectExists)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+            }
+        }
+    }
+
+    /// <summary>All backups of a component, oldest first, the incomplete ones among them.</summary>
+    public async IAsyncEnumerable<BackupEntry> ListBackupsAsync(
+        Component component, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        string folder = RepositoryKeys.ComponentFolder(component) + "/";
+        await foreach (string id in Store.ListFoldersAsync(folder, cancellationToken).ConfigureAwait(false))
+        {
+            if (RepositoryKeys.IsId(id))
+            {
+                BackupEntry? entry = await TryFindAsync(component, id, cancellationToken).ConfigureAwait(false);
+                if (entry is not null)
+                {
+                    yield return entry;
+                }
+            }
+        }
+    }
+
+    /// <summary>One backup as a listing finds it; null where nothing has its id.</summary>
+    public async Task<BackupEntry?> TryFindAsync(Component component, string id, CancellationToken cancellationToken)
+    {
+        SmcException? problem = null;
+        try
+        {
+            BackupMarker? marker = await TryReadMarkerAsync(component, id, cancellationToken).ConfigureAwait(false);
+            if (marker is not null)
+            {
+                return new BackupEntry(component, id, marker.Header, null, null);
+            }
+        }
+        catch (SmcException e) when (e.Code is SmcErrorCode.ChecksumMismatch or SmcErrorCode.ManifestInvalid)
+        {
+            problem = e;
+        }
+
+        BackupStart? start = null;
+        try
+        {
+            start = await TryReadDocumentAsync(
+                RepositoryKeys.Started(component, id), RepositoryJson.Default.BackupStart, cancellationToken).ConfigureAwait(false);
+        }
+        catch (SmcException e) when (e.Code is SmcErrorCode.ChecksumMismatch or SmcErrorCode.ManifestInvalid)
+        {
+            problem ??= e;
+        }
+
+        return start is null && problem is null ? null : new BackupEntry(component, id, null, start, problem);
+    }
+
+    /// <summary>Opens a complete backup for reading.</summary>
+    /// <exception cref="SmcException">
+    /// <see cref="SmcErrorCode.BackupNotFound"/>, <see cref="SmcErrorCode.BackupIncomplete"/>, or the damage of its marker.
+    /// </exception>
+    public async Task<BackupReader> OpenBackupAsync(Component component, string id, CancellationToken cancellationToken)
+    {
+        BackupMarker? marker = await TryReadMarkerAsync(component, id, cancellationToken).ConfigureAwait(false);
+        if (marker is null)
+        {
+            bool started = await Store.GetInfoAsync(RepositoryKeys.Started(component, id), cancellationToken).ConfigureAwait(false) is not null;
+            throw started
+                ? new SmcException(SmcErrorCode.BackupIncomplete, $"The backup '{id}' was never completed.", target: id)
+                : new SmcException(SmcErrorCode.BackupNotFound, $"There is no backup '{id}' in {Location}.", target: id);
+        }
+
+        return marker.Header.Encryption is null
+            ? new BackupReader(this, marker)
+            : throw new SmcException(
+                SmcErrorCode.RepositoryFormatUnknown,
+                $"The backup '{id}' is encrypted with '{marker.Header.Encryption.Algorithm}', which this version cannot read.",
+                target: id);
+    }
+
+    internal static async Task PutDocumentAsync<T>(
+        IObjectStore store, string key, T document, JsonTypeInfo<T> type, CancellationToken cancellationToken) =>
+        await store.PutAsync(key, Envelope.Seal(JsonSerializer.SerializeToUtf8Bytes(document, type)), cancellationToken)
+            .ConfigureAwait(false);
+
+    internal Task<T?> TryReadDocumentAsync<T>(string key, JsonTypeInfo<T> type, CancellationToken cancellationToken)
+        where T : class => TryReadDocumentAsync(Store, key, type, cancellationToken);
+
+    private static async Task<T?> TryReadDocumentAsync<T>(
+        IObjectStore store, string key, JsonTypeInfo<T> type, CancellationToken cancellationToken)
+        where T : class
+    {
+        byte[] content;
+        try
+        {
+            Stream stream = await store.OpenReadAsync(key, 0, null, cancellationToken).ConfigureAwait(false);
+            await using (stream.ConfigureAwait(false))
+            {
+                content = await ReadLimitedAsync(stream, key, cancellationToken).ConfigureAwait(false);
+            }
+        }
+        catch (SmcException e) when (e.Code == SmcErrorCode.ObjectNotFound)
+        {
+            return null;
+        }
+
+        try
+        {
+            return JsonSerializer.Deserialize(Envelope.OpenWhole(content, key).Span, type);
+        }
+        catch (JsonException e)
+        {
+            throw new SmcException(SmcErrorCode.ManifestInvalid, $"The object '{key}' is not valid: {e.Message}", e, target: key);
+        }
+    }
+
+    private static async Task<byte[]> ReadLimitedAsync(Stream stream, string key, CancellationToken cancellationToken)
+    {
+        using MemoryStream memory = new();
+        byte[] buffer = new byte[32 << 10];
+        int read;
+        while ((read = await stream.ReadAsync(buffer, cancellationToken).ConfigureAwait(false)) > 0)
+        {
+            memory.Write(buffer, 0, read);
+            if (memory.Length > MaximumDocumentLength)
+            {
+                throw new SmcException(SmcErrorCode.ManifestInvalid, $"The object '{key}' is far too long.", target: key);
+            }
+        }
+
+        return memory.ToArray();
+    }
+
+    private static async Task<RepositoryRoot?> TryReadRootAsync(IObjectStore store, CancellationToken cancellationToken)
+    {
+        RepositoryRoot? root = await TryReadDocumentAsync(
+            store, RepositoryKeys.Root, RepositoryJson.Default.RepositoryRoot, cancellationToken).ConfigureAwait(false);
+        return root is null || root.Format <= FormatVersion
+            ? root
+            : throw new SmcException(
+                SmcErrorCode.RepositoryFormatUnknown,
+                $"The repository at {store.Location} has format {root.Format}; this version knows up to {FormatVersion}.",
+                target: store.Location);
+    }
+
+    private async Task<BackupMarker?> TryReadMarkerAsync(Component component, string id, CancellationToken cancellationToken)
+    {
+        string key = RepositoryKeys.Complete(component, id);
+        BackupMarker? marker = await TryReadDocumentAsync(key, RepositoryJson.Default.BackupMarker, cancellationToken).ConfigureAwait(false);
+        if (marker is null)
+        {
+            return null;
+        }
+
+        if (marker.Format > FormatVersion)
+        {
+            throw new SmcException(
+                SmcErrorCode.RepositoryFormatUnknown, $"The backup '{id}' has format {marker.Format}, which this version does not know.", target: id);
+        }
+
+        // A marker that was copied to another place, or from another repository, is not this backup's.
+        return marker.Header.Id == id && marker.Header.Component == component && marker.Header.RepositoryId == Id
+            ? marker
+            : throw new SmcException(SmcErrorCode.ManifestInvalid, $"The object '{key}' is the marker of another backup.", target: key);
+    }
+}

@@ -1,0 +1,57 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+
+namespace SmcDr.Core.Repositories;
+
+/// <summary>Where everything lies in a repository.</summary>
+public static partial class RepositoryKeys
+{
+    /// <summary>The document that makes a location a repository.</summary>
+    public const string Root = "repository";
+
+    /// <summary>The folder of a component's backups.</summary>
+    public static string ComponentFolder(Component component) => component switch
+    {
+        Component.Database => "database",
+        Component.Redis => "redis",
+        Component.Configuration => "configuration",
+        Component.FileStore => "filestore",
+        _ => throw new ArgumentOutOfRangeException(nameof(component)),
+    };
+
+    /// <summary>The folder of a backup, with its final <c>/</c>.</summary>
+    public static string Backup(Component component, string id) => $"{ComponentFolder(component)}/{ValidateId(id)}/";
+
+    /// <summary>The claim with which a backup begins.</summary>
+    public static string Started(Component component, string id) => Backup(component, id) + "started";
+
+    public static string Pack(Component component, string id, int number) =>
+        string.Create(CultureInfo.InvariantCulture, $"{Backup(component, id)}pack-{number:D6}");
+
+    public static string Manifest(Component component, string id) => Backup(component, id) + "manifest";
+
+    /// <summary>The marker without which a backup does not exist.</summary>
+    public static string Complete(Component component, string id) => Backup(component, id) + "complete";
+
+    /// <summary>The folder of a cluster's WAL, with its final <c>/</c>.</summary>
+    public static string Wal(ulong systemId) => string.Create(CultureInfo.InvariantCulture, $"wal/{systemId}/");
+
+    /// <summary>The folder of a timeline's WAL, with its final <c>/</c>.</summary>
+    public static string Wal(ulong systemId, uint timeline) =>
+        string.Create(CultureInfo.InvariantCulture, $"wal/{systemId}/{timeline:X8}/");
+
+    /// <summary>A new id: the second in UTC, and the kind in small letters.</summary>
+    public static string NewId(DateTimeOffset time, string kind) =>
+        string.Create(CultureInfo.InvariantCulture, $"{time.UtcDateTime:yyyyMMdd'T'HHmmss'Z'}-{kind.ToLowerInvariant()}");
+
+    /// <summary>Whether a text has the form of a backup's id.</summary>
+    public static bool IsId(string? text) => text is not null && IdPattern().IsMatch(text);
+
+    private static string ValidateId(string id) => IsId(id)
+        ? id
+        : throw new SmcException(
+            SmcErrorCode.BackupNotFound, $"'{id}' is not the id of a backup, such as 20261122T081500Z-full.", target: id);
+
+    [GeneratedRegex(@"\A[0-9]{8}T[0-9]{6}Z-[a-z]{1,20}\z", RegexOptions.CultureInvariant)]
+    private static partial Regex IdPattern();
+}
