@@ -546,14 +546,6 @@ public sealed partial class WalReceiver
             {
                 await write.ConfigureAwait(false);
             }
-            catch (OperationCanceledException e)
-            {
-                throw new SmcException(
-                    SmcErrorCode.OperationTimedOut,
-                    $"The last WAL that was received could not be stored within {_options.StopTimeout}; the server still has it.",
-                    e,
-                    target: _repository.Location);
-            }
             finally
             {
                 await EndReplicationAsync(messages, next, replication).ConfigureAwait(false);
@@ -594,6 +586,14 @@ public sealed partial class WalReceiver
         try
         {
             await WriteAsync(connection, writer, session, queue, cancellationToken).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException e) when (cancellationToken.IsCancellationRequested)
+        {
+            throw new SmcException(
+                SmcErrorCode.OperationTimedOut,
+                $"The last WAL that was received could not be stored within {_options.StopTimeout}; the server still has it.",
+                e,
+                target: _repository.Location);
         }
         catch
         {
