@@ -15,16 +15,32 @@ public static class ObjectKey
             throw new ArgumentException($"An object key of {key.Length} characters is too long.", nameof(key));
         }
 
-        foreach (Range range in key.AsSpan().Split('/'))
+        if (!IsValid(key))
         {
-            ReadOnlySpan<char> part = key.AsSpan()[range];
-            if (part.IsEmpty || part is "." or ".." || part.ContainsAnyExcept(s_allowed))
-            {
-                throw new ArgumentException($"'{key}' is not a valid object key.", nameof(key));
-            }
+            throw new ArgumentException($"'{key}' is not a valid object key.", nameof(key));
         }
 
         return key;
+    }
+
+    /// <summary>Whether <see cref="Validate"/> would accept <paramref name="key"/>; what it would not is none of SmcDr's objects.</summary>
+    public static bool IsValid(ReadOnlySpan<char> key)
+    {
+        if (key.Length is 0 or > MaximumLength)
+        {
+            return false;
+        }
+
+        foreach (Range range in key.Split('/'))
+        {
+            ReadOnlySpan<char> part = key[range];
+            if (part.IsEmpty || part is "." or ".." || part.ContainsAnyExcept(s_allowed))
+            {
+                return false;
+            }
+        }
+
+        return true;
     }
 
     /// <summary>Throws where <paramref name="prefix"/> is neither empty nor a valid key followed by <c>/</c>.</summary>
