@@ -6,10 +6,11 @@ namespace SmcDr.Core.Postgres.Wal;
 /// <summary>Where a timeline comes from: its ancestors, oldest first, and where each was left (timeline.c).</summary>
 public sealed class TimelineHistory
 {
-    private TimelineHistory(uint timeline, IReadOnlyList<TimelineBranch> branches)
+    private TimelineHistory(uint timeline, IReadOnlyList<TimelineBranch> branches, ReadOnlyMemory<byte> content)
     {
         Timeline = timeline;
         Branches = branches;
+        Content = content;
     }
 
     /// <summary>The timeline.</summary>
@@ -18,11 +19,14 @@ public sealed class TimelineHistory
     /// <summary>Its ancestors, oldest first. The first timeline has none, and no history file either.</summary>
     public IReadOnlyList<TimelineBranch> Branches { get; }
 
+    /// <summary>The history file, byte for byte. Empty for a timeline without ancestors.</summary>
+    public ReadOnlyMemory<byte> Content { get; }
+
     /// <summary>The timelines whose WAL belongs to this one, newest first, itself included.</summary>
     public IEnumerable<uint> Lineage => Branches.Select(static branch => branch.Timeline).Append(Timeline).Reverse();
 
     /// <summary>The history of a timeline without ancestors.</summary>
-    public static TimelineHistory Root(uint timeline) => new(timeline, []);
+    public static TimelineHistory Root(uint timeline) => new(timeline, [], default);
 
     /// <summary>The name of the history file of a timeline, such as <c>00000002.history</c>.</summary>
     public static string FileName(uint timeline) => string.Create(CultureInfo.InvariantCulture, $"{timeline:X8}.history");
@@ -60,7 +64,9 @@ public sealed class TimelineHistory
             branches.Add(new TimelineBranch(ancestor, switchLsn, parts.Length > 2 ? parts[2] : ""));
         }
 
-        return branches.Count > 0 || timeline == 1 ? new TimelineHistory(timeline, branches) : throw Invalid(timeline, "it names no ancestor");
+        return branches.Count > 0
+            ? new TimelineHistory(timeline, branches, content.ToArray())
+            : throw Invalid(timeline, "it names no ancestor");
     }
 
     /// <summary>Whether a timeline's WAL belongs to this one.</summary>
@@ -105,11 +111,12 @@ public sealed class TimelineHistory
         return null;
     }
 
-    /// <summary>The history file's bytes.</summary>
-    public byte[] Format()
+    /// <summary>Writes a history file as PostgreSQL does.</summary>
+    public static byte[] Format(IEnumerable<TimelineBranch> branches)
     {
+        ArgumentNullException.ThrowIfNull(branches);
         StringBuilder text = new();
-        foreach (TimelineBranch branch in Branches)
+        foreach (TimelineBranch branch in branches)
         {
             text.Append(CultureInfo.InvariantCulture, $"{branch.Timeline}\t{branch.SwitchLsn}\t{branch.Reason}\n");
         }
