@@ -496,7 +496,7 @@ public static class DatabaseRecovery
     {
         if (details.PageChecksumErrors > 0)
         {
-            yield return $"The base backup holds {details.PageChecksumErrors} damaged pages, the first in '{details.DamagedPages.FirstOrDefault()}'.";
+            yield return $"The base backup holds {details.PageChecksumErrors} damaged pages, the first in '{(details.DamagedPages.Count > 0 ? details.DamagedPages[0] : "")}'.";
         }
 
         if (details.OutsideFiles.Count > 0)

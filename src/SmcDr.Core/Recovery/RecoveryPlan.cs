@@ -73,24 +73,24 @@ public sealed class RecoveryPlan
     /// <summary>What an operator should know before.</summary>
     public required IReadOnlyList<string> Warnings { get; init; }
 
-    internal required BackupReader Reader { get; init; }
+    internal BackupReader Reader { get; init; } = null!;
 
-    internal required Manifest Manifest { get; init; }
+    internal Manifest Manifest { get; init; } = null!;
 
-    internal required WalArchive Archive { get; init; }
+    internal WalArchive Archive { get; init; } = null!;
 
-    internal required IReadOnlyList<WalItem> WalItems { get; init; }
+    internal IReadOnlyList<WalItem> WalItems { get; init; } = null!;
 
-    internal required IReadOnlyList<TimelineHistory> Histories { get; init; }
+    internal IReadOnlyList<TimelineHistory> Histories { get; init; } = null!;
 
     /// <summary>Timelines in the archive that are newer than the one followed: the recovered server must not take their numbers.</summary>
-    internal required IReadOnlyList<uint> TakenTimelines { get; init; }
+    internal IReadOnlyList<uint> TakenTimelines { get; init; } = null!;
 
     /// <summary>Settings that must not be lower than on the primary, with the values that suffice.</summary>
-    internal required IReadOnlyDictionary<string, int> MinimumSettings { get; init; }
+    internal IReadOnlyDictionary<string, int> MinimumSettings { get; init; } = null!;
 
     /// <summary>Whether an interrupted recovery to something else is abandoned.</summary>
-    internal required bool Abandon { get; init; }
+    internal bool Abandon { get; init; }
 
     /// <summary>The plan in lines, for an operator to read before saying yes.</summary>
     public IEnumerable<string> Describe()

@@ -611,7 +611,7 @@ internal sealed class RecoveryRun
         };
     }
 
-    private async Task ProbeAsync(PostgresConnector connector, string database, CancellationToken cancellationToken)
+    private static async Task ProbeAsync(PostgresConnector connector, string database, CancellationToken cancellationToken)
     {
         NpgsqlConnection connection = await connector.OpenAsync(cancellationToken).ConfigureAwait(false);
         await using (connection.ConfigureAwait(false))
