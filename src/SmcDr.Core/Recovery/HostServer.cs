@@ -104,6 +104,34 @@ public sealed class HostServer
     /// <summary>Whether a server runs in a data directory.</summary>
     public static bool IsRunning(string dataDirectory) => FindRunning(dataDirectory) is not null;
 
+    /// <summary>The process of a server on this host that has a tablespace at a directory; null where none is found.</summary>
+    public static int? FindServerUsing(string location)
+    {
+        if (!Directory.Exists("/proc/self"))
+        {
+            return null;
+        }
+
+        foreach (int id in ProcessIds().Where(IsServer))
+        {
+            try
+            {
+                string links = $"/proc/{id.ToString(CultureInfo.InvariantCulture)}/cwd/pg_tblspc";
+                if (Directory.Exists(links) &&
+                    Directory.EnumerateFileSystemEntries(links).Any(l => new FileInfo(l).LinkTarget == location))
+                {
+                    return id;
+                }
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                // It ended meanwhile, or is somebody else's.
+            }
+        }
+
+        return null;
+    }
+
     /// <summary>The server that runs in this data directory; null where none does.</summary>
     public RunningServer? FindRunning() => FindRunning(DataDirectory);
 
