@@ -13,7 +13,13 @@ BeforeAll {
             $null = & $Script
         }
         catch {
-            return $_.Exception.GetBaseException()
+            for ($reason = $_.Exception; $reason; $reason = $reason.InnerException) {
+                if ($reason -is [SmcDr.SmcException]) {
+                    return $reason
+                }
+            }
+
+            throw
         }
 
         throw 'The argument was accepted.'
@@ -60,7 +66,7 @@ Describe 'An instant' {
     }
 
     It 'is read from a DateTime that knows its zone' {
-        $utc = [datetime]::new(2026, 11, 5, 10, 0, 0, 'Utc')
+        $utc = [datetime]::new(2026, 11, 5, 10, 0, 0, [System.DateTimeKind]::Utc)
         (Get-TestArgument -Instant $utc).UtcDateTime | Should -Be $utc
         (Get-TestArgument -Instant $utc.ToLocalTime()).UtcDateTime | Should -Be $utc
         (Get-TestArgument -Instant (Get-Date $utc)).UtcDateTime | Should -Be $utc

@@ -108,7 +108,7 @@ catch {
         throw "The fresh process ended with $LASTEXITCODE and said: $($output -join "`n")"
     }
 
-    ConvertFrom-Json -InputObject $json[0].Substring(3) -NoEnumerate | ForEach-Object { $_ }
+    ConvertFrom-Json -InputObject $json[0].Substring(3) -NoEnumerate -DateKind String | ForEach-Object { $_ }
 }
 
 Export-ModuleMember -Function Get-SmcModulePath, Build-TestProject, Get-TestCmdletAssembly, Invoke-FreshPwsh

@@ -5,7 +5,7 @@ namespace SmcDr.PowerShell.Arguments;
 /// <summary>The base of the transformations that read an argument instead of PowerShell's own conversion.</summary>
 /// <remarks>
 /// PowerShell reports what is thrown here with the id <c>ParameterArgumentTransformationError</c>; the
-/// <see cref="SmcException"/> with the exact id is the innermost exception.
+/// <see cref="SmcException"/> with the exact id is among the inner exceptions.
 /// </remarks>
 [AttributeUsage(AttributeTargets.Property | AttributeTargets.Field)]
 public abstract class SmcArgumentTransformationAttribute : ArgumentTransformationAttribute
