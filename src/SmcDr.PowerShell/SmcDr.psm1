@@ -14,8 +14,7 @@ foreach ($assembly in [System.Runtime.Loader.AssemblyLoadContext]::Default.Assem
 
 if ($null -eq $loaded) {
     $loaded = [System.Reflection.Assembly]::LoadFrom($path)
-}
-elseif ($loaded.Location -ne $path) {
+} elseif ($loaded.Location -ne $path) {
     throw [System.InvalidOperationException]::new(
         "This process has already loaded SmcDr from '$($loaded.Location)', and .NET cannot replace it by '$path'. " +
         'Start a new pwsh process to use the other copy.')

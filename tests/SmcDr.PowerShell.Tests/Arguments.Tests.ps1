@@ -11,8 +11,7 @@ BeforeAll {
     function Get-Refusal([scriptblock] $Script) {
         try {
             $null = & $Script
-        }
-        catch {
+        } catch {
             for ($reason = $_.Exception; $reason; $reason = $reason.InnerException) {
                 if ($reason -is [SmcDr.SmcException]) {
                     return $reason
@@ -25,7 +24,7 @@ BeforeAll {
         throw 'The argument was accepted.'
     }
 
-    function New-Site([string] $Name, [string] $Path) {
+    function ConvertTo-Site([string] $Name, [string] $Path) {
         [SmcDr.SiteInfo]@{ Name = $Name; Path = $Path; Repository = 'file:///r'; Regions = [string[]]@('east') }
     }
 }
@@ -57,8 +56,7 @@ Describe 'An instant' {
                     (Get-TestArgument -Instant $json.Time).ToString('o')
                     (Get-TestArgument -Instant ([DateTimeOffset]'2026-11-05T11:00:00+01:00')).ToString('o')
                 }
-            }
-            finally {
+            } finally {
                 Remove-Item env:TZ
             }
         }
@@ -176,12 +174,12 @@ Describe 'A size' {
 
 Describe 'A site' {
     BeforeAll {
-        $file = Join-Path $TestDrive 'a' 'smcdr.yaml'
+        $file = [System.IO.Path]::Combine($TestDrive, 'a', 'smcdr.yaml')
         $null = New-Item -ItemType Directory (Split-Path $file)
         Set-Content -LiteralPath $file -Value 'name: a'
-        Use-TestSite -Site (New-Site 'smc-trading' '/etc/smcdr/trading.yaml')
-        Use-TestSite -Site (New-Site 'Smc Reporting' '/etc/smcdr/reporting.yaml')
-        Use-TestSite -Site (New-Site 'it''s mine' '/etc/smcdr/mine.yaml')
+        Use-TestSite -Site (ConvertTo-Site 'smc-trading' '/etc/smcdr/trading.yaml')
+        Use-TestSite -Site (ConvertTo-Site 'Smc Reporting' '/etc/smcdr/reporting.yaml')
+        Use-TestSite -Site (ConvertTo-Site 'it''s mine' '/etc/smcdr/mine.yaml')
     }
 
     It 'is read from a path, also one of a PowerShell drive or a directory' {
@@ -194,8 +192,8 @@ Describe 'A site' {
 
     It 'is read from a file, a SiteInfo, and from the pipeline' {
         Get-TestArgument -Site (Get-Item $file) | Should -Be $file
-        Get-TestArgument -Site (New-Site 'x' '/x.yaml') | Should -Be '/x.yaml'
-        New-Site 'x' '/x.yaml' | Get-TestArgument | Should -Be '/x.yaml'
+        Get-TestArgument -Site (ConvertTo-Site 'x' '/x.yaml') | Should -Be '/x.yaml'
+        ConvertTo-Site 'x' '/x.yaml' | Get-TestArgument | Should -Be '/x.yaml'
         Get-Item $file | Get-TestArgument | Should -Be $file
     }
 

@@ -15,7 +15,7 @@ BeforeAll {
     Import-Module -Assembly (Get-TestCmdletAssembly -Module $module -Path $assembly)
 
     # A session of its own, as Ctrl+C cannot be pressed in that of the tests.
-    function New-Session {
+    function Open-Session {
         $shell = [powershell]::Create()
         $null = $shell.AddScript({
                 param($Support, $Module, $Assembly)
@@ -87,7 +87,7 @@ Describe 'Work that is stopped' {
         @{ Name = 'work that writes'; Silent = $false }
         @{ Name = 'work that is silent'; Silent = $true }
     ) {
-        $shell = New-Session
+        $shell = Open-Session
         try {
             $splatWork = @{ Probe = $probe; HalfDone = $halfDone; Silent = $Silent; WithProgress = $true }
             $running = $shell.AddCommand('Invoke-TestWork').AddParameters($splatWork).BeginInvoke()
@@ -96,14 +96,13 @@ Describe 'Work that is stopped' {
             $running.IsCompleted | Should -BeTrue
             $shell.InvocationStateInfo.State | Should -Be 'Stopped'
             Assert-Unwound $probe $halfDone
-        }
-        finally {
+        } finally {
             $shell.Dispose()
         }
     }
 
     It 'is given up after its time, with the prompt back and no wrong claim, if it does not listen' {
-        $shell = New-Session
+        $shell = Open-Session
         try {
             $splatWork = @{ Probe = $probe; HalfDone = $halfDone; Deaf = $true }
             $null = $shell.AddCommand('Invoke-TestWork').AddParameters($splatWork).BeginInvoke()
@@ -111,8 +110,7 @@ Describe 'Work that is stopped' {
             $shell.Stop()
             $shell.InvocationStateInfo.State | Should -Be 'Stopped'
             $probe.Unwound | Should -BeFalse
-        }
-        finally {
+        } finally {
             $probe.Gate.Set()
             $shell.Dispose()
         }
@@ -122,7 +120,7 @@ Describe 'Work that is stopped' {
         @{ How = 'Select-Object has had enough'; Script = { param($Work) Invoke-TestWork @Work | Select-Object -First 1 } }
         @{ How = 'an error ends it'; Script = { param($Work) Invoke-TestWork @Work -ErrorAt 2 -ErrorAction Stop } }
     ) {
-        $shell = New-Session
+        $shell = Open-Session
         try {
             $work = @{ Probe = $probe; HalfDone = $halfDone; WithProgress = $true }
             try { $null = $shell.AddScript($Script.ToString()).AddArgument($work).Invoke() } catch { $null = $_ }
@@ -130,8 +128,7 @@ Describe 'Work that is stopped' {
             $open = $records | Group-Object ActivityId | Where-Object { $_.Group[-1].RecordType -ne 'Completed' }
             $records | Should -HaveCount 4
             $open | Should -BeNullOrEmpty
-        }
-        finally {
+        } finally {
             $shell.Dispose()
         }
     }
@@ -173,15 +170,14 @@ Describe 'Questions from a worker' {
         @{ Name = '-Confirm'; Arguments = @{ Confirm = $true } }
         @{ Name = 'ShouldContinue'; Arguments = @{ Continue = $true } }
     ) {
-        $shell = New-Session
+        $shell = Open-Session
         try {
             $null = $shell.AddCommand('Invoke-TestQuestion').AddParameters(@{ Target = 'orders'; Probe = $probe })
             $null = $shell.AddParameters($Arguments)
             { $shell.Invoke() } | Should -Throw
             $probe.Unwound | Should -BeTrue
             $shell.HadErrors | Should -BeTrue
-        }
-        finally {
+        } finally {
             $shell.Dispose()
         }
     }
@@ -224,13 +220,12 @@ Describe 'Errors of a worker' {
     }
 
     It 'ends the command, not the script, under $ErrorActionPreference Continue' {
-        $shell = New-Session
+        $shell = Open-Session
         try {
             $script = "Invoke-TestFailure -Code WalGap; 'next statement'"
             $shell.AddScript($script).Invoke() | Should -Be 'next statement'
             $shell.Streams.Error[0].FullyQualifiedErrorId | Should -BeLike 'SmcWalGap,*'
-        }
-        finally {
+        } finally {
             $shell.Dispose()
         }
     }

@@ -152,8 +152,7 @@ Describe 'Readable text' {
             [cultureinfo]::CurrentCulture = 'de-DE'
             [SmcDr.DisplayText]::Size(1536) | Should -Be '1.5 KiB'
             [SmcDr.DisplayText]::Seconds(1.5) | Should -Be '1.5 s'
-        }
-        finally {
+        } finally {
             [cultureinfo]::CurrentCulture = $culture
         }
     }

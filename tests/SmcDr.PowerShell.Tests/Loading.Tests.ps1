@@ -29,7 +29,7 @@ Describe 'Loading the module' {
     }
 
     It 'stages no System.Management.Automation.dll, which would be loaded instead of the host''s' {
-        Join-Path (Split-Path $module) 'bin' 'System.Management.Automation.dll' | Should -Not -Exist
+        [System.IO.Path]::Combine((Split-Path $module), 'bin', 'System.Management.Automation.dll') | Should -Not -Exist
     }
 
     It 'loads neither AWSSDK nor Npgsql nor YamlDotNet at import' {
@@ -112,7 +112,7 @@ Describe 'Loading the module' {
             Use-TestSite -Site $site
             (Get-TestSite) -is [SmcDr.SiteInfo]
             [SmcDr.BackupInfo].Assembly.Location
-        } | Should -Be $true, (Join-Path (Split-Path $module) 'bin' 'SmcDr.dll')
+        } | Should -Be $true, ([System.IO.Path]::Combine((Split-Path $module), 'bin', 'SmcDr.dll'))
     }
 
     It 'runs on its own AWSSDK and YamlDotNet where the session has loaded others' {

@@ -90,8 +90,7 @@ function Invoke-FreshPwsh {
 try {
     `$result = & { $Script } @given
     '>>>' + (ConvertTo-Json -InputObject @(`$result) -Depth 4 -Compress)
-}
-catch {
+} catch {
     '!!!' + `$_.Exception.Message + ' ' + `$_.ScriptStackTrace
 }
 "@
