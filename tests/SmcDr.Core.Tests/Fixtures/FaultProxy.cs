@@ -159,7 +159,7 @@ public sealed class FaultProxy : IAsyncDisposable
 
         if (fault.SilentAfter is not null)
         {
-            await stream.ReadAsync(new byte[1], _stop.Token);
+            await stream.ReadAtLeastAsync(new byte[1], 1, throwOnEndOfStream: false, _stop.Token);
         }
 
         client.Client.Shutdown(SocketShutdown.Send);

@@ -8,7 +8,7 @@ using Amazon.S3.Model;
 namespace SmcDr.Core.Tests.Fixtures;
 
 /// <summary>A moto of this test run's own on a free port of the loopback interface. It ends with its standard input, so with us.</summary>
-public sealed partial class MotoServer : IAsyncLifetime
+public sealed partial class MotoServer : IAsyncLifetime, IDisposable
 {
     private const string Program = """
         import os, sys, threading
@@ -58,6 +58,7 @@ public sealed partial class MotoServer : IAsyncLifetime
             ServiceURL = Endpoint,
             AuthenticationRegion = "us-east-1",
             ForcePathStyle = true,
+            RequestChecksumCalculation = RequestChecksumCalculation.WHEN_REQUIRED,
         });
 
         // The port is announced when it is bound; the first answer comes when the application is built.
@@ -74,9 +75,18 @@ public sealed partial class MotoServer : IAsyncLifetime
         return bucket;
     }
 
+    /// <summary>Stores an object from outside, over another one if there is one.</summary>
+    public Task<PutObjectResponse> PutAsync(string bucket, string key, byte[] content) => Client.PutObjectAsync(new PutObjectRequest
+    {
+        BucketName = bucket,
+        Key = key,
+        InputStream = new MemoryStream(content),
+        // moto stores the framing of chunks as content.
+        UseChunkEncoding = false,
+    });
+
     public async Task DisposeAsync()
     {
-        Client?.Dispose();
         if (_process is not null)
         {
             if (!_process.HasExited)
@@ -85,8 +95,13 @@ public sealed partial class MotoServer : IAsyncLifetime
             }
 
             await _process.WaitForExitAsync();
-            _process.Dispose();
         }
+    }
+
+    public void Dispose()
+    {
+        Client?.Dispose();
+        _process?.Dispose();
     }
 
     [GeneratedRegex(@"Running on http://127\.0\.0\.1:(\d+)")]

@@ -3,7 +3,7 @@ using SmcDr.Core.Tests.Fixtures;
 
 namespace SmcDr.Core.Tests.ObjectStores;
 
-public sealed class DirectoryObjectStoreConformanceTests : ObjectStoreConformance
+public sealed class DirectoryObjectStoreConformanceTests : ObjectStoreConformance, IDisposable
 {
     private readonly TemporaryDirectory _directory = new();
 
@@ -11,11 +11,9 @@ public sealed class DirectoryObjectStoreConformanceTests : ObjectStoreConformanc
 
     protected override Task<IObjectStore> OpenAsync() => Task.FromResult<IObjectStore>(new DirectoryObjectStore(Root));
 
-    protected override Task CloseAsync()
-    {
-        _directory.Dispose();
-        return Task.CompletedTask;
-    }
+    public void Dispose() => _directory.Dispose();
+
+    protected override Task CloseAsync() => Task.CompletedTask;
 
     protected override Task<int> CountLeftoversAsync()
     {

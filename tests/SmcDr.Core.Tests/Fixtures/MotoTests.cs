@@ -2,7 +2,7 @@ namespace SmcDr.Core.Tests.Fixtures;
 
 /// <summary>Tests that share one moto.</summary>
 [CollectionDefinition(Name)]
-public sealed class MotoCollection : ICollectionFixture<MotoServer>
+public sealed class MotoTests : ICollectionFixture<MotoServer>
 {
     public const string Name = "moto";
 }
