@@ -24,11 +24,13 @@ internal static class S3Failure
     public static bool IsNotImplemented(AmazonS3Exception exception) =>
         exception.StatusCode == HttpStatusCode.NotImplemented || exception.ErrorCode == "NotImplemented";
 
-    /// <summary>Whether a server wants Content-MD5, as it does for a bucket with Object Lock unless another checksum is sent.</summary>
-    public static bool WantsMd5(AmazonS3Exception exception) =>
+    /// <summary>
+    /// Whether a server may want Content-MD5, as it does for a bucket with Object Lock unless another checksum is sent. There are many
+    /// ways to say so, and an answer that the SDK cannot read has only its status left.
+    /// </summary>
+    public static bool MayWantMd5(AmazonS3Exception exception) =>
         exception.StatusCode == HttpStatusCode.BadRequest
-        && (exception.Message.Contains("Content-MD5", StringComparison.OrdinalIgnoreCase)
-            || exception.ErrorCode is "InvalidDigest" or "MissingContentMD5");
+        && exception.ErrorCode is null or "" or "BadRequest" or "InvalidRequest" or "InvalidDigest" or "MissingContentMD5";
 
     public static SmcException Translate(string what, Exception exception, S3Location location, string? key)
     {
@@ -40,6 +42,10 @@ internal static class S3Failure
             ("NoSuchBucket", _) => Make(
                 SmcErrorCode.StorageUnavailable,
                 $"the bucket '{location.Bucket}' does not exist.",
+                $"Create the bucket '{location.Bucket}', or correct the name, the region or the endpoint in the repository's location."),
+            ("NotFound" or "", 404) => Make(
+                SmcErrorCode.StorageUnavailable,
+                $"the server knows no bucket '{location.Bucket}', or is no S3 server.",
                 $"Create the bucket '{location.Bucket}', or correct the name, the region or the endpoint in the repository's location."),
             ("NoSuchKey", _) => Make(SmcErrorCode.ObjectNotFound, "there is no such object."),
             ("RequestTimeTooSkewed", _) => Make(

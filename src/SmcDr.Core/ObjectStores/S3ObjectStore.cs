@@ -368,7 +368,7 @@ public sealed class S3ObjectStore : IObjectStore
                             PartNumber = number,
                             PartSize = content.Length,
                             InputStream = content,
-                            UseChunkEncoding = S3.ChecksumsWhenSupported,
+                            UseChunkEncoding = false,
                         };
                         if (md5)
                         {
@@ -496,8 +496,8 @@ public sealed class S3ObjectStore : IObjectStore
     private SmcException Exists(string key) =>
         new(SmcErrorCode.ObjectExists, $"There is an object '{key}' in {Location} already.", target: key);
 
-    private SmcException NotFound(string key) =>
-        new(SmcErrorCode.ObjectNotFound, $"There is no object '{key}' in {Location}.", target: key);
+    private SmcException NotFound(string key, Exception? exception = null) =>
+        new(SmcErrorCode.ObjectNotFound, $"There is no object '{key}' in {Location}.", exception, target: key);
 
     /// <summary>Sends a request, again where that may help and the SDK does not, and says what a failure means.</summary>
     private async Task<T> RunAsync<T>(
@@ -556,7 +556,7 @@ public sealed class S3ObjectStore : IObjectStore
         catch (AmazonS3Exception exception) when (
             exception.StatusCode == HttpStatusCode.PreconditionFailed
             // The upload is over: either our completion worked and its answer got lost, or somebody gave the upload up.
-            || exception.ErrorCode == "NoSuchUpload")
+            || (exception.StatusCode == HttpStatusCode.NotFound && exception.ErrorCode != "NoSuchBucket"))
         {
             return false;
         }
@@ -577,9 +577,9 @@ public sealed class S3ObjectStore : IObjectStore
                     BucketName = S3.Bucket,
                     Key = S3.Prefix + key,
                     InputStream = StreamOf(content),
-                    // The framing of chunks is what lesser servers store as if it were content. Without it the whole body is signed, so
-                    // that the server still checks every byte.
-                    UseChunkEncoding = S3.ChecksumsWhenSupported,
+                    // Servers exist that store the framing of chunks, in which the SDK would sign the body and put its checksum, as if it
+                    // were content. Without it signature and checksum go into the head, and the server still checks every byte.
+                    UseChunkEncoding = false,
                     IfNoneMatch = condition,
                 };
                 if (md5)
@@ -600,10 +600,11 @@ public sealed class S3ObjectStore : IObjectStore
         {
             return await send(sent).ConfigureAwait(false);
         }
-        catch (AmazonS3Exception exception) when (!sent && S3Failure.WantsMd5(exception))
+        catch (AmazonS3Exception exception) when (!sent && S3Failure.MayWantMd5(exception))
         {
+            T result = await send(true).ConfigureAwait(false);
             _sendMd5 = true;
-            return await send(true).ConfigureAwait(false);
+            return result;
         }
     }
 
@@ -629,6 +630,7 @@ public sealed class S3ObjectStore : IObjectStore
         GetObjectMetadataResponse? found = await TryHeadAsync(key, cancellationToken).ConfigureAwait(false);
         if (found is null)
         {
+            await EnsureBucketAsync(key, cancellationToken).ConfigureAwait(false);
             throw new SmcException(
                 SmcErrorCode.StorageUnavailable,
                 $"The object '{key}' in {Location} was not stored: the server refused it as existing, or gave its upload up, and yet it does not exist.",
@@ -726,6 +728,16 @@ public sealed class S3ObjectStore : IObjectStore
                 try
                 {
                     return await _client.GetObjectAsync(request, token).ConfigureAwait(false);
+                }
+                catch (AmazonS3Exception exception) when (
+                    exception.StatusCode == HttpStatusCode.NotFound && exception.ErrorCode != "NoSuchBucket")
+                {
+                    if (exception.ErrorCode != "NoSuchKey")
+                    {
+                        await EnsureBucketAsync(key, token).ConfigureAwait(false);
+                    }
+
+                    throw NotFound(key, exception);
                 }
                 catch (AmazonS3Exception exception) when (exception.StatusCode == HttpStatusCode.RequestedRangeNotSatisfiable)
                 {

@@ -58,6 +58,7 @@ public sealed partial class MotoServer : IAsyncLifetime, IDisposable
             ServiceURL = Endpoint,
             AuthenticationRegion = "us-east-1",
             ForcePathStyle = true,
+            RequestChecksumCalculation = RequestChecksumCalculation.WHEN_REQUIRED,
         });
 
         // The port is announced when it is bound; the first answer comes when the application is built.
@@ -73,6 +74,16 @@ public sealed partial class MotoServer : IAsyncLifetime, IDisposable
         await Client.PutBucketAsync(new PutBucketRequest { BucketName = bucket, ObjectLockEnabledForBucket = objectLock });
         return bucket;
     }
+
+    /// <summary>Stores an object from outside, over another one if there is one.</summary>
+    public Task<PutObjectResponse> PutAsync(string bucket, string key, byte[] content) => Client.PutObjectAsync(new PutObjectRequest
+    {
+        BucketName = bucket,
+        Key = key,
+        InputStream = new MemoryStream(content),
+        // moto stores the framing of chunks as content.
+        UseChunkEncoding = false,
+    });
 
     public async Task DisposeAsync()
     {
