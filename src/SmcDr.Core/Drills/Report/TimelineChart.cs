@@ -144,7 +144,7 @@ internal sealed class TimelineChart
         // What took no time to speak of is still seen.
         double width = Math.Min(Math.Max(_axis.X(span.EndTime) - left, 3), PlotRight - PlotLeft);
         left = Math.Min(left, PlotRight - width);
-        string title = $"{SpanText(span)}, {Clock(span.StartTime)} to {Clock(span.EndTime)} UTC";
+        string title = $"{SpanText(span)}: {Clock(span.StartTime)} to {Clock(span.EndTime)} UTC";
         double total = span.Phases.Sum(static phase => Math.Max(0, phase.Duration.TotalSeconds));
         if (total <= 0)
         {
@@ -172,7 +172,7 @@ internal sealed class TimelineChart
         return Enumerable.Range(0, names.Count).First(i => names[i] == name) % PhaseColours;
     }
 
-    private static string SpanText(DrillSpan span) => $"{span.Label} {DisplayText.Duration(span.EndTime - span.StartTime)}";
+    private static string SpanText(DrillSpan span) => $"{span.Label}, {DisplayText.Duration(span.EndTime - span.StartTime)}";
 
     private static string Name(DrillLane lane) => lane switch
     {
