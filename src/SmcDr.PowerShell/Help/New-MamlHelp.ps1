@@ -34,6 +34,11 @@ $mamlNamespace = 'http://schemas.microsoft.com/maml/2004/10'
 $commandNamespace = 'http://schemas.microsoft.com/maml/dev/command/2004/10'
 $devNamespace = 'http://schemas.microsoft.com/maml/dev/2004/10'
 
+# The parameters that SupportsShouldProcess brings have no comment of ours, and belong into the syntax of what changes things.
+$shouldProcess = @{
+    WhatIf  = 'Shows what the command would do, after everything was read and checked, and changes nothing.'
+    Confirm = 'Asks before anything is changed; -Confirm:$false answers in advance.'
+}
 $members = @{}
 $documents = [xml]::new()
 $documents.Load($Documentation)
@@ -102,18 +107,24 @@ function Write-Parameter {
         [switch] $InSyntax
     )
 
-    # Where a base class declares it, its comment is there.
-    $property = $Cmdlet.ImplementingType.GetProperty($Parameter.Name)
-    $comment = Get-Comment "P:$($property.DeclaringType.FullName).$($property.Name)" "-$($Parameter.Name) of $($Cmdlet.Name)"
+    $description = $shouldProcess[$Parameter.Name]
+    $wildcards = $false
+    if (-not $description) {
+        # Where a base class declares it, its comment is there.
+        $property = $Cmdlet.ImplementingType.GetProperty($Parameter.Name)
+        $comment = Get-Comment "P:$($property.DeclaringType.FullName).$($property.Name)" "-$($Parameter.Name) of $($Cmdlet.Name)"
+        $description = Get-Paragraph $comment.SelectSingleNode('summary')
+        $wildcards = $property.IsDefined([System.Management.Automation.SupportsWildcardsAttribute], $true)
+    }
+
     $Writer.WriteStartElement('parameter', $commandNamespace)
     $Writer.WriteAttributeString('required', $Parameter.IsMandatory.ToString().ToLowerInvariant())
-    $wildcards = $property.IsDefined([System.Management.Automation.SupportsWildcardsAttribute], $true)
     $Writer.WriteAttributeString('globbing', $wildcards.ToString().ToLowerInvariant())
     $Writer.WriteAttributeString('pipelineInput', (Get-PipelineInput $Parameter))
     $Writer.WriteAttributeString('position', $Parameter.Position -ge 0 ? "$($Parameter.Position)" : 'Named')
     $Writer.WriteAttributeString('aliases', $Parameter.Aliases ? $Parameter.Aliases -join ', ' : 'none')
     $Writer.WriteElementString('name', $mamlNamespace, $Parameter.Name)
-    Write-Paragraph $Writer 'description' $mamlNamespace (Get-Paragraph $comment.SelectSingleNode('summary'))
+    Write-Paragraph $Writer 'description' $mamlNamespace $description
     $type = Get-TypeName $Parameter.ParameterType
     if (-not $InSyntax -or $type -ne 'SwitchParameter') {
         $Writer.WriteStartElement('parameterValue', $commandNamespace)
@@ -135,7 +146,7 @@ function Write-Command([System.Xml.XmlWriter] $Writer, [System.Management.Automa
         throw "$($Cmdlet.Name) has no example."
     }
 
-    $common = [System.Management.Automation.Cmdlet]::CommonParameters + [System.Management.Automation.Cmdlet]::OptionalCommonParameters
+    $common = [System.Management.Automation.Cmdlet]::CommonParameters
     $synopsis = Get-Paragraph $comment.SelectSingleNode('summary')
     $Writer.WriteStartElement('command', 'command', $commandNamespace)
 
