@@ -21,16 +21,7 @@ internal sealed class WalStreamCommand : CliCommand
     {
         Description = "Leave when the WAL up to this position is in the repository.",
         HelpName = "LSN",
-        CustomParser = static result =>
-        {
-            if (Lsn.TryParse(result.Tokens[0].Value, out Lsn lsn))
-            {
-                return lsn;
-            }
-
-            result.AddError($"'{result.Tokens[0].Value}' is not a log sequence number such as 16/B374D848.");
-            return null;
-        },
+        CustomParser = ArgumentParsers.Lsn,
     };
 
     public WalStreamCommand(CliHost host)

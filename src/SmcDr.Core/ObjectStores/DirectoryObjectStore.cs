@@ -267,10 +267,8 @@ public sealed class DirectoryObjectStore : IObjectStore
         {
             refused = true;
         }
-        finally
-        {
-            await DeleteAsync(key, CancellationToken.None).ConfigureAwait(false);
-        }
+
+        await DeleteAsync(key, CancellationToken.None).ConfigureAwait(false);
 
         return new ObjectStoreCapabilities(ConditionalWrites: refused, Versioning: false, ObjectLock: false);
     }

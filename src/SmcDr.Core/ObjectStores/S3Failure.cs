@@ -48,6 +48,11 @@ internal static class S3Failure
                 $"the server knows no bucket '{location.Bucket}', or is no S3 server.",
                 $"Create the bucket '{location.Bucket}', or correct the name, the region or the endpoint in the repository's location."),
             ("NoSuchKey", _) => Make(SmcErrorCode.ObjectNotFound, "there is no such object."),
+            ("InvalidObjectState", _) => Make(
+                SmcErrorCode.StorageUnavailable,
+                "the object lies in an archive class of storage and cannot be read as it is.",
+                "Use a copy of the repository, or have the object restored from the archive ('aws s3api restore-object'), which takes hours; "
+                + "and remove the lifecycle rule that moved it there."),
             ("RequestTimeTooSkewed", _) => Make(
                 SmcErrorCode.StorageAccessDenied,
                 "the clocks of this machine and of the server differ too much.",

@@ -261,12 +261,23 @@ public sealed class S3ObjectStore : IObjectStore
         {
             _condition = await ProbeConditionAsync(key, cancellationToken).ConfigureAwait(false);
         }
-        finally
+        catch
         {
             using CancellationTokenSource patience = new(s_abortTime);
-            await DeleteAsync(key, patience.Token).ConfigureAwait(false);
+            try
+            {
+                await DeleteAsync(key, patience.Token).ConfigureAwait(false);
+            }
+            catch (Exception exception) when (exception is SmcException or OperationCanceledException)
+            {
+                // The first failure is the one to tell.
+            }
+
+            throw;
         }
 
+        // An account that may write and not delete is found out here.
+        await DeleteAsync(key, cancellationToken).ConfigureAwait(false);
         await AbortForgottenUploadsAsync(cancellationToken).ConfigureAwait(false);
         bool versioning = await AskAsync(
             async token =>
@@ -839,6 +850,7 @@ public sealed class S3ObjectStore : IObjectStore
         bool first = await WriteProbeAsync().ConfigureAwait(false);
         if (!first)
         {
+            await EnsureBucketAsync(key, cancellationToken).ConfigureAwait(false);
             throw new SmcException(
                 SmcErrorCode.StorageUnavailable,
                 $"The server of {Location} refuses to write the new key '{key}' as if it were taken.",
