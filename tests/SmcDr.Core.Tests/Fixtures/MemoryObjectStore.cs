@@ -31,6 +31,7 @@ public sealed class MemoryObjectStore : IObjectStore
     public Task<ObjectWriter> CreateAsync(string key, CancellationToken cancellationToken)
     {
         ObjectKey.Validate(key);
+        cancellationToken.ThrowIfCancellationRequested();
         return Task.FromResult<ObjectWriter>(new Writer(this, key));
     }
 
@@ -52,7 +53,6 @@ public sealed class MemoryObjectStore : IObjectStore
     public Task<Stream> OpenReadAsync(string key, long offset, long? length, CancellationToken cancellationToken)
     {
         ObjectKey.Validate(key);
-        ArgumentOutOfRangeException.ThrowIfNegative(offset);
         cancellationToken.ThrowIfCancellationRequested();
         BeforeRead?.Invoke(key, offset, length);
         if (!_objects.TryGetValue(key, out (byte[] Content, DateTimeOffset Time) stored))
@@ -61,14 +61,16 @@ public sealed class MemoryObjectStore : IObjectStore
         }
 
         long end = length is { } count ? offset + count : stored.Content.Length;
-        return end > stored.Content.Length || offset > stored.Content.Length
-            ? throw new SmcException(SmcErrorCode.ObjectTruncated, $"The object '{key}' ends before byte {end}.", target: key)
+        return offset < 0 || end < offset || end > stored.Content.Length
+            ? throw new SmcException(
+                SmcErrorCode.ObjectTruncated, $"The object '{key}' ends before byte {end}.", target: key)
             : Task.FromResult<Stream>(new MemoryStream(stored.Content, (int)offset, (int)(end - offset), writable: false));
     }
 
     public Task<ObjectInfo?> GetInfoAsync(string key, CancellationToken cancellationToken)
     {
         ObjectKey.Validate(key);
+        cancellationToken.ThrowIfCancellationRequested();
         return Task.FromResult(
             _objects.TryGetValue(key, out (byte[] Content, DateTimeOffset Time) stored) ? new ObjectInfo(key, stored.Content.Length, stored.Time) : null);
     }
@@ -103,6 +105,7 @@ public sealed class MemoryObjectStore : IObjectStore
     public async Task DeleteAsync(string key, CancellationToken cancellationToken)
     {
         ObjectKey.Validate(key);
+        cancellationToken.ThrowIfCancellationRequested();
         if (BeforeDelete is { } hook)
         {
             await hook(key, cancellationToken);

@@ -1,10 +1,14 @@
 using System.Buffers.Binary;
+using FsCheck;
+using FsCheck.Fluent;
 using SmcDr.Core.Postgres.Wal;
 
 namespace SmcDr.Core.Tests.Postgres.Wal;
 
 public sealed class WalRecordScannerTests(WalSample sample) : IClassFixture<WalSample>
 {
+    private readonly List<Lsn> _records = [.. sample.Records];
+
     [Fact]
     public void Append_RealWal_FindsWhatPgWaldumpFinds()
     {
@@ -23,21 +27,20 @@ public sealed class WalRecordScannerTests(WalSample sample) : IClassFixture<WalS
     public void Append_AnyChunks_GivesTheSame()
     {
         Scan whole = Run(sample.StartLsn, sample.Bytes, [int.MaxValue]);
-        FsCheck.Fluent.Prop.ForAll(
-            FsCheck.Fluent.ArbMap.ArbFor<FsCheck.PositiveInt[]>(FsCheck.FSharp.ArbMap.defaults),
-            sizes =>
-            {
-                Scan other = Run(sample.StartLsn, sample.Bytes, [.. sizes.Select(static s => (s.Item * 37 % 9000) + 1)]);
-                return whole.Transactions.SequenceEqual(other.Transactions) && whole.RestorePoints.SequenceEqual(other.RestorePoints) &&
-                    whole.Scanner.LastRecordEnd == other.Scanner.LastRecordEnd && whole.Scanner.Position == other.Scanner.Position;
-            });
+        Prop.ForAll<PositiveInt[]>(sizes =>
+        {
+            Scan other = Run(sample.StartLsn, sample.Bytes, [.. sizes.Select(static s => (s.Item * 3701 % 20011) + 1)]);
+            return whole.Transactions.SequenceEqual(other.Transactions) && whole.RestorePoints.SequenceEqual(other.RestorePoints) &&
+                whole.Scanner.LastRecordEnd == other.Scanner.LastRecordEnd && whole.Scanner.Position == other.Scanner.Position;
+        }).Check(Config.QuickThrowOnFailure.WithMaxTest(25));
     }
 
     [Fact]
     public void Append_ByteByByte_GivesTheSame()
     {
-        Scan whole = Run(sample.StartLsn, sample.Bytes, [int.MaxValue]);
-        Scan single = Run(sample.StartLsn, sample.Bytes, [1]);
+        byte[] bytes = sample.Bytes[..(2 * WalSample.SegmentSize)];
+        Scan whole = Run(sample.StartLsn, bytes, [int.MaxValue]);
+        Scan single = Run(sample.StartLsn, bytes, [1]);
         Assert.Equal(whole.Transactions, single.Transactions);
         Assert.Equal(whole.Scanner.LastRecordEnd, single.Scanner.LastRecordEnd);
     }
@@ -46,7 +49,7 @@ public sealed class WalRecordScannerTests(WalSample sample) : IClassFixture<WalS
     public void LastRecordEnd_AtEveryRecord_IsItsEnd()
     {
         // Where a record begins, all before it are complete, and the last of them ends there but for the page head in between.
-        foreach (Lsn record in sample.Records.Skip(1).Where((_, i) => i % 97 == 0))
+        foreach (Lsn record in sample.Records.Skip(1).Where((_, i) => i % 997 == 0))
         {
             Scan scan = Run(sample.StartLsn, sample.Bytes.AsSpan(0, (int)(record - sample.StartLsn)), [int.MaxValue]);
             Assert.False(scan.Scanner.IsInsideRecord);
@@ -83,7 +86,7 @@ public sealed class WalRecordScannerTests(WalSample sample) : IClassFixture<WalS
         int used = (int)(sample.Records[^1] - sample.StartLsn);
         Random random = new(7);
         int found = 0, skipped = 0;
-        for (int i = 0; i < 400; i++)
+        for (int i = 0; i < 100; i++)
         {
             int at = random.Next(used);
             if (IsUnprotected(bytes, at))
@@ -100,7 +103,7 @@ public sealed class WalRecordScannerTests(WalSample sample) : IClassFixture<WalS
             bytes = sample.Bytes;
         }
 
-        Assert.True(found > 300, $"{found} found, {skipped} skipped");
+        Assert.True(found > 60, $"{found} found, {skipped} skipped");
     }
 
     [Fact]
@@ -165,7 +168,7 @@ public sealed class WalRecordScannerTests(WalSample sample) : IClassFixture<WalS
         }
 
         Lsn lsn = sample.StartLsn + (uint)at;
-        int index = ~((List<Lsn>)[.. sample.Records]).BinarySearch(lsn) - 1;
+        int index = ~_records.BinarySearch(lsn) - 1;
         if (index < 0 || index + 1 >= sample.Records.Count)
         {
             return index != -2;

@@ -26,7 +26,20 @@ public sealed partial class WalSample : IAsyncLifetime
 
     public Lsn StartLsn => Segments[0].Name.StartLsn(SegmentSize);
 
-    public byte[] Bytes => [.. Segments.SelectMany(static segment => segment.Content)];
+    /// <summary>All of it, a copy that a test may change.</summary>
+    public byte[] Bytes
+    {
+        get
+        {
+            byte[] bytes = new byte[Segments.Count * SegmentSize];
+            for (int i = 0; i < Segments.Count; i++)
+            {
+                Segments[i].Content.CopyTo(bytes, i * SegmentSize);
+            }
+
+            return bytes;
+        }
+    }
 
     public async Task InitializeAsync()
     {
@@ -76,13 +89,13 @@ public sealed partial class WalSample : IAsyncLifetime
             """);
         await server.ExecuteAsync("SELECT pg_switch_wal()");
         string end = await server.ScalarAsync<string>("SELECT pg_current_wal_lsn()::text");
-        WalSegmentName first = WalSegmentName.Parse(await server.ScalarAsync<string>("SELECT pg_walfile_name(pg_current_wal_lsn())"));
+        WalSegmentName last = WalSegmentName.Parse(await server.ScalarAsync<string>("SELECT pg_walfile_name(pg_current_wal_lsn())"));
         await server.StopAsync();
 
         string directory = Path.Combine(server.DataDirectory, "pg_wal");
         WalSegmentName[] names = [.. Directory.GetFiles(directory)
             .Select(Path.GetFileName).Where(static name => WalSegmentName.TryParse(name, out _)).Select(static name => WalSegmentName.Parse(name!))
-            .Where(name => name.Number(SegmentSize) < first.Number(SegmentSize) && name.Number(SegmentSize) >= 2)
+            .Where(name => name.Number(SegmentSize) <= last.Number(SegmentSize) && name.Number(SegmentSize) >= 2)
             .OrderBy(static name => name.Number(SegmentSize))];
         Segments = [.. names.Select(name => (name, File.ReadAllBytes(Path.Combine(directory, name.ToString()))))];
         string dump = await PostgresPrograms.RunAsync(
