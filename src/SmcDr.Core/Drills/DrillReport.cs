@@ -64,7 +64,7 @@ public static class DrillReport
         string lead = result.Succeeded
             ? "Data was destroyed twice, and both times it came back within the objectives. " + (result.LostAcknowledged == 0
                 ? "No acknowledged row is missing."
-                : string.Create(CultureInfo.InvariantCulture, $"Of {result.Acknowledged:N0} acknowledged rows {result.LostAcknowledged:N0} are missing, all from the last {DisplayText.Seconds(result.RpoSeconds)}."))
+                : string.Create(CultureInfo.InvariantCulture, $"{result.LostAcknowledged:N0} of {result.Acknowledged:N0} acknowledged rows {(result.LostAcknowledged == 1 ? "is" : "are")} missing, from the last {DisplayText.Seconds(result.RpoSeconds)} before the second disaster."))
             : result.Steps.FirstOrDefault(static step => step.Outcome == "Failed") is { } failed
                 ? $"{failed.Name}: {failed.Detail}"
                 : "The drill did not keep its objectives.";
