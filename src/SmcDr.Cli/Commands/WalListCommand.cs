@@ -1,6 +1,7 @@
 using SmcDr.Cli.Output;
 using SmcDr.Core.Postgres.Wal;
 using SmcDr.Core.Repositories;
+using SmcDr.Core.Sites;
 
 namespace SmcDr.Cli.Commands;
 
