@@ -71,13 +71,14 @@ internal static class S3Failure
             (_, 401 or 403) => Make(
                 SmcErrorCode.StorageAccessDenied,
                 Sentence(exception),
-                $"Check which credentials are in use, and that they may s3:ListBucket on '{location.Bucket}' and s3:GetObject, s3:PutObject, "
-                + $"s3:DeleteObject and s3:AbortMultipartUpload on '{location.Bucket}/{location.Prefix}*'. Without s3:ListBucket S3 "
+                $"Check which credentials are in use, and that they may s3:ListBucket on '{location.Bucket}' and s3:GetObject, "
+                + $"s3:PutObject, s3:DeleteObject and s3:AbortMultipartUpload on '{location.Bucket}/{location.Prefix}*'. Without s3:ListBucket S3 "
                 + "refuses to tell that an object is absent."),
             _ when answer is null && IsCredentialFailure(exception) => Make(
                 SmcErrorCode.StorageAccessDenied,
-                "no credentials were found.",
-                "Give credentials where the AWS tools look for them: a role of this machine, AWS_PROFILE, 'aws sso login', or 'profile=' in the location."),
+                $"there are no credentials to use: {Sentence(exception)}",
+                "Give credentials where the AWS tools look for them: a role of this machine, AWS_PROFILE, 'aws sso login', or "
+                + "'profile=' in the location."),
             _ => Make(SmcErrorCode.StorageUnavailable, Sentence(exception)),
         };
 
@@ -87,7 +88,8 @@ internal static class S3Failure
 
     private static bool IsCredentialFailure(Exception exception) =>
         exception is AmazonClientException
-        && exception.Message.Contains("credential", StringComparison.OrdinalIgnoreCase);
+        && (exception.Message.Contains("credential", StringComparison.OrdinalIgnoreCase)
+            || exception.Message.Contains("profile", StringComparison.OrdinalIgnoreCase));
 
     /// <summary>The innermost reason that says something: "Connection refused" is more than "an error occurred".</summary>
     private static string Sentence(Exception exception)

@@ -65,7 +65,7 @@ public sealed class RandomRecoveryTests(ITestOutputHelper output) : IAsyncDispos
         }
     }
 
-    private async Task RecoverAndCompareAsync(PostgresServer original, Repository repository, Point point, int index)
+    private static async Task RecoverAndCompareAsync(PostgresServer original, Repository repository, Point point, int index)
     {
         string directory = original.CreateDirectory($"recovered-{index}");
         string data = Path.Combine(directory, "data");
