@@ -62,7 +62,9 @@ public static class DrillReport
     private static void AppendHeader(StringBuilder html, DrillResult result, string verdict)
     {
         string lead = result.Succeeded
-            ? "Data was destroyed twice. Both times it came back within the objectives, and every row was accounted for."
+            ? "Data was destroyed twice, and both times it came back within the objectives. " + (result.LostAcknowledged == 0
+                ? "No acknowledged row is missing."
+                : string.Create(CultureInfo.InvariantCulture, $"Of {result.Acknowledged:N0} acknowledged rows {result.LostAcknowledged:N0} are missing, all from the last {DisplayText.Seconds(result.RpoSeconds)}."))
             : result.Steps.FirstOrDefault(static step => step.Outcome == "Failed") is { } failed
                 ? $"{failed.Name}: {failed.Detail}"
                 : "The drill did not keep its objectives.";
@@ -88,7 +90,7 @@ public static class DrillReport
         html.Append("<div class=\"counts\">\n");
         AppendCount(html, "acknowledged", result.Acknowledged, "");
         AppendCount(html, "recovered", result.Recovered, "");
-        AppendCount(html, "lost", result.LostAcknowledged, result.LostAcknowledged == 0 ? "zero" : "some");
+        AppendCount(html, "lost", result.LostAcknowledged, result.LostAcknowledged == 0 ? "zero" : result.Succeeded ? "" : "some");
         AppendCount(html, "unexpected", result.UnexpectedRows, result.UnexpectedRows == 0 ? "zero" : "some");
         html.Append("</div>\n</section>\n");
     }
