@@ -20,6 +20,7 @@ public sealed class RecoveryWorld : IAsyncLifetime
 {
     public const int RowsInBackup = 3;
     public const int Steps = 6;
+    public const int SegmentSize = 1 << 20;
 
     private PostgresServer? _server;
 
@@ -162,12 +163,13 @@ public sealed class RecoveryWorld : IAsyncLifetime
     private async Task CopyWalAsync()
     {
         await _server!.ExecuteAsync("SELECT pg_switch_wal()");
-        string current = await _server.ScalarAsync<string>("SELECT pg_walfile_name(pg_current_wal_lsn())");
+        // Not pg_walfile_name: at a boundary it names the segment before in some versions, and the one behind in others.
+        Lsn end = Lsn.Parse(await _server.ScalarAsync<string>("SELECT pg_current_wal_lsn()::text"));
         DateTimeOffset time = await ServerTimeAsync();
         foreach (string path in Directory.GetFiles(Path.Combine(_server.DataDirectory, "pg_wal")).Order(StringComparer.Ordinal))
         {
             if (WalSegmentName.TryParse(Path.GetFileName(path), out WalSegmentName name) &&
-                string.CompareOrdinal(name.ToString(), current) < 0)
+                name.EndLsn(SegmentSize) <= end)
             {
                 byte[] content = await File.ReadAllBytesAsync(path);
                 WalIndexBuilder index = new();
