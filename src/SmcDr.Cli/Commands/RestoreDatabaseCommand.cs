@@ -156,24 +156,14 @@ internal sealed class RestoreDatabaseCommand : CliCommand
     private RecoveryRequest Bind(CliContext context, Site site, Repository repository)
     {
         ParseResult parsed = context.Parsed;
-        DatabaseSettings database = site.GetDatabase();
-        string directory = parsed.GetValue(_dataDirectory) is { } given
-            ? context.FullPath(given)
-            : database.DataDirectory ?? throw new SmcException(
-                SmcErrorCode.ArgumentInvalid,
-                $"The site '{site.Name}' does not say where its data directory is on this host.",
-                recommendation: "Give --data-directory PATH, or add 'dataDirectory' to the region's database in the site file.");
-        return new RecoveryRequest
+        string? directory = parsed.GetValue(_dataDirectory) is { } given ? context.FullPath(given) : null;
+        return site.CreateRecoveryRequest(repository, directory) with
         {
-            Repository = repository,
             BackupId = parsed.GetValue(_backup),
             Target = Target(parsed),
-            DataDirectory = directory,
             Tablespaces = parsed.GetValue(_tablespaces)!
                 .Select(static text => text.Split('=', 2))
                 .ToDictionary(static pair => pair[0], pair => context.FullPath(pair[1]), StringComparer.Ordinal),
-            BinDirectory = database.BinDirectory,
-            OsUser = database.OsUser,
             Force = parsed.GetValue(_force),
             KeepRunning = !parsed.GetValue(_noStart),
         };

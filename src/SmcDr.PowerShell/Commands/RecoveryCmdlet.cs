@@ -26,6 +26,10 @@ public abstract class RecoveryCmdlet : SiteCmdlet
     [ValidateNotNullOrEmpty]
     public IDictionary? TablespaceLocation { get; set; }
 
+    /// <summary>The database cluster, by PostgreSQL's system identifier, where the repository holds several. A backup of another one is refused.</summary>
+    [Parameter]
+    public ulong? SystemId { get; set; }
+
     /// <summary>Server settings for the start at the end, such as @{ port = 5433 }; they win over the cluster's own and are not stored in it.</summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
@@ -65,6 +69,7 @@ public abstract class RecoveryCmdlet : SiteCmdlet
         RecoveryRequest request = site.CreateRecoveryRequest(repository, directory) with
         {
             BackupId = backupId,
+            SystemId = SystemId,
             Target = target,
             Tablespaces = tablespaces,
             Settings = ReadPairs(Setting, nameof(Setting)),

@@ -106,7 +106,7 @@ public sealed class BackupLab : IAsyncDisposable
     }
 
     /// <summary>Starts PostgreSQL on a restored directory; returns when it has replayed the whole archive and takes connections.</summary>
-    public Task<PostgresServer> RecoverAsync(string dataDirectory)
+    public Task<PostgresServer> RecoverAsync(string dataDirectory, string? archive = null)
     {
         File.WriteAllText(Path.Combine(dataDirectory, "recovery.signal"), "");
         PostgresPrograms.GiveToServer(Path.Combine(dataDirectory, "recovery.signal"));
@@ -118,7 +118,7 @@ public sealed class BackupLab : IAsyncDisposable
             Settings = new Dictionary<string, string>
             {
                 ["archive_mode"] = "off",
-                ["restore_command"] = $"cp {Archive}/%f %p",
+                ["restore_command"] = $"cp {archive ?? Archive}/%f %p",
             },
         });
     }

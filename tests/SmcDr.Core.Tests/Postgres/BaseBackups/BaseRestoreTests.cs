@@ -107,8 +107,9 @@ public sealed class BaseRestoreTests(BaseRestoreTests.OneBackup fixture) : IClas
             () => BaseRestore.RestoreFilesAsync(reader, manifest, where, observer, stop.Token));
 
         Assert.False(File.Exists(Path.Combine(target, "global", "pg_control")));
-        (int exitCode, _, _) = await PostgresPrograms.TryRunAsync("postgres", ["-D", target, "-C", "data_directory"]);
+        (int exitCode, _, string error) = await PostgresPrograms.TryRunAsync("postgres", ["--single", "-D", target, "postgres"]);
         Assert.NotEqual(0, exitCode);
+        Assert.Contains("pg_control", error, StringComparison.Ordinal);
         // What a power cut may do to a file that was never synced.
         string torn = Path.Combine(target, await _lab.Server.ScalarAsync<string>("SELECT pg_relation_filepath('big')"));
         Flip(torn, 1 << 20, 0xFF);
@@ -199,11 +200,9 @@ public sealed class BaseRestoreTests(BaseRestoreTests.OneBackup fixture) : IClas
         await _lab.RestoreAsync(_id, new BaseRestoreTarget { DataDirectory = target });
         File.Delete(Path.Combine(target, "backup_label"));
 
-        await Assert.ThrowsAsync<InvalidOperationException>(() => _lab.RecoverAsync(target));
-
         (int exitCode, _, string error) = await PostgresPrograms.TryRunAsync("postgres", ["--single", "-D", target, "postgres"]);
         Assert.NotEqual(0, exitCode);
-        Assert.Contains("could not locate a valid checkpoint record", error, StringComparison.Ordinal);
+        Assert.Contains("checkpoint record", error, StringComparison.Ordinal);
     }
 
     [Fact]
