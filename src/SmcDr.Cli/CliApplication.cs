@@ -56,7 +56,7 @@ internal sealed class CliApplication
                 SmcErrorCode.ArgumentInvalid,
                 string.Join(' ', parsed.Errors.Select(static error => error.Message)),
                 recommendation: $"Run '{CommandPath(parsed)} --help' to see what it takes."));
-            return ExitCodes.Failure;
+            return SmcErrors.Get(SmcErrorCode.ArgumentInvalid).ExitCode;
         }
 
         using StopSignals signals = new(_host, cancellationToken);

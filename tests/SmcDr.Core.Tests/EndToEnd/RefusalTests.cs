@@ -101,6 +101,10 @@ public sealed class RefusalTests : IClassFixture<RefusalTests.BackedUpServer>
         AssertRefusal(SmcErrorCode.SystemIdMismatch, exitCode, error);
         Assert.Equal(before, _world.CountObjects());
         Assert.Equal(0L, await other.ScalarAsync<long>("SELECT count(*) FROM pg_replication_slots"));
+
+        (exitCode, _, error) = await SmcdrProcess.RunAsync(_world.Environment, "--site", site, "backup", "database", "--new-cluster");
+        Assert.True(exitCode == 0, error);
+        await _world.RemoveSystemAsync(other);
     }
 
     [Fact]
@@ -144,7 +148,8 @@ public sealed class RefusalTests : IClassFixture<RefusalTests.BackedUpServer>
         string site = await _world.WriteSiteAsync("full.yaml", _world.Server.ConnectionString, repository);
         (int exitCode, _, string error) = await SmcdrProcess.RunAsync(_world.Environment, "--site", site, "backup", "database");
         AssertRefusal(SmcErrorCode.StorageFull, exitCode, error);
-        Assert.Empty(Directory.GetFiles(Path.Combine(repository, "database"), "complete", SearchOption.AllDirectories));
+        Assert.Empty(Directory.GetFiles(repository, "complete", SearchOption.AllDirectories));
+        Assert.Empty(Directory.GetFiles(repository, "pack-*", SearchOption.AllDirectories));
     }
 
     private Task AssertRestoreRefusedAsync(SmcErrorCode code, params string[] arguments) => AssertRestoreRefusedAsync([code], arguments);
@@ -218,6 +223,20 @@ public sealed class RefusalTests : IClassFixture<RefusalTests.BackedUpServer>
                       password: env:SMCDR_TEST_PASSWORD
                 """);
             return path;
+        }
+
+        /// <summary>Takes a cluster's WAL and backups out again, so that the other tests find one cluster.</summary>
+        public async Task RemoveSystemAsync(PostgresServer server)
+        {
+            string id = (await server.ScalarAsync<long>("SELECT system_identifier FROM pg_control_system()")).ToString(CultureInfo.InvariantCulture);
+            Directory.Delete(Path.Combine(RepositoryPath, "wal", id), recursive: true);
+            foreach (string marker in Directory.GetFiles(RepositoryPath, "complete", SearchOption.AllDirectories))
+            {
+                if ((await File.ReadAllTextAsync(marker)).Contains(id, StringComparison.Ordinal))
+                {
+                    Directory.Delete(Path.GetDirectoryName(marker)!, recursive: true);
+                }
+            }
         }
 
         public int CountObjects() => Directory.GetFiles(RepositoryPath, "*", SearchOption.AllDirectories).Length;
