@@ -58,18 +58,27 @@ function Invoke-BuildTask {
     Get-ChildItem -LiteralPath $source -File |
         Where-Object Extension -In '.psm1', '.ps1xml' |
         Copy-Item -Destination $staged
-    $help = Join-Path $source 'en-US'
-    if (Test-Path -LiteralPath $help) {
-        Copy-Item -LiteralPath $help -Destination $staged -Recurse
-    }
-
     # One beside the module would be loaded in place of PowerShell's own, and then no cmdlet is one.
     $intruder = Get-ChildItem -LiteralPath $staged -Recurse -Filter 'System.Management.Automation.dll'
     if ($intruder) {
         throw "'$($intruder.FullName)' must not be in the module."
     }
 
-    $null = Test-ModuleManifest -Path (Join-Path $staged 'SmcDr.psd1')
+    $manifest = Join-Path $staged 'SmcDr.psd1'
+    $null = Test-ModuleManifest -Path $manifest
+    # In a process of its own: this one would keep the assemblies until it ends, and the next build could not replace them.
+    $splatHelp = @{
+        Module        = $manifest
+        Documentation = [System.IO.Path]::Combine($staged, 'bin', 'SmcDr.PowerShell.xml')
+        Path          = [System.IO.Path]::Combine($staged, 'en-US', 'SmcDr-Help.xml')
+    }
+    $write = {
+        param([string] $Script, [hashtable] $Arguments)
+        $ErrorActionPreference = 'Stop'
+        & $Script @Arguments
+    }
+    & (Get-Process -Id $PID).Path -NoProfile -NonInteractive -Command $write -args ([System.IO.Path]::Combine($source, 'Help', 'New-MamlHelp.ps1')), $splatHelp
+    Assert-Native 'pwsh'
     Write-Host "Staged in $staged"
 }
 

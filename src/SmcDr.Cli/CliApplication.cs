@@ -34,6 +34,10 @@ internal sealed class CliApplication
             {
                 new WindowListCommand(host),
             },
+            new Command("restore", "Restores and recovers.")
+            {
+                new RestoreDatabaseCommand(host),
+            },
             new DrillCommand(host),
             new VersionCommand(host),
         };

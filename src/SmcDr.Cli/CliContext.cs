@@ -1,8 +1,6 @@
 using System.CommandLine;
 using SmcDr.Cli.Output;
-using SmcDr.Core.ObjectStores;
 using SmcDr.Core.Operations;
-using SmcDr.Core.Repositories;
 using SmcDr.Core.Sites;
 
 namespace SmcDr.Cli;
@@ -36,29 +34,21 @@ internal sealed class CliContext(CliHost host, ParseResult parsed)
     /// <summary>Loads the site file that the command line, the environment or the current directory names.</summary>
     public Site LoadSite()
     {
-        string? path = parsed.GetValue(GlobalOptions.Site) ?? host.Environment("SMCDR_SITE");
-        if (string.IsNullOrEmpty(path))
+        if (parsed.GetValue(GlobalOptions.Site) is { Length: > 0 } path)
         {
-            path = SiteFile.DefaultName;
-            if (!File.Exists(FullPath(path)))
-            {
-                throw new SmcException(
-                    SmcErrorCode.SiteNotSet,
-                    $"No site was named, and there is no '{SiteFile.DefaultName}' in '{host.CurrentDirectory}'.",
-                    recommendation: "Give --site PATH or set SMCDR_SITE; 'smcdr drill' needs neither.");
-            }
+            return SiteFile.Load(FullPath(path));
         }
 
-        return SiteFile.Load(FullPath(path));
+        try
+        {
+            return SiteFile.Load(SiteFile.FindDefault(host.CurrentDirectory, host.Environment));
+        }
+        catch (SmcException e) when (e.Code == SmcErrorCode.SiteNotSet)
+        {
+            throw new SmcException(
+                e.Code, e.Message, e, recommendation: "Give --site PATH or set SMCDR_SITE; 'smcdr drill' needs neither.");
+        }
     }
-
-    /// <summary>Opens the site's repository, which must exist.</summary>
-    public static Task<Repository> OpenRepositoryAsync(Site site, CancellationToken cancellationToken) =>
-        Repository.OpenAsync(ObjectStoreFactory.Open(site.Repository.Location), cancellationToken);
-
-    /// <summary>Opens the site's repository, and makes it where there is none yet.</summary>
-    public static Task<Repository> OpenOrCreateRepositoryAsync(Site site, CancellationToken cancellationToken) =>
-        Repository.OpenOrCreateAsync(ObjectStoreFactory.Open(site.Repository.Location), cancellationToken);
 
     /// <summary>Runs work whose progress is shown on standard error.</summary>
     public Task<T> ObserveAsync<T>(Func<IOperationObserver, Task<T>> work) => ProgressDisplay.RunAsync(this, work);

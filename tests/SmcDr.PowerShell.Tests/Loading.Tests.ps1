@@ -172,7 +172,21 @@ Describe 'Help of the cmdlets' {
             $found = @{}
             foreach ($cmdlet in $Name) {
                 $full = Get-Help $cmdlet -Full
-                $found[$cmdlet] = @{ Name = $full.Name; Module = $full.ModuleName; Text = $full | Out-String }
+                $found[$cmdlet] = @{
+                    Name        = $full.Name
+                    Module      = $full.ModuleName
+                    Text        = $full | Out-String
+                    Synopsis    = $full.Synopsis
+                    Examples    = @($full.examples.example.code)
+                    Undescribed = @(
+                        $own = (Get-Command $cmdlet).Parameters.Keys |
+                            Where-Object { $_ -notin [System.Management.Automation.Cmdlet]::CommonParameters }
+                        foreach ($parameter in $own) {
+                            $described = $full.parameters.parameter | Where-Object Name -EQ $parameter
+                            if (-not $described.description.Text) { $parameter }
+                        }
+                    )
+                }
             }
             $found
         }
@@ -182,5 +196,11 @@ Describe 'Help of the cmdlets' {
         $help.$_.Name | Should -Be $_
         $help.$_.Module | Should -Be 'SmcDr'
         $help.$_.Text | Should -Match "(?s)SYNTAX.*$_.*PARAMETERS"
+    }
+
+    It 'says of <_> what it does, by an example too, and what each parameter means' -ForEach $cmdlets {
+        $help.$_.Synopsis | Should -Match '^[A-Z].*\.$'
+        $help.$_.Undescribed | Should -BeNullOrEmpty
+        $help.$_.Examples[0] | Should -BeLike "*$_*"
     }
 }

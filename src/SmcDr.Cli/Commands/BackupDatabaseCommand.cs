@@ -34,17 +34,14 @@ internal sealed class BackupDatabaseCommand : CliCommand
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
         Site site = context.LoadSite();
-        DatabaseSettings database = site.GetDatabase();
-        Repository repository = await CliContext.OpenOrCreateRepositoryAsync(site, cancellationToken).ConfigureAwait(false);
-        BaseBackupOptions options = new()
+        Repository repository = await site.OpenOrCreateRepositoryAsync(cancellationToken).ConfigureAwait(false);
+        BaseBackupOptions options = site.CreateBackupOptions() with
         {
             Label = context.Parsed.GetValue(_label),
-            Site = site.Name,
             Parallelism = context.Parsed.GetValue(_parallelism),
-            Slot = database.Slot,
         };
         BackupInfo backup = await context.ObserveAsync(observer => BaseBackup.RunAsync(
-            database.CreateConnector(context.Secrets), repository, options, observer, cancellationToken)).ConfigureAwait(false);
+            site.CreateConnector(context.Secrets), repository, options, observer, cancellationToken)).ConfigureAwait(false);
         context.Write(backup, static (writer, backup) => TableOutput.WriteProperties(
             writer,
             ("Backup", backup.Id),

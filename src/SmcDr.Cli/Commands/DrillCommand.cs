@@ -70,15 +70,7 @@ internal sealed class DrillCommand : CliCommand
         DrillResult result = await DrillDisplay.RunAsync(
             context, (observer, steps) => Drill.RunAsync(options, observer, steps, cancellationToken)).ConfigureAwait(false);
         context.Write(result, (writer, result) => WriteText(writer, result, context.IsRichOut));
-        if (result.Succeeded)
-        {
-            return ExitCodes.Success;
-        }
-
-        DrillStep? failed = result.Steps.FirstOrDefault(static step => step.Outcome == "Failed");
-        throw new SmcException(
-            SmcErrorCode.DrillFailed,
-            failed is null ? "The drill did not keep its objectives." : $"The drill failed at '{failed.Name}': {failed.Detail}");
+        return result.GetFailure() is { } failure ? throw failure : ExitCodes.Success;
     }
 
     private static void WriteText(TextWriter writer, DrillResult result, bool isRich)

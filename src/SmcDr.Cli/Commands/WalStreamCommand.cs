@@ -1,8 +1,5 @@
 using System.CommandLine;
-using Npgsql;
 using SmcDr.Cli.Output;
-using SmcDr.Core.Operations;
-using SmcDr.Core.Postgres;
 using SmcDr.Core.Postgres.Wal;
 using SmcDr.Core.Repositories;
 using SmcDr.Core.Sites;
@@ -24,16 +21,7 @@ internal sealed class WalStreamCommand : CliCommand
     {
         Description = "Leave when the WAL up to this position is in the repository.",
         HelpName = "LSN",
-        CustomParser = static result =>
-        {
-            if (Lsn.TryParse(result.Tokens[0].Value, out Lsn lsn))
-            {
-                return lsn;
-            }
-
-            result.AddError($"'{result.Tokens[0].Value}' is not a log sequence number such as 16/B374D848.");
-            return null;
-        },
+        CustomParser = ArgumentParsers.Lsn,
     };
 
     public WalStreamCommand(CliHost host)
@@ -55,52 +43,19 @@ internal sealed class WalStreamCommand : CliCommand
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
         Site site = context.LoadSite();
-        DatabaseSettings database = site.GetDatabase();
-        PostgresConnector connector = database.CreateConnector(context.Secrets);
-        Repository repository = await CliContext.OpenOrCreateRepositoryAsync(site, cancellationToken).ConfigureAwait(false);
+        Repository repository = await site.OpenOrCreateRepositoryAsync(cancellationToken).ConfigureAwait(false);
         Lsn? until = context.Parsed.GetValue(_until);
         if (context.Parsed.GetValue(_once))
         {
-            until = await ServerPositionAsync(connector, cancellationToken).ConfigureAwait(false);
+            until = await WalStreaming.GetServerPositionAsync(site.CreateConnector(context.Secrets), cancellationToken).ConfigureAwait(false);
         }
 
-        string slot = context.Parsed.GetValue(_slot) ?? database.Slot;
         PlainObserver observer = new(context.Host.Error, context.Verbose, TimeProvider.System);
         StreamStatusWriter status = new(context.Host.Out, context.Host.Error, context.Json, TimeProvider.System);
-        WalReceiver receiver = new(
-            connector, repository, new WalReceiverOptions { Slot = slot.Length == 0 ? null : slot }, observer);
+        WalReceiver receiver = site.CreateWalReceiver(repository, context.Secrets, context.Parsed.GetValue(_slot), observer);
         CurrentActivity.Name = "flushing WAL to the repository";
-        using CancellationTokenSource leave = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        Task work = receiver.RunAsync(status, leave.Token);
-        if (until is { } goal)
-        {
-            Task reached = receiver.WaitForFlushAsync(goal, leave.Token);
-            await Task.WhenAny(work, reached).ConfigureAwait(false);
-            await leave.CancelAsync().ConfigureAwait(false);
-            await reached.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        }
-
-        try
-        {
-            await work.ConfigureAwait(false);
-        }
-        catch (OperationCanceledException) when (leave.IsCancellationRequested)
-        {
-            // A stream is ended by a signal: that is its way to leave, and no failure.
-        }
-
+        await WalStreaming.RunAsync(receiver, until, status, cancellationToken).ConfigureAwait(false);
         status.WriteLast();
         return ExitCodes.Success;
-    }
-
-    private static async Task<Lsn> ServerPositionAsync(PostgresConnector connector, CancellationToken cancellationToken)
-    {
-        NpgsqlConnection connection = await connector.OpenAsync(cancellationToken).ConfigureAwait(false);
-        await using (connection.ConfigureAwait(false))
-        {
-            using NpgsqlCommand command = new(
-                "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END::text", connection);
-            return Lsn.Parse((string)(await command.ExecuteScalarAsync(cancellationToken).ConfigureAwait(false))!);
-        }
     }
 }

@@ -1,6 +1,7 @@
 using SmcDr.Cli.Output;
 using SmcDr.Core.Postgres.Wal;
 using SmcDr.Core.Repositories;
+using SmcDr.Core.Sites;
 
 namespace SmcDr.Cli.Commands;
 
@@ -26,7 +27,7 @@ internal sealed class WindowListCommand : CliCommand
 
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
-        Repository repository = await CliContext.OpenRepositoryAsync(context.LoadSite(), cancellationToken).ConfigureAwait(false);
+        Repository repository = await context.LoadSite().OpenRepositoryAsync(cancellationToken).ConfigureAwait(false);
         List<RecoveryWindow> windows = [];
         await foreach (RecoveryWindow window in WalWindows.ListAsync(repository, cancellationToken).ConfigureAwait(false))
         {

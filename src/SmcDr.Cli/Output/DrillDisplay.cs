@@ -117,6 +117,11 @@ internal static class DrillDisplay
                         new Text(DisplayText.Duration(DateTimeOffset.UtcNow - running.StartTime), new Style(Color.Grey)),
                         new Text(_status.Length > 0 ? $"{running.Name} ({_status})" : running.Name, new Style(decoration: Decoration.Bold)));
                 }
+                else if (_done.Count == 0)
+                {
+                    // Spectre.Console cannot draw a table that has neither headers nor rows.
+                    table.AddRow("", "", "Looking whether a drill can be run here");
+                }
             }
 
             return table;

@@ -123,17 +123,17 @@ public sealed record DrillComparison
         string text = Lost.Count == 0
             ? FormattableString.Invariant($"All {Acknowledged:N0} acknowledged rows are there.")
             : FormattableString.Invariant(
-                $"{Lost.Count:N0} of {Acknowledged:N0} acknowledged rows are missing, the earliest acknowledged {Loss.TotalSeconds:0.000} s before the cutoff: {NameSome(Lost.Select(static row => row.Id), Lost.Count)}.");
+                $"{Lost.Count:N0} of {Acknowledged:N0} acknowledged rows {(Lost.Count == 1 ? "is" : "are")} missing, the earliest acknowledged {Loss.TotalSeconds:0.000} s before the cutoff: {NameSome(Lost.Select(static row => row.Id), Lost.Count)}.");
         if (Holes.Count > 0)
         {
             text += FormattableString.Invariant(
-                $" {Holes.Count:N0} of them have later rows of the same writer behind them: {NameSome(Holes, Holes.Count)}.");
+                $" {Holes.Count:N0} of them {(Holes.Count == 1 ? "has" : "have")} later rows of the same writer behind them: {NameSome(Holes, Holes.Count)}.");
         }
 
         return text + (Unexpected.Count == 0
             ? " None is there that should not be."
             : FormattableString.Invariant(
-                $" {Unexpected.Count:N0} rows are there that should not be: {NameSome(Unexpected, Unexpected.Count)}."));
+                $" {Unexpected.Count:N0} {(Unexpected.Count == 1 ? "row is" : "rows are")} there that should not be: {NameSome(Unexpected, Unexpected.Count)}."));
 
         static string NameSome(IEnumerable<long> ids, int count) =>
             string.Join(", ", ids.Take(NamedIds).Select(static id => FormattableString.Invariant($"{id}"))) +

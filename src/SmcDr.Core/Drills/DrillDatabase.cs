@@ -1,4 +1,6 @@
 using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
 using Npgsql;
 using SmcDr.Core.Operations;
 using SmcDr.Core.Postgres;
@@ -140,7 +142,8 @@ internal sealed class DrillDatabase(PostgresConnector server)
                 await using (reader.ConfigureAwait(false))
                 {
                     await reader.ReadAsync(token).ConfigureAwait(false);
-                    return (reader.GetInt64(0), reader.GetString(1));
+                    string digest = Convert.ToHexStringLower(SHA256.HashData(Encoding.ASCII.GetBytes(reader.GetString(1))));
+                    return (reader.GetInt64(0), digest[..16]);
                 }
             },
             cancellationToken);

@@ -18,7 +18,7 @@ public sealed record DrillEvidence
     /// <summary>Acknowledged commits per second.</summary>
     public IReadOnlyList<DrillSample> CommitRate { get; init; } = [];
 
-    /// <summary>How long WAL waited to become durable in the repository, in seconds.</summary>
+    /// <summary>How old the oldest WAL was that the server had and the repository did not, in seconds.</summary>
     public IReadOnlyList<DrillSample> WalLag { get; init; } = [];
 
     /// <summary>What the repository took in the end, in bytes.</summary>

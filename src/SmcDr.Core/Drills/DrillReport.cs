@@ -62,7 +62,9 @@ public static class DrillReport
     private static void AppendHeader(StringBuilder html, DrillResult result, string verdict)
     {
         string lead = result.Succeeded
-            ? "Data was destroyed twice. Both times it came back within the objectives, and every row was accounted for."
+            ? "Data was destroyed twice, and both times it came back within the objectives. " + (result.LostAcknowledged == 0
+                ? "No acknowledged row is missing."
+                : string.Create(CultureInfo.InvariantCulture, $"{result.LostAcknowledged:N0} of {result.Acknowledged:N0} acknowledged rows {(result.LostAcknowledged == 1 ? "is" : "are")} missing, from the last {DisplayText.Seconds(result.RpoSeconds)} before the second disaster."))
             : result.Steps.FirstOrDefault(static step => step.Outcome == "Failed") is { } failed
                 ? $"{failed.Name}: {failed.Detail}"
                 : "The drill did not keep its objectives.";
@@ -88,7 +90,7 @@ public static class DrillReport
         html.Append("<div class=\"counts\">\n");
         AppendCount(html, "acknowledged", result.Acknowledged, "");
         AppendCount(html, "recovered", result.Recovered, "");
-        AppendCount(html, "lost", result.LostAcknowledged, result.LostAcknowledged == 0 ? "zero" : "some");
+        AppendCount(html, "lost", result.LostAcknowledged, result.LostAcknowledged == 0 ? "zero" : result.Succeeded ? "" : "some");
         AppendCount(html, "unexpected", result.UnexpectedRows, result.UnexpectedRows == 0 ? "zero" : "some");
         html.Append("</div>\n</section>\n");
     }
@@ -127,6 +129,7 @@ public static class DrillReport
         AppendFact(html, "PostgreSQL", result.ServerVersion ?? "not started");
         AppendFact(html, "Cluster", DisplayText.Size(result.DatabaseBytes));
         AppendFact(html, "Repository", DisplayText.Size(evidence.RepositoryBytes));
+        AppendFact(html, "WAL at risk at most", DisplayText.Seconds(evidence.WalLag.Count == 0 ? null : evidence.WalLag.Max(static sample => sample.Value)));
         AppendFact(html, "Drill took", DisplayText.Seconds(result.DurationSeconds));
         html.Append("</dl>\n");
     }
@@ -203,9 +206,9 @@ public static class DrillReport
         <h2>How it was measured</h2>
         <dl class="method">
         <dt>Time to recover</dt><dd>From the decision to recover until the recovered server answered and every acknowledged row had been looked for. The longer of the two recoveries counts.</dd>
-        <dt>Data loss</dt><dd>From the earliest acknowledged commit that is missing until the disaster. Zero where none is missing.</dd>
+        <dt>Data loss</dt><dd>From the earliest acknowledged commit that is missing until the disaster. Zero where none is missing. The WAL stream outlived the server, as it does where it runs on another machine.</dd>
         <dt>Unexpected rows</dt><dd>Rows that were committed after the instant that was recovered to, rows that nobody wrote, and rows whose content is not what was written.</dd>
-        <dt>WAL at risk</dt><dd>How long write-ahead log that the stream had received was waiting to become durable in the repository.</dd>
+        <dt>WAL at risk</dt><dd>The age of the oldest write-ahead log that the server had on disk and the repository did not, read ten times a second from outside the stream: what would be lost if only the repository were left.</dd>
         <dt>Integrity</dt><dd>amcheck read every table and every B-tree index of the recovered server; pg_checksums read every page of the stopped one.</dd>
         </dl>
 

@@ -34,11 +34,13 @@ internal sealed class DrillRun
     private readonly string _password = Convert.ToHexString(RandomNumberGenerator.GetBytes(16));
     private readonly List<DrillSample> _walLag = [];
     private readonly List<DrillCommit> _written = [];
+    private readonly List<DateTimeOffset> _acknowledged = [];
 
     private PostgresConnector? _connector;
     private DrillDatabase? _database;
     private Repository? _repository;
     private DrillStream? _stream;
+    private DrillExposure? _exposure;
     private DrillWriters? _writers;
     private DateTimeOffset? _upSince;
     private int _timeline = 1;
@@ -201,6 +203,7 @@ internal sealed class DrillRun
             async () =>
             {
                 await StopWritersAsync().ConfigureAwait(false);
+                _stream!.ExpectServerToGo();
                 // On its way down the server hands the rest of its WAL to the stream.
                 await StopServerAsync(cancellationToken).ConfigureAwait(false);
                 await StopStreamAsync().ConfigureAwait(false);
@@ -229,6 +232,7 @@ internal sealed class DrillRun
         {
             DateTimeOffset began = DateTimeOffset.UtcNow;
             _writers!.ExpectServerToGo();
+            _stream!.ExpectServerToGo();
             await Server.KillAsync(cancellationToken).ConfigureAwait(false);
             // From here nothing can be acknowledged. The earlier instant would count lost rows in, and their time out.
             gone = DateTimeOffset.UtcNow;
@@ -261,7 +265,9 @@ internal sealed class DrillRun
                 new DirectoryObjectStore(Path.Combine(_root, "repository")), cancellationToken).ConfigureAwait(false);
             Lsn reach = await Database.FlushedLsnAsync(cancellationToken).ConfigureAwait(false);
             _stream = await DrillStream.StartAsync(
-                _connector!, _repository, Slot, reach, OnStreamStatus, _observer, cancellationToken).ConfigureAwait(false);
+                _connector!, _repository, Slot, reach, _observer, cancellationToken).ConfigureAwait(false);
+            DrillStream stream = _stream;
+            _exposure = await DrillExposure.StartAsync(_connector!, () => stream.FlushedLsn, OnExposure, cancellationToken).ConfigureAwait(false);
             return string.Create(CultureInfo.InvariantCulture, $"Timeline {_timeline} is streamed; WAL up to {reach} is in the repository.");
         }).ConfigureAwait(false);
         await _recorder.RunAsync("Start the writers", async () =>
@@ -332,11 +338,6 @@ internal sealed class DrillRun
                 new("Compare rows", compared - executed),
             ];
             _recorder.Spans.Add(new DrillSpan(DrillLane.Recovery, "Recovery", decided, compared) { Phases = phases });
-            if (result.PreviousDataDirectory is { } previous && Directory.Exists(previous))
-            {
-                Directory.Delete(previous, recursive: true);
-            }
-
             return string.Create(
                 CultureInfo.InvariantCulture,
                 $"From {result.BackupId} to {target} in {(compared - decided).TotalSeconds:0.0} s: {DisplayText.Size(result.RestoredBytes)} restored, {DisplayText.Size(result.WalBytes)} of WAL replayed, timeline {_timeline}.");
@@ -353,7 +354,7 @@ internal sealed class DrillRun
                 isKept);
             _recorder.Check(disaster, "Rows missing in front of later ones", "0", Count(comparison.Holes.Count));
             _recorder.Check(disaster, "Rows that should not be there", "0", Count(comparison.Unexpected.Count));
-            _recorder.Check(disaster, "Rows with other content than was written", "0", Count(wrongContent));
+            _recorder.Check(disaster, "Rows with wrong content", "0", Count(wrongContent));
             (long count, string digest) = await Database.TradesAsync(cancellationToken).ConfigureAwait(false);
             _recorder.Check(disaster, "Rows in trades", Count(_trades.Count), Count(count));
             _recorder.Check(disaster, "Digest of trades", _trades.Digest, digest);
@@ -365,7 +366,7 @@ internal sealed class DrillRun
                 total.ToString("N2", CultureInfo.InvariantCulture));
             _recorder.Check(
                 disaster,
-                "Balances that differ from their transfers",
+                "Balances off from transfers",
                 "0",
                 Count(await Database.WrongBalancesAsync(cancellationToken).ConfigureAwait(false)));
             return comparison.Describe();
@@ -424,14 +425,27 @@ internal sealed class DrillRun
         if (_writers is { } writers)
         {
             await writers.StopAsync().ConfigureAwait(false);
-            _written.AddRange(writers.Written());
+            Keep(writers);
             await writers.DisposeAsync().ConfigureAwait(false);
             _writers = null;
         }
     }
 
+    private void Keep(DrillWriters writers)
+    {
+        IReadOnlyList<DrillCommit> written = writers.Written();
+        _written.AddRange(written);
+        _acknowledged.AddRange(written.Where(static row => row.AcknowledgedTime is not null).Select(static row => row.AcknowledgedTime!.Value));
+    }
+
     private async Task StopStreamAsync()
     {
+        if (_exposure is { } exposure)
+        {
+            await exposure.DisposeAsync().ConfigureAwait(false);
+            _exposure = null;
+        }
+
         if (_stream is { } stream)
         {
             await stream.StopAsync().ConfigureAwait(false);
@@ -446,8 +460,13 @@ internal sealed class DrillRun
         {
             if (_writers is { } writers)
             {
-                _written.AddRange(writers.Written());
                 await writers.DisposeAsync().ConfigureAwait(false);
+                Keep(writers);
+            }
+
+            if (_exposure is { } exposure)
+            {
+                await exposure.DisposeAsync().ConfigureAwait(false);
             }
 
             if (_stream is { } stream)
@@ -510,21 +529,17 @@ internal sealed class DrillRun
             Checks = [.. _recorder.Checks],
             Spans = [.. _recorder.Spans],
             Marks = [.. _recorder.Marks],
-            CommitRate = CommitRate.Of(
-                _written.Where(static row => row.AcknowledgedTime is not null).Select(static row => row.AcknowledgedTime!.Value), _start, end),
+            CommitRate = CommitRate.Of(_acknowledged, _start, end),
             WalLag = lag,
             RepositoryBytes = _repositoryBytes,
         });
     }
 
-    private void OnStreamStatus(WalStreamStatus status)
+    private void OnExposure(DrillSample sample)
     {
-        if (status.LagSeconds is { } seconds)
+        lock (_walLag)
         {
-            lock (_walLag)
-            {
-                _walLag.Add(new DrillSample(status.Time, seconds));
-            }
+            _walLag.Add(sample);
         }
     }
 

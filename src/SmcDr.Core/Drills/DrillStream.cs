@@ -10,12 +10,15 @@ internal sealed class DrillStream : IAsyncDisposable
 {
     private readonly CancellationTokenSource _stop = new();
     private readonly WalReceiver _receiver;
+    private readonly StreamObserver _observer;
     private readonly Task _work;
 
-    private DrillStream(WalReceiver receiver, Action<WalStreamStatus> onStatus)
+    private DrillStream(
+        PostgresConnector connector, Repository repository, string slot, IOperationObserver observer)
     {
-        _receiver = receiver;
-        _work = Task.Run(() => receiver.RunAsync(new Sink(onStatus), _stop.Token));
+        _observer = new StreamObserver(observer);
+        _receiver = new WalReceiver(connector, repository, new WalReceiverOptions { Slot = slot }, _observer);
+        _work = Task.Run(() => _receiver.RunAsync(status: null, _stop.Token));
     }
 
     /// <summary>Starts the stream; returns when what the server had written by then is durable in the repository.</summary>
@@ -24,12 +27,10 @@ internal sealed class DrillStream : IAsyncDisposable
         Repository repository,
         string slot,
         Lsn reach,
-        Action<WalStreamStatus> onStatus,
         IOperationObserver observer,
         CancellationToken cancellationToken)
     {
-        DrillStream stream = new(
-            new WalReceiver(connector, repository, new WalReceiverOptions { Slot = slot }, observer), onStatus);
+        DrillStream stream = new(connector, repository, slot, observer);
         try
         {
             await stream.WaitForAsync(reach, cancellationToken).ConfigureAwait(false);
@@ -41,6 +42,9 @@ internal sealed class DrillStream : IAsyncDisposable
             throw;
         }
     }
+
+    /// <summary>Up to where WAL is durable in the repository.</summary>
+    public Lsn FlushedLsn => _receiver.FlushedLsn;
 
     /// <summary>Waits until the WAL up to a position is durable in the repository.</summary>
     public async Task WaitForAsync(Lsn lsn, CancellationToken cancellationToken)
@@ -70,6 +74,9 @@ internal sealed class DrillStream : IAsyncDisposable
         }
     }
 
+    /// <summary>Says that the server is about to go, so that nobody is warned of it.</summary>
+    public void ExpectServerToGo() => _observer.IsServerExpected = false;
+
     /// <summary>Ends the stream: what it has received becomes durable, then it leaves.</summary>
     public async Task StopAsync()
     {
@@ -92,9 +99,24 @@ internal sealed class DrillStream : IAsyncDisposable
         _stop.Dispose();
     }
 
-    private sealed class Sink(Action<WalStreamStatus> onStatus) : IProgress<WalStreamStatus>
+    private sealed class StreamObserver(IOperationObserver inner) : IOperationObserver
     {
-        // Progress<T> would hand the reports to the thread pool, and they could arrive in another order.
-        public void Report(WalStreamStatus value) => onStatus(value);
+        public volatile bool IsServerExpected = true;
+
+        public void Verbose(string message) => inner.Verbose(message);
+
+        public void Warning(string message)
+        {
+            if (IsServerExpected)
+            {
+                inner.Warning(message);
+            }
+            else
+            {
+                inner.Verbose(message);
+            }
+        }
+
+        public void Progress(OperationProgress progress) => inner.Progress(progress);
     }
 }

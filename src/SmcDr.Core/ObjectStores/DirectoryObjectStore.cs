@@ -267,10 +267,8 @@ public sealed class DirectoryObjectStore : IObjectStore
         {
             refused = true;
         }
-        finally
-        {
-            await DeleteAsync(key, CancellationToken.None).ConfigureAwait(false);
-        }
+
+        await DeleteAsync(key, CancellationToken.None).ConfigureAwait(false);
 
         return new ObjectStoreCapabilities(ConditionalWrites: refused, Versioning: false, ObjectLock: false);
     }
@@ -302,7 +300,8 @@ public sealed class DirectoryObjectStore : IObjectStore
             SmcErrorCode.StorageAccessDenied =>
                 $"Let this account read and write in '{_root}', and check that its file system is not mounted read-only.",
             SmcErrorCode.StorageUnavailable =>
-                $"Check that '{_root}' is a directory and that its file system is mounted and healthy; then run the command again, nothing is left half-done.",
+                $"Check that '{_root}' is a directory and that its file system is mounted and healthy; then run the command again, "
+                + "nothing is left half-done.",
             _ => null,
         };
         return new SmcException(code, $"{what} in {Location}: {exception.Message}", exception, recommendation, target);

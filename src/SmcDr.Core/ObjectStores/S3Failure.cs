@@ -48,6 +48,11 @@ internal static class S3Failure
                 $"the server knows no bucket '{location.Bucket}', or is no S3 server.",
                 $"Create the bucket '{location.Bucket}', or correct the name, the region or the endpoint in the repository's location."),
             ("NoSuchKey", _) => Make(SmcErrorCode.ObjectNotFound, "there is no such object."),
+            ("InvalidObjectState", _) => Make(
+                SmcErrorCode.StorageUnavailable,
+                "the object lies in an archive class of storage and cannot be read as it is.",
+                "Use a copy of the repository, or have the object restored from the archive ('aws s3api restore-object'), which takes hours; "
+                + "and remove the lifecycle rule that moved it there."),
             ("RequestTimeTooSkewed", _) => Make(
                 SmcErrorCode.StorageAccessDenied,
                 "the clocks of this machine and of the server differ too much.",
@@ -66,13 +71,14 @@ internal static class S3Failure
             (_, 401 or 403) => Make(
                 SmcErrorCode.StorageAccessDenied,
                 Sentence(exception),
-                $"Check which credentials are in use, and that they may s3:ListBucket on '{location.Bucket}' and s3:GetObject, s3:PutObject, "
-                + $"s3:DeleteObject and s3:AbortMultipartUpload on '{location.Bucket}/{location.Prefix}*'. Without s3:ListBucket S3 "
+                $"Check which credentials are in use, and that they may s3:ListBucket on '{location.Bucket}' and s3:GetObject, "
+                + $"s3:PutObject, s3:DeleteObject and s3:AbortMultipartUpload on '{location.Bucket}/{location.Prefix}*'. Without s3:ListBucket S3 "
                 + "refuses to tell that an object is absent."),
             _ when answer is null && IsCredentialFailure(exception) => Make(
                 SmcErrorCode.StorageAccessDenied,
-                "no credentials were found.",
-                "Give credentials where the AWS tools look for them: a role of this machine, AWS_PROFILE, 'aws sso login', or 'profile=' in the location."),
+                $"there are no credentials to use: {Sentence(exception)}",
+                "Give credentials where the AWS tools look for them: a role of this machine, AWS_PROFILE, 'aws sso login', or "
+                + "'profile=' in the location."),
             _ => Make(SmcErrorCode.StorageUnavailable, Sentence(exception)),
         };
 
@@ -82,7 +88,8 @@ internal static class S3Failure
 
     private static bool IsCredentialFailure(Exception exception) =>
         exception is AmazonClientException
-        && exception.Message.Contains("credential", StringComparison.OrdinalIgnoreCase);
+        && (exception.Message.Contains("credential", StringComparison.OrdinalIgnoreCase)
+            || exception.Message.Contains("profile", StringComparison.OrdinalIgnoreCase));
 
     /// <summary>The innermost reason that says something: "Connection refused" is more than "an error occurred".</summary>
     private static string Sentence(Exception exception)

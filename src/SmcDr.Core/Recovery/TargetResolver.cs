@@ -155,8 +155,8 @@ internal sealed class TargetResolver(WalArchive archive, BackupHeader backup, Re
         if (transaction is null || transaction.StartLsn < Details.StopLsn)
         {
             throw coverage.Gap is not null
-                ? Gap(coverage, $"The end of {target} is not in the WAL before the archive is broken")
-                : Outside(coverage, $"The end of {target} is not in the WAL behind the backup '{backup.Id}'");
+                ? Gap(coverage, $"The end of transaction {target.Value} is not in the WAL before the archive is broken")
+                : Outside(coverage, $"The end of transaction {target.Value} is not in the WAL behind the backup '{backup.Id}'");
         }
 
         return new RecoveryStop(

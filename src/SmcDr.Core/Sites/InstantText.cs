@@ -45,7 +45,10 @@ public static partial class InstantText
                 [_, _, _] => $"{zone}:00",
                 _ => $"{zone[..3]}:{zone[3..]}",
             };
-            string candidate = $"{match.Groups["date"].Value}T{match.Groups["time"].Value.Replace(',', '.')}{zone}";
+            // Nanoseconds are cut, not rounded: a target must not move behind the instant that was named.
+            string time = match.Groups["time"].Value.Replace(',', '.');
+            time = time[..^Math.Max(0, match.Groups["fraction"].Length - 7)];
+            string candidate = $"{match.Groups["date"].Value}T{time}{zone}";
             return DateTimeOffset.TryParseExact(
                 candidate, s_formats, CultureInfo.InvariantCulture, DateTimeStyles.AdjustToUniversal, out DateTimeOffset instant)
                 ? instant
@@ -68,7 +71,7 @@ public static partial class InstantText
         SmcErrorCode.ArgumentInvalid, $"'{text}' is not a time.", recommendation: $"Write it as {Expected}.");
 
     [GeneratedRegex(
-        @"\A(?<date>[0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ](?<time>[0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]{1,7})?)?) ?(?<zone>[Zz]|[+-][0-9]{2}(:?[0-9]{2})?)\z",
+        @"\A(?<date>[0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ](?<time>[0-9]{2}:[0-9]{2}(:[0-9]{2}([.,](?<fraction>[0-9]{1,9}))?)?) ?(?<zone>[Zz]|[+-][0-9]{2}(:?[0-9]{2})?)\z",
         RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture)]
     private static partial Regex InstantRegex();
 

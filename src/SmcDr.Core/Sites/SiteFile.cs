@@ -15,6 +15,28 @@ public static class SiteFile
     private const int MaximumProblems = 20;
     private static readonly UTF8Encoding s_utf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
+    /// <summary>The environment variable that names the site file where nobody else does.</summary>
+    public const string Variable = "SMCDR_SITE";
+
+    /// <summary>The site file that is meant where none is named: that of <see cref="Variable"/>, else <see cref="DefaultName"/> here.</summary>
+    /// <param name="directory">The directory that is "here".</param>
+    /// <param name="environment">Looks an environment variable up.</param>
+    /// <exception cref="SmcException"><see cref="SmcErrorCode.SiteNotSet"/>: there is neither.</exception>
+    public static string FindDefault(string directory, Func<string, string?> environment)
+    {
+        ArgumentNullException.ThrowIfNull(environment);
+        if (environment(Variable) is { Length: > 0 } named)
+        {
+            return PathText.Resolve(named, directory);
+        }
+
+        string here = Path.Combine(directory, DefaultName);
+        return File.Exists(here)
+            ? here
+            : throw new SmcException(
+                SmcErrorCode.SiteNotSet, $"No site was named, and there is no '{DefaultName}' in '{directory}'.");
+    }
+
     /// <summary>Loads and validates a site file; a folder stands for the <c>smcdr.yaml</c> in it.</summary>
     /// <exception cref="SmcException">
     /// <see cref="SmcErrorCode.SiteNotFound"/>; <see cref="SmcErrorCode.SiteInvalid"/> with every problem and its line.

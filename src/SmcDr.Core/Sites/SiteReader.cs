@@ -1,6 +1,7 @@
 using System.Collections;
 using System.Collections.ObjectModel;
 using System.Globalization;
+using SmcDr.Core.ObjectStores;
 using YamlDotNet.Core;
 
 namespace SmcDr.Core.Sites;
@@ -136,6 +137,11 @@ internal sealed class SiteReader(string directory, Action<Mark, string> report)
     {
         if (type == typeof(string))
         {
+            if (key.Kind == SiteValueKind.Location && text.Length > 0 && !text.Contains("://", StringComparison.Ordinal))
+            {
+                text = PathText.Resolve(text, directory);
+            }
+
             if (SiteValueRule.FindProblem(key.Kind, text) is { } problem)
             {
                 Report(node.Start, $"'{path}' {problem}.");
@@ -145,8 +151,7 @@ internal sealed class SiteReader(string directory, Action<Mark, string> report)
             return key.Kind switch
             {
                 SiteValueKind.Path => PathText.Resolve(text, directory),
-                SiteValueKind.Location when !text.Contains("://", StringComparison.Ordinal) =>
-                    new UriBuilder(Uri.UriSchemeFile, "") { Path = PathText.Resolve(text, directory) }.Uri.AbsoluteUri,
+                SiteValueKind.Location => ObjectStoreLocation.Parse(text).ToString(),
                 _ => text,
             };
         }

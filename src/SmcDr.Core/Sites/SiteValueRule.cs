@@ -1,6 +1,7 @@
 using System.Collections.Frozen;
 using System.Text.RegularExpressions;
 using Npgsql;
+using SmcDr.Core.ObjectStores;
 
 namespace SmcDr.Core.Sites;
 
@@ -86,18 +87,21 @@ internal sealed record SiteValueRule(string Expected, string? Pattern = null, bo
 
     private static string? FindLocationProblem(string text)
     {
-        if (!text.Contains("://", StringComparison.Ordinal))
+        if (text.Contains("://", StringComparison.Ordinal) && text.Contains('@', StringComparison.Ordinal))
         {
+            return "must not hold credentials; they come from the environment or the profile, as with other AWS tools";
+        }
+
+        try
+        {
+            ObjectStoreLocation.Parse(text);
             return null;
         }
-
-        if (!Uri.TryCreate(text, UriKind.Absolute, out Uri? uri) || uri.Scheme is not ("s3" or "file"))
+        catch (SmcException e)
         {
-            return $"must be {Of(SiteValueKind.Location).Expected}";
+            // The reason without the location, which may hold a secret where an option is misunderstood.
+            string reason = e.Message.Replace($" '{text}'", "", StringComparison.Ordinal);
+            return $"must be {Of(SiteValueKind.Location).Expected}: {reason[(reason.IndexOf(": ", StringComparison.Ordinal) + 2)..].TrimEnd('.')}";
         }
-
-        return uri.UserInfo.Length > 0
-            ? "must not hold credentials; they come from the environment or the profile, as with other AWS tools"
-            : null;
     }
 }

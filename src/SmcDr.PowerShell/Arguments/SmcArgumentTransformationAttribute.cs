@@ -13,7 +13,8 @@ public abstract class SmcArgumentTransformationAttribute : ArgumentTransformatio
     /// <inheritdoc/>
     public sealed override object? Transform(EngineIntrinsics engineIntrinsics, object inputData)
     {
-        object? input = inputData is PSObject { BaseObject: not PSCustomObject } wrapped ? Unwrap(wrapped) : inputData;
+        PSObject? wrapped = inputData as PSObject;
+        object? input = wrapped is { BaseObject: not PSCustomObject } ? wrapped.BaseObject : inputData;
         if (input is null)
         {
             return null;
@@ -21,7 +22,7 @@ public abstract class SmcArgumentTransformationAttribute : ArgumentTransformatio
 
         try
         {
-            return Read(engineIntrinsics, input);
+            return Read(engineIntrinsics, input, wrapped is not null && IsNumber(input) ? wrapped.ToString() : null);
         }
         catch (SmcException e)
         {
@@ -30,12 +31,14 @@ public abstract class SmcArgumentTransformationAttribute : ArgumentTransformatio
     }
 
     /// <summary>Reads the argument.</summary>
-    protected abstract object? Read(EngineIntrinsics engineIntrinsics, object input);
+    /// <param name="engineIntrinsics">The session.</param>
+    /// <param name="input">The argument.</param>
+    /// <param name="typed">
+    /// What was typed, where the argument is a number: PowerShell's parser takes an unquoted <c>90s</c> for a 16-bit 90 and
+    /// <c>1d</c> for a decimal 1, and keeps the text with the object around the number.
+    /// </param>
+    protected abstract object? Read(EngineIntrinsics engineIntrinsics, object input, string? typed);
 
-    // PowerShell's parser takes an unquoted 90s for a 16-bit 90 and 1d for a decimal 1, and keeps what was typed as the
-    // text of the object around the number.
-    private static object Unwrap(PSObject wrapped) =>
-        wrapped.BaseObject is ValueType and (sbyte or byte or short or ushort or int or uint or long or ulong or decimal or double)
-            ? wrapped.ToString()
-            : wrapped.BaseObject;
+    private static bool IsNumber(object input) =>
+        input is sbyte or byte or short or ushort or int or uint or long or ulong or decimal or double;
 }

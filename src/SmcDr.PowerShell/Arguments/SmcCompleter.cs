@@ -42,6 +42,24 @@ public abstract class SmcCompleter : IArgumentCompleter
     /// <param name="boundParameters">The parameters that stand on the command line already.</param>
     protected abstract IEnumerable<(string Value, string ToolTip)> Find(IDictionary boundParameters);
 
+    /// <summary>What the task gives, or null where it takes longer. The task goes on, and its failure is nobody's.</summary>
+    private protected static T? Await<T>(Task<T> task, TimeSpan patience)
+        where T : class
+    {
+        // PowerShell asks completers synchronously, on the thread that draws the prompt: nothing but a limited wait is left.
+        if (Task.WaitAny([task], patience) == 0 && task.IsCompletedSuccessfully)
+        {
+            return task.GetAwaiter().GetResult();
+        }
+
+        _ = task.ContinueWith(
+            static failed => _ = failed.Exception,
+            CancellationToken.None,
+            TaskContinuationOptions.OnlyOnFaulted,
+            TaskScheduler.Default);
+        return null;
+    }
+
     private static string Quote(string value, char? quote)
     {
         if (quote == '"')

@@ -1,4 +1,6 @@
+using System.Globalization;
 using System.Management.Automation;
+using SmcDr.Core.Sites;
 
 namespace SmcDr.PowerShell.Arguments;
 
@@ -6,5 +8,14 @@ namespace SmcDr.PowerShell.Arguments;
 public sealed class SmcDurationAttribute : SmcArgumentTransformationAttribute
 {
     /// <inheritdoc/>
-    protected override object? Read(EngineIntrinsics engineIntrinsics, object input) => DurationArgument.Parse(input);
+    protected override object? Read(EngineIntrinsics engineIntrinsics, object input, string? typed)
+    {
+        // A bare 30 would be ticks as a number and days as a string to PowerShell's own conversion.
+        TimeSpan duration = input is TimeSpan given
+            ? given
+            : DurationText.Parse((typed ?? Convert.ToString(input, CultureInfo.InvariantCulture) ?? "").Trim());
+        return duration >= TimeSpan.Zero
+            ? duration
+            : throw new SmcException(SmcErrorCode.ArgumentInvalid, $"'{duration}' is a negative duration.");
+    }
 }

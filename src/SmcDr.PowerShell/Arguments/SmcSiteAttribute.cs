@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Management.Automation;
+using SmcDr.Core.Sites;
 using SmcDr.PowerShell.Session;
 using DriveNotFoundException = System.Management.Automation.DriveNotFoundException;
 
@@ -12,10 +13,8 @@ namespace SmcDr.PowerShell.Arguments;
 /// </remarks>
 public sealed class SmcSiteAttribute : SmcArgumentTransformationAttribute
 {
-    private const string DefaultFileName = "smcdr.yaml";
-
     /// <inheritdoc/>
-    protected override object? Read(EngineIntrinsics engineIntrinsics, object input)
+    protected override object? Read(EngineIntrinsics engineIntrinsics, object input, string? typed)
     {
         ArgumentNullException.ThrowIfNull(engineIntrinsics);
         switch (input)
@@ -52,6 +51,6 @@ public sealed class SmcSiteAttribute : SmcArgumentTransformationAttribute
                 SmcErrorCode.SiteNotFound, $"The path of the site file '{text}' does not exist.", e, target: text);
         }
 
-        return Directory.Exists(path) ? Path.Combine(path, DefaultFileName) : path;
+        return Directory.Exists(path) ? Path.Combine(path, SiteFile.DefaultName) : path;
     }
 }

@@ -65,7 +65,7 @@ public sealed class RandomRecoveryTests(ITestOutputHelper output) : IAsyncDispos
         }
     }
 
-    private async Task RecoverAndCompareAsync(PostgresServer original, Repository repository, Point point, int index)
+    private static async Task RecoverAndCompareAsync(PostgresServer original, Repository repository, Point point, int index)
     {
         string directory = original.CreateDirectory($"recovered-{index}");
         string data = Path.Combine(directory, "data");
@@ -74,8 +74,8 @@ public sealed class RandomRecoveryTests(ITestOutputHelper output) : IAsyncDispos
             Repository = repository,
             Target = point.Target,
             DataDirectory = data,
-            TablespaceLocation = tablespace => Path.Combine(directory, $"space-{tablespace.Oid}"),
-            StartServer = false,
+            Tablespaces = new Dictionary<string, string> { ["space"] = Path.Combine(directory, "space") },
+            KeepRunning = false,
         };
         RecoveryPlan plan = await DatabaseRecovery.PlanAsync(request, NullObserver.Instance, CancellationToken.None);
         RecoveryResult result = await DatabaseRecovery.ExecuteAsync(plan, NullObserver.Instance, CancellationToken.None);
@@ -119,7 +119,7 @@ public sealed class RandomRecoveryTests(ITestOutputHelper output) : IAsyncDispos
         {
             // The next record begins here, so it must not be replayed.
             string lsn = (await DatabaseContent.ColumnAsync(connection, "SELECT pg_current_wal_insert_lsn()::text"))[0];
-            target = RecoveryTarget.AtLsn(Lsn.Parse(lsn), inclusive: false);
+            target = RecoveryTarget.AtLsn(Lsn.Parse(lsn)) with { Inclusive = false };
         }
 
         return new Point(target, content, sequence);

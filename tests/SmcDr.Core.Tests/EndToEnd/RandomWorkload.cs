@@ -6,6 +6,8 @@ namespace SmcDr.Core.Tests.EndToEnd;
 /// <summary>Random transactions of every kind that recovery must bring back: rows, definitions, large objects, sequences, indexes.</summary>
 internal sealed class RandomWorkload(NpgsqlConnection connection, Random random, string tablespace)
 {
+    public const int MostRowsInTransaction = 40;
+
     private readonly List<string> _tables = [];
     private int _names;
 
@@ -27,7 +29,7 @@ internal sealed class RandomWorkload(NpgsqlConnection connection, Random random,
         {
             case < 8:
                 await ExecuteAsync(Text(
-                    $"INSERT INTO {table} (id, payload) SELECT nextval('work.numbers'), md5(random()::text) || repeat('x', (random() * 300)::int) FROM generate_series(1, {random.Next(1, 40)})"));
+                    $"INSERT INTO {table} (id, payload) SELECT nextval('work.numbers'), md5(random()::text) || repeat('x', (random() * 300)::int) FROM generate_series(1, {random.Next(1, MostRowsInTransaction)})"));
                 break;
             case < 12:
                 await ExecuteAsync(Text($"UPDATE {table} SET payload = md5(payload) WHERE id % {random.Next(2, 9)} = 0"));

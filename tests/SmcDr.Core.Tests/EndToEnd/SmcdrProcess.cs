@@ -24,7 +24,7 @@ internal sealed class SmcdrProcess : IDisposable
             RedirectStandardError = true,
             RedirectStandardInput = true,
         };
-        start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "smcdr.dll"));
+        start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "SmcDr.Cli.dll"));
         foreach (string argument in arguments)
         {
             start.ArgumentList.Add(argument);

@@ -111,6 +111,19 @@ public sealed class ObjectStoreLocationTests
     }
 
     [Fact]
+    public async Task Open_ProfileThatDoesNotExist_NamesIt()
+    {
+        SmcException exception = await Assert.ThrowsAsync<SmcException>(async () =>
+        {
+            await using IObjectStore store = ObjectStoreFactory.Open(
+                "s3://bucket?endpoint=http://127.0.0.1:9&profile=nobody-has-this-profile");
+            await store.GetInfoAsync("key", default);
+        });
+        Assert.Contains("nobody-has-this-profile", exception.Message, StringComparison.Ordinal);
+        Assert.Equal(SmcErrorCode.StorageAccessDenied, exception.Code);
+    }
+
+    [Fact]
     public async Task Open_EachKind_GivesItsStore()
     {
         await using IObjectStore directory = ObjectStoreFactory.Open("/var/backups/smc");

@@ -329,6 +329,27 @@ public sealed class S3ObjectStoreFaultTests(MotoServer moto)
     }
 
     [MotoFact]
+    public async Task OpenRead_ObjectInArchiveClass_SaysSoAndNotThatAccessIsDenied()
+    {
+        // S3 answers 403 to that as well.
+        string bucket = await moto.CreateBucketAsync();
+        await using FaultProxy proxy = new(moto.Port, static _ => Fault.AnswerError(403, "InvalidObjectState"));
+        await using S3ObjectStore store = moto.Open($"s3://{bucket}", port: proxy.Port);
+        SmcException exception = await SmcErrorCode.StorageUnavailable.ThrowsAsync(() => store.OpenReadAsync("key", 0, null, default));
+        Assert.Contains("hours", exception.Recommendation, StringComparison.Ordinal);
+    }
+
+    [MotoFact]
+    public async Task Probe_MayNotDelete_TellsSo()
+    {
+        string bucket = await moto.CreateBucketAsync();
+        await using FaultProxy proxy = new(
+            moto.Port, static request => request.Method == "DELETE" ? Fault.AnswerError(403, "AccessDenied") : null);
+        await using S3ObjectStore store = moto.Open($"s3://{bucket}", port: proxy.Port);
+        await SmcErrorCode.StorageAccessDenied.ThrowsAsync(() => store.ProbeAsync(default));
+    }
+
+    [MotoFact]
     public async Task List_PageFailsOnce_LosesNothing()
     {
         string bucket = await moto.CreateBucketAsync();

@@ -10,6 +10,7 @@ public sealed class InstantTextTests
     [InlineData("2026-11-05T11:00:00+01:00", "2026-11-05T10:00:00.0000000+00:00")]
     [InlineData("2026-11-05T11:00:00+0100", "2026-11-05T10:00:00.0000000+00:00")]
     [InlineData("2026-11-05 11:00:00.123456+01", "2026-11-05T10:00:00.1234560+00:00")]
+    [InlineData("2026-11-05 10:00:00.123456789Z", "2026-11-05T10:00:00.1234567+00:00")]
     [InlineData("2026-11-05T10:00z", "2026-11-05T10:00:00.0000000+00:00")]
     [InlineData("2026-11-05 04:30:00 -05:30", "2026-11-05T10:00:00.0000000+00:00")]
     public void Parse_WithZoneOrOffset_IsTheInstantInUtc(string text, string expected)

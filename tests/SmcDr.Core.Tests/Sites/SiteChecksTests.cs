@@ -32,6 +32,25 @@ public sealed class SiteChecksTests : IClassFixture<PostgresServerFixture>, IAsy
     }
 
     [Fact]
+    public async Task RunAsync_DirectoryRepository_IsCleanAfterwards()
+    {
+        string directory = Directory.CreateTempSubdirectory("smcdr-test-").FullName;
+        try
+        {
+            Dictionary<string, CheckResult> results = await CollectAsync(
+                SiteOf("connection: Host=localhost"), _ => ObjectStoreFactory.Open(directory), 2);
+
+            Assert.Equal(CheckOutcomes.Passed, results["RepositoryAccess"].Outcome);
+            Assert.Equal(CheckOutcomes.Passed, results["RepositoryCapabilities"].Outcome);
+            Assert.Empty(Directory.EnumerateFiles(directory, "*", SearchOption.AllDirectories));
+        }
+        finally
+        {
+            Directory.Delete(directory, recursive: true);
+        }
+    }
+
+    [Fact]
     public async Task RunAsync_Repository_ReportsWhatIsWrongWithIt()
     {
         async Task<CheckResult> CheckAsync(MemoryObjectStore store, string name) =>

@@ -10,7 +10,7 @@ public sealed class GetTestArgumentCommand : PSCmdlet
 {
     [Parameter]
     [SmcInstant]
-    public DateTimeOffset? Instant { get; set; }
+    public Instant? Instant { get; set; }
 
     [Parameter]
     [SmcDuration]
@@ -27,7 +27,7 @@ public sealed class GetTestArgumentCommand : PSCmdlet
 
     protected override void ProcessRecord()
     {
-        foreach (object? value in new object?[] { Instant, Duration, Size, Site })
+        foreach (object? value in new object?[] { Instant?.Resolve(), Duration, Size, Site })
         {
             if (value is not null)
             {

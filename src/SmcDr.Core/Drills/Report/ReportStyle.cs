@@ -68,9 +68,9 @@ internal static class ReportStyle
         .server { fill: var(--server); background: var(--server); } .backup { fill: var(--backup); background: var(--backup); } .check { fill: var(--check); background: var(--check); }
         .phase0 { fill: var(--phase0); background: var(--phase0); } .phase1 { fill: var(--phase1); background: var(--phase1); } .phase2 { fill: var(--phase2); background: var(--phase2); }
         .phase3 { fill: var(--phase3); background: var(--phase3); } .phase4 { fill: var(--phase4); background: var(--phase4); }
-        .timeline .mark line { stroke-width: 1.5; } .timeline .mark text { font-weight: 600; paint-order: stroke; stroke: var(--paper); stroke-width: 5px; stroke-linejoin: round; }
-        .timeline .disaster line { stroke: var(--bad); } .timeline .disaster text { fill: var(--bad); }
-        .timeline .target line { stroke: var(--target); stroke-dasharray: 5 4; } .timeline .target text { fill: var(--target); }
+        .timeline line.mark { stroke-width: 1.5; } .timeline text.mark { font-weight: 600; paint-order: stroke; stroke: var(--paper); stroke-width: 5px; stroke-linejoin: round; }
+        .timeline line.disaster { stroke: var(--bad); } .timeline text.disaster { fill: var(--bad); }
+        .timeline line.target { stroke: var(--target); stroke-dasharray: 5 4; } .timeline text.target { fill: var(--target); }
         .scroll { overflow-x: auto; }
         table { width: 100%; border-collapse: collapse; margin-top: 12px; font-size: 14px; }
         th { text-align: left; font-weight: 600; color: var(--soft); padding: 8px 28px 8px 0; border-bottom: 1px solid var(--rule); white-space: nowrap; }

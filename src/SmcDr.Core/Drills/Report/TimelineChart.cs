@@ -17,7 +17,13 @@ internal sealed class TimelineChart
     private const double BarHeight = 18;
     private const double LaneGap = 22;
 
+    // Samples farther apart than this do not belong to one line: nothing was measured in between.
+    private static readonly TimeSpan s_gap = TimeSpan.FromSeconds(2);
+
     private readonly StringBuilder _svg = new();
+
+    // Text under bars stands above the lines that cut through the lanes.
+    private readonly StringBuilder _notes = new();
     private readonly DrillEvidence _evidence;
     private readonly TimeAxis _axis;
     private double _y;
@@ -44,8 +50,8 @@ internal sealed class TimelineChart
         double plotTop = _y + 6;
         _y = plotTop + 8;
 
-        Curve("Commits", "per second", _evidence.CommitRate, "commits", 104, minimumTop: 1, "0");
-        Curve("WAL at risk", "seconds", _evidence.WalLag, "lag", 60, minimumTop: 1, "0.#");
+        Curve("Commits", "per second", _evidence.CommitRate, "commits", 104, minimumTop: 1, "0", hasGaps: false);
+        Curve("WAL at risk", "seconds", _evidence.WalLag, "lag", 60, minimumTop: 1, "0.#", hasGaps: true);
         Bars(DrillLane.Server, "Server");
         Bars(DrillLane.Backup, "Base backup");
         Bars(DrillLane.Recovery, "Recovery");
@@ -70,10 +76,11 @@ internal sealed class TimelineChart
             double x = _axis.X(marks[i].Time);
             double y = marksTop + (labels[i].Row * RowHeight) + 13;
             string kind = marks[i].IsDisaster ? "disaster" : "target";
-            body.Append(CultureInfo.InvariantCulture, $"<g class=\"mark {kind}\"><line x1=\"{x:0.##}\" x2=\"{x:0.##}\" y1=\"{y + 5:0.##}\" y2=\"{plotBottom:0.##}\"/>");
-            body.Append(CultureInfo.InvariantCulture, $"<text x=\"{labels[i].X:0.##}\" y=\"{y:0.##}\">{Encode(MarkText(marks[i]))}</text></g>");
+            body.Append(CultureInfo.InvariantCulture, $"<line class=\"mark {kind}\" x1=\"{x:0.##}\" x2=\"{x:0.##}\" y1=\"{y + 5:0.##}\" y2=\"{plotBottom:0.##}\"/>");
+            _notes.Append(CultureInfo.InvariantCulture, $"<text class=\"mark {kind}\" x=\"{labels[i].X:0.##}\" y=\"{y:0.##}\">{Encode(MarkText(marks[i]))}</text>");
         }
 
+        body.Append(_notes);
         return body.Append("</svg>").ToString();
     }
 
@@ -92,7 +99,7 @@ internal sealed class TimelineChart
             PlotRight);
 
     private void Curve(
-        string name, string unit, IReadOnlyList<DrillSample> samples, string kind, double height, double minimumTop, string format)
+        string name, string unit, IReadOnlyList<DrillSample> samples, string kind, double height, double minimumTop, string format, bool hasGaps)
     {
         DrillSample[] finite = [.. samples.Where(static sample => double.IsFinite(sample.Value) && sample.Value >= 0).OrderBy(static sample => sample.Time)];
         double top = NiceTop(finite.Length == 0 ? 0 : finite.Max(static sample => sample.Value), minimumTop);
@@ -106,11 +113,19 @@ internal sealed class TimelineChart
             _svg.Append(CultureInfo.InvariantCulture, $"<text class=\"tick\" text-anchor=\"end\" x=\"{PlotLeft - 8:0.##}\" y=\"{y + 4:0.##}\">{value.ToString(format, CultureInfo.InvariantCulture)}</text>");
         }
 
-        if (finite.Length > 0)
+        int first = 0;
+        for (int i = 1; i <= finite.Length; i++)
         {
-            string line = string.Join(' ', finite.Select(sample =>
+            if (i < finite.Length && (!hasGaps || finite[i].Time - finite[i - 1].Time <= s_gap))
+            {
+                continue;
+            }
+
+            DrillSample[] run = finite[first..i];
+            first = i;
+            string line = string.Join(' ', run.Select(sample =>
                 $"{Number(_axis.X(sample.Time))},{Number(bottom - (sample.Value / top * height))}"));
-            _svg.Append(CultureInfo.InvariantCulture, $"<polygon class=\"{kind} area\" points=\"{Number(_axis.X(finite[0].Time))},{Number(bottom)} {line} {Number(_axis.X(finite[^1].Time))},{Number(bottom)}\"/>");
+            _svg.Append(CultureInfo.InvariantCulture, $"<polygon class=\"{kind} area\" points=\"{Number(_axis.X(run[0].Time))},{Number(bottom)} {line} {Number(_axis.X(run[^1].Time))},{Number(bottom)}\"/>");
             _svg.Append(CultureInfo.InvariantCulture, $"<polyline class=\"{kind}\" points=\"{line}\"/>");
         }
 
@@ -132,7 +147,7 @@ internal sealed class TimelineChart
         _y += BarHeight;
         for (int i = 0; i < spans.Length; i++)
         {
-            _svg.Append(CultureInfo.InvariantCulture, $"<text class=\"note\" x=\"{labels[i].X:0.##}\" y=\"{_y + 14 + (labels[i].Row * RowHeight):0.##}\">{Encode(SpanText(spans[i]))}</text>");
+            _notes.Append(CultureInfo.InvariantCulture, $"<text class=\"note\" x=\"{labels[i].X:0.##}\" y=\"{_y + 14 + (labels[i].Row * RowHeight):0.##}\">{Encode(SpanText(spans[i]))}</text>");
         }
 
         _y += ((labels.Length == 0 ? 0 : labels.Max(static label => label.Row) + 1) * RowHeight) + LaneGap - 6;
@@ -144,7 +159,7 @@ internal sealed class TimelineChart
         // What took no time to speak of is still seen.
         double width = Math.Min(Math.Max(_axis.X(span.EndTime) - left, 3), PlotRight - PlotLeft);
         left = Math.Min(left, PlotRight - width);
-        string title = $"{SpanText(span)}, {Clock(span.StartTime)} to {Clock(span.EndTime)} UTC";
+        string title = $"{SpanText(span)}: {Clock(span.StartTime)} to {Clock(span.EndTime)} UTC";
         double total = span.Phases.Sum(static phase => Math.Max(0, phase.Duration.TotalSeconds));
         if (total <= 0)
         {
@@ -172,7 +187,7 @@ internal sealed class TimelineChart
         return Enumerable.Range(0, names.Count).First(i => names[i] == name) % PhaseColours;
     }
 
-    private static string SpanText(DrillSpan span) => $"{span.Label} {DisplayText.Duration(span.EndTime - span.StartTime)}";
+    private static string SpanText(DrillSpan span) => $"{span.Label}, {DisplayText.Duration(span.EndTime - span.StartTime)}";
 
     private static string Name(DrillLane lane) => lane switch
     {

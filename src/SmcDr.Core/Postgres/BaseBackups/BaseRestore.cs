@@ -247,19 +247,28 @@ public static class BaseRestore
         {
             RestoreJournal? journal = RestoreJournal.TryRead(_layout.Root);
             bool resumed = journal is not null && journal.Backup == _manifest.Header.Id && journal.Repository == _manifest.Header.RepositoryId;
-            if (resumed && File.Exists(Path.Combine(_layout.Root, "postmaster.pid")))
-            {
-                throw new SmcException(
-                    SmcErrorCode.TargetInUse,
-                    $"A server runs, or ran, in the directory '{_layout.Root}' that is being restored to.",
-                    target: _layout.Root);
-            }
-
             string control = Path.Combine(_layout.Root, ControlFile.RelativePath);
-            if (resumed && File.Exists(control) && !File.ReadAllBytes(control).AsSpan().SequenceEqual(_special[ControlFile.RelativePath]))
+            string lockFile = Path.Combine(_layout.Root, "postmaster.pid");
+            if (resumed && File.Exists(control))
             {
-                // The last step but one had been done, and then a server was started: what it wrote is not ours to take back.
-                throw NotEmpty(_layout.Root);
+                // The last step but one had been done, so a server may have been started since: what it wrote is not ours to take back.
+                if (File.Exists(lockFile))
+                {
+                    throw new SmcException(
+                        SmcErrorCode.TargetInUse,
+                        $"A server runs, or ran, in the directory '{_layout.Root}' that is being restored to.",
+                        target: _layout.Root);
+                }
+
+                if (!File.ReadAllBytes(control).AsSpan().SequenceEqual(_special[ControlFile.RelativePath]))
+                {
+                    throw NotEmpty(_layout.Root);
+                }
+            }
+            else if (resumed)
+            {
+                // Left by an attempt to start without control file, which always fails.
+                File.Delete(lockFile);
             }
 
             if (!resumed && !IsEmpty(_layout.Root))

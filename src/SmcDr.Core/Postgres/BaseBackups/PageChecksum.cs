@@ -75,7 +75,7 @@ public static class PageChecksum
             sum ^= sums[i];
         }
 
-        return (ushort)((sum % 65536) + 1);
+        return (ushort)((sum % ushort.MaxValue) + 1);
     }
 
     /// <summary>The checksum that a page carries.</summary>

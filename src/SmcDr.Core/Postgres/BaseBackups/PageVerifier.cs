@@ -53,53 +53,69 @@ internal sealed class PageVerifier(Lsn startLsn, int pageSize, int segmentPages,
         IFileSource source, string path, uint segment, long offset, Memory<byte> content, CancellationToken cancellationToken)
     {
         // What follows the last whole page is a file in the middle of being extended; WAL replay writes that page anew.
+        List<int> suspects = [];
         for (int at = 0; at + pageSize <= content.Length; at += pageSize)
         {
-            long block = (offset + at) / pageSize;
-            uint number = (uint)((segment * (long)segmentPages) + block);
-            Memory<byte> page = content.Slice(at, pageSize);
-            if (!PageChecksum.IsValid(page.Span, number) &&
-                !await IsExcusedAsync(source, path, offset + at, number, page, cancellationToken).ConfigureAwait(false))
+            if (!PageChecksum.IsValid(content.Span.Slice(at, pageSize), NumberOf(segment, offset + at)))
             {
-                Report(path, block);
+                suspects.Add(at);
             }
         }
-    }
 
-    private async ValueTask<bool> IsExcusedAsync(
-        IFileSource source, string path, long offset, uint number, Memory<byte> page, CancellationToken cancellationToken)
-    {
-        byte[] again = new byte[pageSize];
+        // All suspects of the range together, so that a file that is damaged throughout does not take an hour.
         TimeSpan delay = FirstDelay;
-        for (int i = 0; ; i++)
+        for (int i = 0; suspects.Count > 0; i++)
         {
-            if (PageChecksum.LsnOf(page.Span) >= startLsn &&
-                // A position that the WAL has not reached yet was not written by the server: the page is damaged right there.
-                PageChecksum.LsnOf(page.Span) <= await source.GetWalEndAsync(cancellationToken).ConfigureAwait(false))
-            {
-                return true;
-            }
-
+            Lsn end = await source.GetWalEndAsync(cancellationToken).ConfigureAwait(false);
+            suspects.RemoveAll(at => IsNewer(content.Span.Slice(at, pageSize), end));
             if (i == Rereads)
             {
-                return false;
+                break;
             }
 
-            await Task.Delay(delay, cancellationToken).ConfigureAwait(false);
-            delay *= 2;
-            if (await source.ReadAsync(path, offset, again, cancellationToken).ConfigureAwait(false) is not { } length || length < pageSize)
+            if (suspects.Count > 0)
             {
-                // Truncated or dropped meanwhile: WAL replay does the same.
-                return true;
+                await Task.Delay(delay, cancellationToken).ConfigureAwait(false);
+                delay *= 2;
+                await RereadAsync(source, path, segment, offset, content, suspects, cancellationToken).ConfigureAwait(false);
+            }
+        }
+
+        foreach (int at in suspects)
+        {
+            Report(path, (offset + at) / pageSize);
+        }
+    }
+
+    private async ValueTask RereadAsync(
+        IFileSource source, string path, uint segment, long offset, Memory<byte> content, List<int> suspects,
+        CancellationToken cancellationToken)
+    {
+        byte[] page = new byte[pageSize];
+        for (int i = suspects.Count - 1; i >= 0; i--)
+        {
+            int at = suspects[i];
+            int? length = await source.ReadAsync(path, offset + at, page, cancellationToken).ConfigureAwait(false);
+            if (length == pageSize)
+            {
+                page.CopyTo(content[at..]);
             }
 
-            again.CopyTo(page);
-            if (PageChecksum.IsValid(page.Span, number))
+            // One that was truncated or dropped meanwhile: WAL replay does the same.
+            if (length != pageSize || PageChecksum.IsValid(page, NumberOf(segment, offset + at)))
             {
-                return true;
+                suspects.RemoveAt(i);
             }
         }
     }
+
+    /// <summary>
+    /// Whether a page was changed since the backup began. A position that the WAL has not reached yet was not written by the server:
+    /// such a page is damaged right there.
+    /// </summary>
+    private bool IsNewer(ReadOnlySpan<byte> page, Lsn end) => PageChecksum.LsnOf(page) >= startLsn && PageChecksum.LsnOf(page) <= end;
+
+    private uint NumberOf(uint segment, long offset) => (uint)((segment * (long)segmentPages) + (offset / pageSize));
 
     private void Report(string path, long block)
     {

@@ -110,9 +110,10 @@ internal sealed class RestoreLayout
             result = Path.Combine(result, part);
             try
             {
-                if (new DirectoryInfo(result).ResolveLinkTarget(returnFinalTarget: true) is { } target)
+                DirectoryInfo directory = new(result);
+                if (directory.LinkTarget is not null)
                 {
-                    result = Resolve(target.FullName);
+                    result = Resolve(directory.ResolveLinkTarget(returnFinalTarget: true)!.FullName);
                 }
             }
             catch (IOException e)

@@ -182,7 +182,8 @@ public sealed partial class WalReceiver
             try
             {
                 await RunSessionAsync(cancellationToken).ConfigureAwait(false);
-                if (_receivedBytes > before)
+                // A stop ends a session like the server does; on an idle server nothing else tells the two apart.
+                if (_receivedBytes > before || cancellationToken.IsCancellationRequested)
                 {
                     continue;
                 }
