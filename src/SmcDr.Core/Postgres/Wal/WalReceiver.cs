@@ -615,10 +615,11 @@ public sealed partial class WalReceiver
         ChannelReader<Chunk> queue,
         CancellationToken cancellationToken)
     {
-        Lsn reported = Lsn.Zero;
+        Lsn reported = writer.FlushedLsn;
         long segments = 0;
         Task<bool> more = queue.WaitToReadAsync(cancellationToken).AsTask();
-        while (true)
+        bool ended = false;
+        while (!ended)
         {
             if (writer.Waiting is { } waiting && waiting < _options.FlushInterval && !more.IsCompleted)
             {
@@ -634,11 +635,9 @@ public sealed partial class WalReceiver
                 if (!await more.ConfigureAwait(false))
                 {
                     await writer.FlushAsync(cancellationToken).ConfigureAwait(false);
-                    await AcknowledgeAsync(connection, writer, session, segments).ConfigureAwait(false);
-                    return;
+                    ended = true;
                 }
-
-                if (queue.TryRead(out Chunk chunk))
+                else if (queue.TryRead(out Chunk chunk))
                 {
                     await writer.AppendAsync(chunk.Buffer.AsMemory(0, chunk.Length), chunk.ServerTime, cancellationToken).ConfigureAwait(false);
                     ArrayPool<byte>.Shared.Return(chunk.Buffer);
