@@ -1,0 +1,511 @@
+using System.Text;
+using SmcDr.Core.Operations;
+using SmcDr.Core.Postgres.Wal;
+using SmcDr.Core.Repositories;
+using SmcDr.Core.Tests.Fixtures;
+
+namespace SmcDr.Core.Tests.Postgres.Wal;
+
+public sealed class WalArchiveTests(WalSample sample) : IClassFixture<WalSample>, IAsyncLifetime
+{
+    private const int Size = WalSample.SegmentSize;
+
+    private readonly MemoryObjectStore _store = new();
+    private Repository _repository = null!;
+
+    // A new archive knows nothing from before: it reads every head anew.
+    private WalArchive Archive => new(_repository, sample.SystemId);
+
+    public async Task InitializeAsync() => _repository = await Repository.OpenOrCreateAsync(_store, CancellationToken.None);
+
+    public async Task DisposeAsync() => await _store.DisposeAsync();
+
+    [Fact]
+    public async Task PutSegmentAsync_SameBytesAgain_IsFine_OtherBytes_AreALoudDuplicate()
+    {
+        (WalSegmentName name, byte[] content) = sample.Segments[0];
+        await Archive.PutSegmentAsync(name, content, null, CancellationToken.None);
+        IReadOnlyList<string> keys = _store.Keys;
+        await Archive.PutSegmentAsync(name, content, null, CancellationToken.None);
+        Assert.Equal(keys, _store.Keys);
+
+        byte[] other = (byte[])content.Clone();
+        other[^1] ^= 1;
+        SmcException error = await ThrowsAsync(
+            SmcErrorCode.WalDuplicate, () => Archive.PutSegmentAsync(name, other, Facts(name, content), CancellationToken.None));
+        Assert.Contains(name.ToString(), error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task PutSegmentAsync_EmptyShortOrForeignFile_IsRefused()
+    {
+        (WalSegmentName name, byte[] content) = sample.Segments[0];
+        await ThrowsAsync(SmcErrorCode.WalInvalid, () => Archive.PutSegmentAsync(name, default, null, CancellationToken.None));
+        await ThrowsAsync(SmcErrorCode.WalInvalid, () => Archive.PutSegmentAsync(name, content.AsMemory(0, Size / 2 + 8), null, CancellationToken.None));
+        await ThrowsAsync(SmcErrorCode.WalInvalid, () => Archive.PutSegmentAsync(name.Next(Size), content, null, CancellationToken.None));
+        await ThrowsAsync(
+            SmcErrorCode.WalInvalid,
+            () => new WalArchive(_repository, sample.SystemId + 1).PutSegmentAsync(name, content, null, CancellationToken.None));
+        Assert.DoesNotContain(_store.Keys, static key => key.StartsWith("wal/", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task ReadAsync_AnyByteChangedMissingOrAdded_IsFound()
+    {
+        (WalSegmentName name, byte[] content) = sample.Segments[1];
+        await PutPieceAsync(name, content, 0, 50_000);
+        string key = _store.Keys.Single(static k => k.StartsWith("wal/", StringComparison.Ordinal));
+        byte[] good = _store[key];
+        int head = Array.IndexOf(good, (byte)'\n') + 1;
+        Assert.InRange(head, 300, 4096);
+        Assert.Equal(50_000, (await ReadAllAsync(name)).Length);
+
+        Random random = new(3);
+        int[] positions = [.. Enumerable.Range(0, head), .. Enumerable.Range(0, 200).Select(_ => random.Next(head, good.Length)), good.Length - 1];
+        foreach (int at in positions)
+        {
+            byte[] bad = (byte[])good.Clone();
+            bad[at] ^= (byte)(1 << random.Next(8));
+            await RefusedAsync(bad, $"bit at {at}");
+            await RefusedAsync([.. good[..at], .. good[(at + 1)..]], $"byte {at} missing");
+        }
+
+        await RefusedAsync([.. good, 0], "a byte more");
+        await RefusedAsync(good[..head], "no payload");
+        await RefusedAsync(good[..(head / 2)], "half a head");
+        await RefusedAsync([], "nothing");
+
+        async Task RefusedAsync(byte[] bytes, string what)
+        {
+            _store[key] = bytes;
+            SmcException? error = await Record.ExceptionAsync(() => ReadAllAsync(name)) as SmcException;
+            Assert.True(error?.Code is SmcErrorCode.ChecksumMismatch or SmcErrorCode.ManifestInvalid, $"{what}: {error?.Code}");
+            Assert.Equal(key, error!.Target);
+        }
+    }
+
+    [Fact]
+    public async Task GetCoverageAsync_ObjectOfAnotherPlaceOrRepository_IsRefused()
+    {
+        (WalSegmentName name, byte[] content) = sample.Segments[0];
+        await PutAsync(0);
+        string key = _store.Keys.Single(static k => k.StartsWith("wal/", StringComparison.Ordinal));
+
+        string moved = key.Replace(name.ToString(), name.Next(Size).ToString(), StringComparison.Ordinal);
+        _store[moved] = _store[key];
+        await ThrowsAsync(SmcErrorCode.ManifestInvalid, () => CoverAsync());
+        await _store.DeleteAsync(moved, CancellationToken.None);
+
+        await using MemoryObjectStore other = new();
+        Repository foreign = await Repository.OpenOrCreateAsync(other, CancellationToken.None);
+        other[key] = _store[key];
+        await ThrowsAsync(
+            SmcErrorCode.ManifestInvalid,
+            () => new WalArchive(foreign, sample.SystemId).GetCoverageAsync(1, sample.StartLsn, null, CancellationToken.None));
+    }
+
+    [Fact]
+    public async Task GetCoverageAsync_WholeSegments_ReadsHeadsAlone()
+    {
+        await PutAsync(0, 1, 2, 3, 4);
+        long read = 0;
+        _store.BeforeRead = (_, offset, length) => Interlocked.Add(ref read, offset + (length ?? long.MaxValue / 8));
+        WalCoverage coverage = await CoverAsync();
+        Assert.Equal(5, coverage.Items.Count);
+        Assert.InRange(read, 1, 6 * 4096);
+    }
+
+    [Fact]
+    public async Task GetCoverageAsync_LongHead_IsReadOn()
+    {
+        (WalSegmentName name, byte[] content) = sample.Segments[0];
+        WalRestorePoint[] points = [.. Enumerable.Range(0, WalIndex.MaximumRestorePoints).Select(i =>
+            new WalRestorePoint($"point {i} with a name that takes some room <&>", DateTimeOffset.UnixEpoch, sample.StartLsn + (uint)i, sample.StartLsn))];
+        WalFacts facts = Facts(name, content) with { Index = new WalIndex { RestorePoints = points, RestorePointCount = points.Length } };
+        await Archive.PutSegmentAsync(name, content, facts, CancellationToken.None);
+        Assert.Equal(points[^1].Lsn, (await CoverAsync()).FindRestorePoint(points[^1].Name)!.Lsn);
+    }
+
+    [Fact]
+    public async Task GetCoverageAsync_RealWal_FindsEveryStopOfPgWaldump()
+    {
+        await PutAsync([.. Enumerable.Range(0, sample.Segments.Count)]);
+        WalCoverage coverage = await CoverAsync();
+        Assert.Null(coverage.Gap);
+        Assert.Equal(sample.Segments[^1].Name.EndLsn(Size), coverage.EndLsn);
+        // Here every segment was scanned by itself: a record that crosses into the next is not seen whole by either.
+        int crossing = sample.Transactions.Count - (int)(coverage.Commits + coverage.Index.Aborts);
+        Assert.InRange(crossing, 0, 2);
+
+        foreach ((string name, Lsn lsn, Lsn end) in sample.RestorePoints)
+        {
+            Assert.Equal((lsn, end), (coverage.FindRestorePoint(name)!.Lsn, coverage.FindRestorePoint(name)!.EndLsn));
+        }
+
+        Assert.Null(coverage.FindRestorePoint("no such point"));
+        foreach (var known in sample.Transactions.Where((_, i) => i % 23 == 0).Append(sample.Transactions.First(static t => t.Kind == WalTransactionKind.AbortPrepared)))
+        {
+            WalTransaction? found = await coverage.FindXidAsync(known.Xid, CancellationToken.None);
+            Assert.Equal((known.Kind, known.Time, known.Lsn), (found!.Kind, found.Time, found.StartLsn));
+            // PostgreSQL stops at the first end of a transaction behind the target, and that is in this segment.
+            WalItem? item = coverage.FindCommitAfter(known.Time.AddTicks(-10));
+            Assert.True(item!.StartLsn <= known.Lsn);
+        }
+
+        Assert.Null(await coverage.FindXidAsync(4_000_000_000, CancellationToken.None));
+        Assert.Null(coverage.FindCommitAfter(coverage.LastStopTime!.Value));
+        Assert.NotNull(coverage.FindCommitAfter(coverage.LastStopTime.Value, orAt: true));
+    }
+
+    [Fact]
+    public async Task GetCoverageAsync_MissingSegment_IsNamedAsTheGap()
+    {
+        await PutAsync(0, 1, 3, 4);
+        WalCoverage coverage = await CoverAsync();
+        Assert.Equal(sample.Segments[2].Name, coverage.Gap);
+        Assert.Equal(sample.Segments[2].Name.StartLsn(Size), coverage.EndLsn);
+
+        WalCoverage behind = await Archive.GetCoverageAsync(1, sample.Segments[3].Name.StartLsn(Size) + 100, null, CancellationToken.None);
+        Assert.Null(behind.Gap);
+        Assert.Equal(2, behind.Items.Count);
+
+        WalCoverage inside = await Archive.GetCoverageAsync(1, sample.Segments[2].Name.StartLsn(Size) + 100, null, CancellationToken.None);
+        Assert.Empty(inside.Items);
+        Assert.Equal(sample.Segments[2].Name, inside.Gap);
+
+        WalCoverage beyond = await Archive.GetCoverageAsync(1, sample.Segments[5].Name.StartLsn(Size), null, CancellationToken.None);
+        Assert.Empty(beyond.Items);
+        Assert.Null(beyond.Gap);
+    }
+
+    [Fact]
+    public async Task GetCoverageAsync_HoleBetweenPieces_EndsThereAndIsAGap()
+    {
+        (WalSegmentName name, byte[] content) = sample.Segments[1];
+        await PutAsync(0);
+        await PutPieceAsync(name, content, 0, 1000);
+        await PutPieceAsync(name, content, 1000, 3000);
+        await PutPieceAsync(name, content, 4000, 5000);
+        WalCoverage coverage = await CoverAsync();
+        Assert.Equal(name.StartLsn(Size) + 3000, coverage.EndLsn);
+        Assert.Equal(name, coverage.Gap);
+        Assert.True(coverage.Items[^1].IsPartial);
+    }
+
+    [Fact]
+    public async Task FetchAsync_Pieces_WritesAFullSegmentPaddedWithZeros()
+    {
+        (WalSegmentName name, byte[] content) = sample.Segments[1];
+        await PutPieceAsync(name, content, 0, 8192);
+        await PutPieceAsync(name, content, 8192, 9000);
+        // Another receiver's pieces overlap.
+        await PutPieceAsync(name, content, 5000, 20_000);
+        WalCoverage coverage = await Archive.GetCoverageAsync(1, name.StartLsn(Size), null, CancellationToken.None);
+        using TemporaryDirectory directory = new();
+        string path = Path.Combine(directory.Path, name.ToString());
+        await Archive.FetchAsync(coverage.Items[0], path, CancellationToken.None);
+
+        byte[] expected = new byte[Size];
+        content.AsSpan(0, 20_000).CopyTo(expected);
+        Assert.Equal(expected, await File.ReadAllBytesAsync(path));
+        Assert.Single(Directory.GetFiles(directory.Path));
+    }
+
+    [Fact]
+    public async Task FetchAsync_DamagedPiece_LeavesNoFile()
+    {
+        (WalSegmentName name, byte[] content) = sample.Segments[1];
+        await PutPieceAsync(name, content, 0, 8192);
+        WalCoverage coverage = await Archive.GetCoverageAsync(1, name.StartLsn(Size), null, CancellationToken.None);
+        string key = _store.Keys.Single(static k => k.StartsWith("wal/", StringComparison.Ordinal));
+        _store[key][^1] ^= 4;
+        using TemporaryDirectory directory = new();
+        await ThrowsAsync(
+            SmcErrorCode.ChecksumMismatch, () => Archive.FetchAsync(coverage.Items[0], Path.Combine(directory.Path, "x"), CancellationToken.None));
+        Assert.Empty(Directory.GetFiles(directory.Path));
+    }
+
+    [Fact]
+    public async Task FetchAsync_PiecesBecameASegmentMeanwhile_TakesTheSegmentUpToWhatWasPlanned()
+    {
+        (WalSegmentName name, byte[] content) = sample.Segments[1];
+        await PutPieceAsync(name, content, 0, 8192);
+        string piece = _store.Keys.Single(static k => k.StartsWith("wal/", StringComparison.Ordinal));
+        WalArchive archive = Archive;
+        WalCoverage coverage = await archive.GetCoverageAsync(1, name.StartLsn(Size), null, CancellationToken.None);
+        await PutAsync(1);
+        await _store.DeleteAsync(piece, CancellationToken.None);
+        Assert.Equal(content[..8192], await archive.ReadAsync(coverage.Items[0], CancellationToken.None));
+    }
+
+    [Fact]
+    public async Task FetchAsync_OverlappingPiecesThatDiffer_AreALoudDuplicate()
+    {
+        (WalSegmentName name, byte[] content) = sample.Segments[1];
+        await PutPieceAsync(name, content, 0, 8192);
+        byte[] other = (byte[])content.Clone();
+        other[8000] ^= 1;
+        await PutPieceAsync(name, other, 7000, 20_000, Facts(name, content));
+        WalCoverage coverage = await Archive.GetCoverageAsync(1, name.StartLsn(Size), null, CancellationToken.None);
+        await ThrowsAsync(SmcErrorCode.WalDuplicate, () => Archive.ReadAsync(coverage.Items[0], CancellationToken.None));
+    }
+
+    [Fact]
+    public async Task GetCoverageAsync_Timelines_FollowsTheNewerFileFromTheSwitchOn()
+    {
+        Lsn left = sample.Segments[3].Name.StartLsn(Size) + 400_000;
+        await PutAsync(0, 1, 2);
+        await PutPieceAsync(sample.Segments[3].Name, sample.Segments[3].Content, 0, 600_000);
+        await PutHistoryAsync(2, left);
+
+        // Nothing of the new timeline yet: the old one's counts up to where it was left, and not a commit further.
+        WalCoverage before = await CoverAsync();
+        Assert.Equal((2u, left, true), (before.EndTimeline, before.EndLsn, before.Items[^1].IsPartial));
+        Assert.Null(before.Gap);
+        Assert.True(before.LastRecordEnd <= left);
+        Assert.Equal(
+            sample.Transactions.Count(t => t.Lsn >= sample.Segments[3].Name.StartLsn(Size) && t.Lsn < left),
+            before.Items[^1].Index.Commits + before.Items[^1].Index.Aborts);
+        Assert.Equal(left, (await Archive.GetCoverageAsync(1, sample.StartLsn, 2, CancellationToken.None)).EndLsn);
+        Assert.Equal(sample.Segments[3].Name.StartLsn(Size) + 600_000, (await Archive.GetCoverageAsync(1, sample.StartLsn, 1, CancellationToken.None)).EndLsn);
+
+        foreach (int i in (int[])[3, 4])
+        {
+            (WalSegmentName name, byte[] content) = sample.Segments[i];
+            await Archive.PutSegmentAsync(name with { Timeline = 2 }, content, null, CancellationToken.None);
+        }
+
+        WalCoverage after = await CoverAsync();
+        Assert.Equal([1u, 1u, 1u, 2u, 2u], after.Items.Select(static item => item.Timeline));
+        Assert.Equal(sample.Segments[4].Name.EndLsn(Size), after.EndLsn);
+        Assert.Equal(2u, Assert.Single(after.Histories).Timeline);
+    }
+
+    [Fact]
+    public async Task GetCoverageAsync_Latest_IgnoresATimelineThatLeftBeforeTheStart()
+    {
+        await PutAsync(0, 1, 2, 3);
+        // A restore test that ended early made a timeline of its own: it is no way on for a backup behind it.
+        await PutHistoryAsync(2, sample.Segments[1].Name.StartLsn(Size) + 10);
+        Lsn from = sample.Segments[2].Name.StartLsn(Size) + 10;
+        WalCoverage coverage = await Archive.GetCoverageAsync(1, from, null, CancellationToken.None);
+        Assert.Equal((1u, 2), (coverage.EndTimeline, coverage.Items.Count));
+        await ThrowsAsync(SmcErrorCode.TimelineMismatch, () => Archive.GetCoverageAsync(1, from, 2, CancellationToken.None));
+        await ThrowsAsync(SmcErrorCode.TimelineMismatch, () => Archive.GetCoverageAsync(1, from, 7, CancellationToken.None));
+        // For one that lies before it is what PostgreSQL calls latest.
+        Assert.Equal(2u, (await CoverAsync()).EndTimeline);
+    }
+
+    [Fact]
+    public async Task PutHistoryAsync_TwoServersPromotedToTheSameTimeline_IsALoudDuplicate()
+    {
+        await PutHistoryAsync(2, new Lsn(100));
+        await PutHistoryAsync(2, new Lsn(100));
+        await ThrowsAsync(SmcErrorCode.WalDuplicate, () => PutHistoryAsync(2, new Lsn(200)));
+    }
+
+    [Fact]
+    public async Task ListAsync_SegmentsPiecesAndHistories_AreShownOnce()
+    {
+        await PutAsync(0, 1);
+        await PutPieceAsync(sample.Segments[1].Name, sample.Segments[1].Content, 0, 1000);
+        await PutPieceAsync(sample.Segments[2].Name, sample.Segments[2].Content, 0, 1000);
+        await PutPieceAsync(sample.Segments[2].Name, sample.Segments[2].Content, 1000, 3000);
+        await PutHistoryAsync(2, sample.StartLsn + 10);
+        List<WalSegmentInfo> infos = [];
+        await foreach (WalSegmentInfo info in Archive.ListAsync(CancellationToken.None))
+        {
+            infos.Add(info);
+        }
+
+        Assert.Equal(["Segment", "Segment", "Partial", "History"], infos.Select(static info => info.Kind));
+        Assert.Equal("00000002.history", infos[^1].Name);
+        Assert.Equal(3000, infos[2].SizeBytes);
+        Assert.All(infos, static info => Assert.True(info.StoredBytes > 0));
+        Assert.True(infos[0].CommitCount > 0);
+        ulong system = 0;
+        await foreach (ulong id in WalArchive.ListSystemsAsync(_repository, CancellationToken.None))
+        {
+            system = system == 0 ? id : throw new InvalidOperationException("There is one.");
+        }
+
+        Assert.Equal(sample.SystemId, system);
+    }
+
+    [Fact]
+    public async Task WalStreamWriter_ManyPieces_AreReplacedByFew_AndByTheSegmentInTheEnd()
+    {
+        WalArchive archive = Archive;
+        WalStreamWriter writer = await OpenWriterAsync(archive, sample.Segments[0].Name);
+        byte[] bytes = sample.Segments[0].Content;
+        int at = 0;
+        for (int i = 0; i < 200; i++)
+        {
+            await writer.AppendAsync(bytes.AsMemory(at, 1500), DateTimeOffset.UtcNow, CancellationToken.None);
+            at += 1500;
+            await writer.FlushAsync(CancellationToken.None);
+            Assert.Equal(sample.StartLsn + (uint)at, writer.FlushedLsn);
+            Assert.InRange(Pieces().Length, 1, WalStreamWriter.PiecesPerRun + (i / WalStreamWriter.PiecesPerRun) + 1);
+        }
+
+        WalCoverage coverage = await CoverAsync();
+        Assert.Equal(sample.StartLsn + (uint)at, coverage.EndLsn);
+        Assert.Equal(sample.Transactions.Count(t => t.Lsn < coverage.LastRecordEnd), coverage.Commits + coverage.Index.Aborts);
+        Assert.Equal(bytes[..at], await archive.ReadAsync(coverage.Items[0], CancellationToken.None));
+
+        await writer.AppendAsync(bytes.AsMemory(at), DateTimeOffset.UtcNow, CancellationToken.None);
+        Assert.Empty(Pieces());
+        Assert.Equal(1, writer.SegmentCount);
+
+        string[] Pieces() => [.. _store.Keys.Where(static key => key.StartsWith("wal/", StringComparison.Ordinal) && key.Contains('.', StringComparison.Ordinal))];
+    }
+
+    [Fact]
+    public async Task WalStreamWriter_AfterARestart_OverlooksNoTransactionThatCrossesSegments()
+    {
+        WalArchive archive = Archive;
+        for (int i = 0; i < sample.Segments.Count; i++)
+        {
+            // A new writer for every segment: as if the receiver had been restarted at each boundary.
+            WalStreamWriter writer = await OpenWriterAsync(archive, sample.Segments[i].Name);
+            await writer.AppendAsync(sample.Segments[i].Content, DateTimeOffset.UtcNow, CancellationToken.None);
+        }
+
+        WalCoverage coverage = await CoverAsync();
+        Assert.Equal(sample.Transactions.Count, coverage.Commits + coverage.Index.Aborts);
+    }
+
+    [Fact]
+    public async Task WalStreamWriter_OtherBytesThanArchived_AreALoudDuplicateBeforeAnythingIsStored()
+    {
+        (WalSegmentName name, byte[] content) = sample.Segments[0];
+        await PutPieceAsync(name, content, 0, 30_000);
+        WalStreamWriter writer = await OpenWriterAsync(Archive, name);
+        byte[] other = (byte[])content.Clone();
+        other[29_999] ^= 1;
+        IReadOnlyList<string> before = _store.Keys;
+        SmcException error = await ThrowsAsync(
+            SmcErrorCode.WalDuplicate, () => writer.AppendAsync(other.AsMemory(0, 40_000), DateTimeOffset.UtcNow, CancellationToken.None));
+        Assert.Contains((name.StartLsn(Size) + 29_999).ToString(), error.Message, StringComparison.Ordinal);
+        Assert.Equal(before, _store.Keys);
+    }
+
+    [Fact]
+    public async Task WalStreamWriter_PiecesThatCannotBeRemoved_DoNoHarm()
+    {
+        _store.BeforeDelete = static (_, _) => throw new SmcException(SmcErrorCode.StorageAccessDenied, "The object is locked.");
+        WalStreamWriter writer = await OpenWriterAsync(Archive, sample.Segments[0].Name);
+        for (int at = 0; at < Size; at += Size / 128)
+        {
+            await writer.AppendAsync(sample.Segments[0].Content.AsMemory(at, Size / 128), DateTimeOffset.UtcNow, CancellationToken.None);
+            await writer.FlushAsync(CancellationToken.None);
+        }
+
+        WalCoverage coverage = await CoverAsync();
+        Assert.Single(coverage.Items);
+        Assert.Equal(sample.Segments[0].Content, await Archive.ReadAsync(coverage.Items[0], CancellationToken.None));
+        Assert.Equal(sample.Transactions.Count(t => t.Lsn < coverage.LastRecordEnd), coverage.Commits + coverage.Index.Aborts);
+    }
+
+    [Fact]
+    public async Task WalWindows_BackupsAndWal_AreWhatTrulyCanBeRestored()
+    {
+        await PutAsync(0, 1, 2, 4);
+        string whole = await BackupAsync(0, 1);
+        string atTheEdge = await BackupAsync(2, 2);
+        string acrossTheGap = await BackupAsync(2, 4);
+        string behindTheGap = await BackupAsync(4, 4);
+        List<RecoveryWindow> windows = [];
+        await foreach (RecoveryWindow window in WalWindows.ListAsync(_repository, CancellationToken.None))
+        {
+            windows.Add(window);
+        }
+
+        // A backup that lacks WAL between its start and its stop can never be consistent.
+        Assert.Equal([whole, atTheEdge, behindTheGap], windows.Select(static window => window.BackupId));
+        Assert.DoesNotContain(windows, window => window.BackupId == acrossTheGap);
+        Assert.Equal(sample.Segments[3].Name.ToString(), windows[0].Gap);
+        Assert.Null(windows[2].Gap);
+        Assert.Equal(sample.Segments[2].Name.EndLsn(Size).ToString(), windows[0].LatestLsn);
+        Assert.NotNull(windows[0].LatestTime);
+    }
+
+    private static async Task<SmcException> ThrowsAsync(SmcErrorCode code, Func<Task> action)
+    {
+        SmcException error = await Assert.ThrowsAsync<SmcException>(action);
+        Assert.Equal(code, error.Code);
+        return error;
+    }
+
+    private WalFacts Facts(WalSegmentName name, ReadOnlySpan<byte> content)
+    {
+        WalIndexBuilder index = new();
+        WalRecordScanner scanner = new(name.StartLsn(Size), name.Timeline, Size, sample.SystemId) { OnTransaction = index.Add, OnRestorePoint = index.Add };
+        scanner.Append(content);
+        return new WalFacts { Index = index.Take(), LastRecordEnd = scanner.LastRecordEnd };
+    }
+
+    private Task PutPieceAsync(WalSegmentName name, byte[] content, int start, int end, WalFacts? facts = null) => Archive.PutPieceAsync(
+        name, Size, start, content.AsMemory(start..end), facts ?? Facts(name, content.AsSpan(0, end)), CancellationToken.None);
+
+    private Task PutHistoryAsync(uint timeline, Lsn left) => Archive.PutHistoryAsync(
+        timeline, Encoding.UTF8.GetBytes($"1\t{left}\tno recovery target specified\n"), CancellationToken.None);
+
+    private async Task PutAsync(params int[] segments)
+    {
+        foreach (int i in segments)
+        {
+            await Archive.PutSegmentAsync(sample.Segments[i].Name, sample.Segments[i].Content, null, CancellationToken.None);
+        }
+    }
+
+    private Task<WalCoverage> CoverAsync() => Archive.GetCoverageAsync(1, sample.StartLsn, null, CancellationToken.None);
+
+    private async Task<byte[]> ReadAllAsync(WalSegmentName name)
+    {
+        WalArchive archive = Archive;
+        WalCoverage coverage = await archive.GetCoverageAsync(1, name.StartLsn(Size), null, CancellationToken.None);
+        return await archive.ReadAsync(coverage.Items[0], CancellationToken.None);
+    }
+
+    private static async Task<WalStreamWriter> OpenWriterAsync(WalArchive archive, WalSegmentName name) => await WalStreamWriter.OpenAsync(
+        archive,
+        await archive.LoadCatalogAsync(CancellationToken.None),
+        TimelineHistory.Root(1),
+        name,
+        Size,
+        150000,
+        NullObserver.Instance,
+        CancellationToken.None);
+
+    private async Task<string> BackupAsync(int first, int last)
+    {
+        await using BackupWriter writer = await _repository.BeginBackupAsync(
+            Component.Database, "Full", null, null, null, null, CancellationToken.None);
+        BackupHeader header = await writer.CompleteAsync(
+            "Full",
+            h => h with
+            {
+                Database = new DatabaseBackupDetails
+                {
+                    SystemId = sample.SystemId.ToString(System.Globalization.CultureInfo.InvariantCulture),
+                    ServerVersionNumber = 150000,
+                    ServerVersion = "15.0",
+                    Timeline = 1,
+                    StartLsn = sample.Segments[first].Name.StartLsn(Size) + 40,
+                    StopLsn = sample.Segments[last].Name.StartLsn(Size) + 50_000,
+                    StopTime = DateTimeOffset.UnixEpoch,
+                    StopTimeHere = DateTimeOffset.UnixEpoch,
+                    WalSegmentSize = Size,
+                    BlockSize = 8192,
+                    WalBlockSize = 8192,
+                    RelationSegmentBlocks = 131072,
+                    DataChecksums = true,
+                    DirectoryMode = 0x1C0,
+                    DataDirectory = "/nowhere",
+                },
+            },
+            CancellationToken.None);
+        return header.Id;
+    }
+}
