@@ -19,6 +19,7 @@ internal sealed unsafe class DirectoryHandle : NativeFile
     private const byte UnknownType = 0;
     private const byte DirectoryType = 4;
 
+    private bool? _hasDefaultAccessList;
     private int _uses = 1;
 
     private DirectoryHandle(int descriptor, string path)
@@ -34,6 +35,10 @@ internal sealed unsafe class DirectoryHandle : NativeFile
             return Open(LinuxCalls.CurrentDirectory, name, 0, path);
         }
     }
+
+    /// <summary>Whether new files in it inherit an access control list.</summary>
+    public bool HasDefaultAccessList =>
+        _hasDefaultAccessList ??= ExtendedAttributes.Has(this, ExtendedAttributes.DefaultAccessList);
 
     public DirectoryHandle Retain()
     {
@@ -163,13 +168,17 @@ internal sealed unsafe class DirectoryHandle : NativeFile
         }
     }
 
-    /// <summary>Creates a directory that nobody else can enter yet.</summary>
+    /// <summary>Creates a directory that nobody else can enter yet, unless the name is taken, by whatever it be.</summary>
     public void CreateDirectory(byte[] name)
     {
         const int OwnerOnly = 0x1C0;
         fixed (byte* pointer = name)
         {
-            Check(LinuxCalls.mkdirat(Descriptor, pointer, OwnerOnly), "create the directory", name);
+            int result = LinuxCalls.mkdirat(Descriptor, pointer, OwnerOnly);
+            if (result < 0 && Marshal.GetLastPInvokeError() != PosixException.FileExists)
+            {
+                Check(result, "create the directory", name);
+            }
         }
     }
 

@@ -25,6 +25,8 @@ internal static unsafe partial class LinuxCalls
     public const uint BasicStatus = 0x7FF;
     public const uint RenameNoReplace = 1;
     public const int SeekData = 3;
+    public const int LockExclusive = 2;
+    public const int LockNonBlocking = 4;
     public const long TimeOmitted = (1L << 30) - 2;
 
     private const string Library = "libc";
@@ -54,6 +56,9 @@ internal static unsafe partial class LinuxCalls
 
     [LibraryImport(Library, SetLastError = true)]
     public static partial long lseek(int descriptor, long offset, int whence);
+
+    [LibraryImport(Library, SetLastError = true)]
+    public static partial int flock(int descriptor, int operation);
 
     [LibraryImport(Library, SetLastError = true)]
     public static partial int syncfs(int descriptor);

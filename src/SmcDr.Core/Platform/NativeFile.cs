@@ -135,6 +135,20 @@ internal unsafe class NativeFile : SafeHandleMinusOneIsInvalid
         Check(LinuxCalls.utimensat(Descriptor, null, times, 0), "set the time of");
     }
 
+    /// <summary>Takes the advisory lock, which ends with the handle. False where another process has it.</summary>
+    public bool TryLock()
+    {
+        const int WouldBlock = 11;
+        int result = LinuxCalls.flock(Descriptor, LinuxCalls.LockExclusive | LinuxCalls.LockNonBlocking);
+        if (result < 0 && Marshal.GetLastPInvokeError() == WouldBlock)
+        {
+            return false;
+        }
+
+        Check(result, "lock");
+        return true;
+    }
+
     /// <summary>Makes everything that was written to this file system durable.</summary>
     public void SyncFileSystem() => Check(LinuxCalls.syncfs(Descriptor), "sync the file system of");
 
