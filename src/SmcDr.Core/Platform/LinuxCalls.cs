@@ -103,6 +103,9 @@ internal static unsafe partial class LinuxCalls
     public static partial int fchownat(int directory, byte* name, uint user, uint group, int flags);
 
     [LibraryImport(Library, SetLastError = true)]
+    public static partial int futimens(int descriptor, long* times);
+
+    [LibraryImport(Library, SetLastError = true)]
     public static partial int utimensat(int directory, byte* name, long* times, int flags);
 
     [LibraryImport(Library, SetLastError = true)]

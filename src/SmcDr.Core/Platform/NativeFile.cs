@@ -130,9 +130,7 @@ internal unsafe class NativeFile : SafeHandleMinusOneIsInvalid
     public void SetModified(FileTime time)
     {
         long* times = stackalloc long[] { 0, LinuxCalls.TimeOmitted, time.Seconds, time.Nanoseconds };
-
-        // futimens(2) is utimensat without a name.
-        Check(LinuxCalls.utimensat(Descriptor, null, times, 0), "set the time of");
+        Check(LinuxCalls.futimens(Descriptor, times), "set the time of");
     }
 
     /// <summary>Takes the advisory lock, which ends with the handle. False where another process has it.</summary>

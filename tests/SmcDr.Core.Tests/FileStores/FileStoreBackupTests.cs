@@ -344,20 +344,60 @@ public sealed class FileStoreBackupTests : IDisposable
         Assert.Equal((0, 10), (header.FileStore!.UnreadableCount, header.FileCount));
     }
 
-    /// <summary>Root may read everything, so a file that nobody can read is one whose reading fails: /proc has such.</summary>
+    /// <summary>A disk that fails in the middle of a file.</summary>
     [Fact]
-    public async Task RunAsync_WhatCannotBeRead_MakesTheBackupPartial()
+    public async Task RunAsync_FileThatCannotBeRead_MakesTheBackupPartial()
     {
+        _sandbox.Write("bad", "x");
+        _sandbox.Write("good", "y");
+        FileStoreSandbox.Shell("cd \"$1\"; ln good z1; ln bad z2", _sandbox.Source);
         Repository repository = await _sandbox.OpenAsync();
         BackupInfo info = await FileStoreBackup.RunAsync(
-            "process", "/proc/self/task/", repository, FileStoreSandbox.Options with { Exclude = ["net", "fd", "fdinfo", "map_files", "ns"] },
-            _sandbox.Observer, CancellationToken.None);
+            "store",
+            _sandbox.Source,
+            repository,
+            FileStoreSandbox.Options with
+            {
+                AfterContentRead = static path =>
+                {
+                    if (path == "bad")
+                    {
+                        throw new PosixException(5, path);
+                    }
+                },
+            },
+            _sandbox.Observer,
+            CancellationToken.None);
         Assert.Equal("Partial", info.State);
         BackupHeader header = (await repository.TryFindAsync(Component.FileStore, info.Id, CancellationToken.None))!.Header!;
-        Assert.True(header.FileStore!.UnreadableCount > 0);
-        Assert.Equal(header.FileStore.UnreadableCount, header.FileStore.Unreadable.Count);
-        Assert.All(header.FileStore.Unreadable, static file => Assert.NotEmpty(file.Reason));
-        Assert.Contains(_sandbox.Observer.Warnings, text => text.Contains(header.FileStore.Unreadable[0].Path, StringComparison.Ordinal));
+        Assert.Equal(1, header.FileStore!.UnreadableCount);
+        Assert.Equal([new UnreadableFile("bad", "Input/output error")], header.FileStore.Unreadable);
+        Assert.Contains(_sandbox.Observer.Warnings, static text => text.Contains("'bad'", StringComparison.Ordinal));
+
+        // The other name of the same file has nothing to refer to, so it is a file itself.
+        string target = await _sandbox.RestoreAsync(header);
+        Assert.Equal("x", await File.ReadAllTextAsync(Path.Combine(target, "z2")));
+        Assert.False(File.Exists(Path.Combine(target, "bad")));
+    }
+
+    [Fact]
+    public async Task RunAsync_DirectoryWithoutPermission_MakesTheBackupPartial()
+    {
+        if (Posix.IsRoot)
+        {
+            // Root may read everything.
+            return;
+        }
+
+        _sandbox.Write("closed/inner", "x");
+        _sandbox.Write("file", "x");
+        FileStoreSandbox.Shell("cd \"$1\"; chmod 0 closed file", _sandbox.Source);
+        BackupHeader header = await _sandbox.BackUpAsync();
+        Assert.Equal(["closed", "file"], header.FileStore!.Unreadable.Select(static file => file.Path).Order(StringComparer.Ordinal));
+        Assert.Equal(2, header.FileStore.UnreadableCount);
+        Assert.Equal(["closed"], (await _sandbox.EntriesAsync(header)).Select(static entry => entry.Path));
+        string target = await _sandbox.RestoreAsync(header);
+        Assert.Equal("0\n", FileStoreSandbox.Shell("stat -c %a \"$1/closed\"", target));
     }
 
     [Fact]

@@ -66,6 +66,7 @@ internal sealed class FileStoreSandbox : IDisposable
     {
         string target = NewTarget();
         FileStoreRestoreResult result = await RestoreAsync(header, new FileStoreRestoreOptions { TargetPath = target });
+        Assert.Empty(result.Problems);
         Assert.Equal("Complete", result.State);
         return target;
     }

@@ -39,11 +39,19 @@ public sealed class NativeNameTests
     [InlineData("%")]
     [InlineData("%4")]
     [InlineData("a\\b")]
-    [InlineData("\ud800")]
     [InlineData("..")]
     [InlineData("")]
     public void PartToBytes_OtherForm_IsRefused(string text) =>
         Assert.Equal(SmcErrorCode.ManifestInvalid, Assert.Throws<SmcException>(() => NativeName.PartToBytes(text)).Code);
+
+    [Fact]
+    public void ToBytes_HalfASurrogatePair_IsRefused()
+    {
+        foreach (string text in new[] { new string('\ud800', 1), "%25" + new string('\udc00', 1) })
+        {
+            Assert.Equal(SmcErrorCode.ManifestInvalid, Assert.Throws<SmcException>(() => NativeName.ToBytes(text)).Code);
+        }
+    }
 
     [Theory]
     [InlineData("0.000000000", 0, 0)]
