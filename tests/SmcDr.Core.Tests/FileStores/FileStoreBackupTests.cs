@@ -517,6 +517,21 @@ public sealed class FileStoreBackupTests : IDisposable
         Assert.Equal(FileStoreSandbox.Describe(_sandbox.Source), FileStoreSandbox.Describe(await _sandbox.RestoreAsync(second)));
     }
 
+    [Fact]
+    public async Task RunAsync_MoreDirectoriesThanAreKeptOpen_ComesBack()
+    {
+        for (int i = 0; i < 400; i++)
+        {
+            _sandbox.Write($"{i % 7}/{i}/a/b/file", $"{i}");
+        }
+
+        FileStoreSandbox.Shell(
+            "cd \"$1\"; for i in 0 1 2 3 4 5 6; do ln $i/$i/a/b/file $i/link; ln $i/$i/a/b/file link$i; done; find . -type d -exec touch -d @7.7 {} +",
+            _sandbox.Source);
+        BackupHeader header = await _sandbox.BackUpAsync();
+        Assert.Equal(FileStoreSandbox.Describe(_sandbox.Source), FileStoreSandbox.Describe(await _sandbox.RestoreAsync(header)));
+    }
+
     /// <summary>An access control list of one more user (linux/posix_acl_xattr.h).</summary>
     private static byte[] AccessList(uint user)
     {

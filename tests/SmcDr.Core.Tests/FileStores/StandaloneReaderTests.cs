@@ -34,9 +34,9 @@ public sealed class StandaloneReaderTests : IDisposable
             printf x > "$(printf 'caf\351%%')"; printf y > 'back\slash'; : > empty
             ln -s "$(printf 'caf\351%%')" link; ln small/1 hard; ln small/1 a; mkfifo pipe
             truncate -s 3M sparse; printf data | dd of=sparse bs=1 seek=2000000 conv=notrunc status=none
+            python3 -c 'import os; os.setxattr("empty", "user.a", b"\0\377"); os.setxattr("directory", "user.b", b"")'
             chmod 4711 small/3; chmod 0500 directory; touch -d '1969-12-31 23:59:58.123456789Z' small/4; touch -h -d @5.5 link
             [ "$(id -u)" != 0 ] || { chown 12345:54321 small/5; chown -h 1:1 link; }
-            python3 -c 'import os; os.setxattr("empty", "user.a", b"\0\377"); os.setxattr("directory", "user.b", b"")'
             touch -d '2002-02-02 02:02:02.000000002Z' directory .
             """,
             _sandbox.Source);
