@@ -48,12 +48,13 @@ if [[ $(id -u) -eq 0 ]]; then
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3 "${needed[@]}" >"$work/log" 2>&1 ||
         { tail -n 5 "$work/log" >&2; fail "the packages above could not be installed."; }
 else
-    mapfile -t missing < <(
-        apt-get install --simulate --no-install-recommends "${needed[@]}" 2>/dev/null | awk '$1 == "Inst" { print $2 }')
+    apt-get install --simulate --no-install-recommends "${needed[@]}" >"$work/log" 2>&1 ||
+        { tail -n 5 "$work/log" >&2; fail "apt-get does not know how to provide ${needed[*]}; has 'apt-get update' ever been run here?"; }
+    mapfile -t missing < <(awk '$1 == "Inst" { print $2 }' "$work/log")
     if ((${#missing[@]} > 0)); then
         say "downloading, without installing: ${missing[*]}."
         (cd "$work/debs" && apt-get download -qq "${missing[@]}") ||
-            fail "the packages above could not be downloaded; has 'apt-get update' ever been run here?"
+            fail "the packages above could not be downloaded; is the package list of this machine too old?"
     fi
 fi
 
@@ -69,11 +70,19 @@ else
     keyring=/usr/share/keyrings/debian-archive-keyring.gpg
     [[ -r $keyring ]] || fail "$keyring is missing: without it no package of Debian can be trusted."
     printf 'deb [signed-by=%s] %s %s main\n' "$keyring" "$mirror" "$later_release" >"$work/sources.list"
-    apart=(
-        -o "Dir::Etc::sourcelist=$work/sources.list" -o Dir::Etc::sourceparts=/dev/null
-        -o "Dir::State::lists=$work/lists" -o "Dir::Cache=$work/cache" -o "APT::Sandbox::User=$(id -un)"
-        -o Acquire::Languages=none -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false
-    )
+    cat >"$work/apt.conf" <<CONF
+Dir::Etc::sourcelist "$work/sources.list";
+Dir::Etc::sourceparts "/dev/null";
+Dir::State::lists "$work/lists";
+Dir::Cache "$work/cache";
+APT::Sandbox::User "$(id -un)";
+Acquire::Languages "none";
+Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
+// Some machines clean the system's own cache after each update, which is neither needed here nor allowed to users.
+#clear APT::Update::Post-Invoke;
+#clear APT::Update::Post-Invoke-Success;
+CONF
+    apart=(-c "$work/apt.conf")
     say "downloading python3-moto of Debian $later_release."
     apt-get "${apart[@]}" update -qq || fail "the package lists of Debian $later_release could not be read."
     (cd "$work/debs" && apt-get "${apart[@]}" download -qq python3-moto) || fail "python3-moto could not be downloaded."

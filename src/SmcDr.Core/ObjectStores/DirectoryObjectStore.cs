@@ -267,10 +267,8 @@ public sealed class DirectoryObjectStore : IObjectStore
         {
             refused = true;
         }
-        finally
-        {
-            await DeleteAsync(key, CancellationToken.None).ConfigureAwait(false);
-        }
+
+        await DeleteAsync(key, CancellationToken.None).ConfigureAwait(false);
 
         return new ObjectStoreCapabilities(ConditionalWrites: refused, Versioning: false, ObjectLock: false);
     }
@@ -302,7 +300,8 @@ public sealed class DirectoryObjectStore : IObjectStore
             SmcErrorCode.StorageAccessDenied =>
                 $"Let this account read and write in '{_root}', and check that its file system is not mounted read-only.",
             SmcErrorCode.StorageUnavailable =>
-                $"Check that '{_root}' is a directory and that its file system is mounted and healthy; then run the command again, nothing is left half-done.",
+                $"Check that '{_root}' is a directory and that its file system is mounted and healthy; then run the command again, "
+                + "nothing is left half-done.",
             _ => null,
         };
         return new SmcException(code, $"{what} in {Location}: {exception.Message}", exception, recommendation, target);
@@ -311,27 +310,30 @@ public sealed class DirectoryObjectStore : IObjectStore
     /// <summary>Creates a directory and what is missing above it, for this account only.</summary>
     internal void CreateDirectory(string path)
     {
-        string standing = _root;
-        while (!Directory.Exists(standing))
+        Stack<string> missing = new();
+        for (string current = path; !Directory.Exists(current); current = Path.GetDirectoryName(current)!)
         {
-            standing = Path.GetDirectoryName(standing)!;
+            missing.Push(current);
         }
 
-        if (OperatingSystem.IsWindows())
+        foreach (string current in missing)
         {
-            Directory.CreateDirectory(path);
-        }
-        else
-        {
-            Directory.CreateDirectory(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-        }
+            if (OperatingSystem.IsWindows())
+            {
+                Directory.CreateDirectory(current);
+            }
+            else
+            {
+                // One by one: asked for several at once, .NET gives the mode to the last alone.
+                Directory.CreateDirectory(current, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+            }
 
-        // Commits sync from the object up to the root; what lies above the root is synced here, and only where it is new: this account
-        // may not even be allowed to open it.
-        for (string current = _root; current != standing;)
-        {
-            current = Path.GetDirectoryName(current)!;
-            Posix.SyncDirectory(current);
+            // Commits sync from the object up to the root. The root's own name, and those above, are synced here and only where they are
+            // new: this account may not even be allowed to open what stands above.
+            if (current.Length <= _root.Length)
+            {
+                Posix.SyncDirectory(Path.GetDirectoryName(current)!);
+            }
         }
     }
 

@@ -24,11 +24,13 @@ internal static class S3Failure
     public static bool IsNotImplemented(AmazonS3Exception exception) =>
         exception.StatusCode == HttpStatusCode.NotImplemented || exception.ErrorCode == "NotImplemented";
 
-    /// <summary>Whether a server wants Content-MD5, as it does for a bucket with Object Lock unless another checksum is sent.</summary>
-    public static bool WantsMd5(AmazonS3Exception exception) =>
+    /// <summary>
+    /// Whether a server may want Content-MD5, as it does for a bucket with Object Lock unless another checksum is sent. There are many
+    /// ways to say so, and an answer that the SDK cannot read has only its status left.
+    /// </summary>
+    public static bool MayWantMd5(AmazonS3Exception exception) =>
         exception.StatusCode == HttpStatusCode.BadRequest
-        && (exception.Message.Contains("Content-MD5", StringComparison.OrdinalIgnoreCase)
-            || exception.ErrorCode is "InvalidDigest" or "MissingContentMD5");
+        && exception.ErrorCode is null or "" or "BadRequest" or "InvalidRequest" or "InvalidDigest" or "MissingContentMD5";
 
     public static SmcException Translate(string what, Exception exception, S3Location location, string? key)
     {
@@ -41,7 +43,16 @@ internal static class S3Failure
                 SmcErrorCode.StorageUnavailable,
                 $"the bucket '{location.Bucket}' does not exist.",
                 $"Create the bucket '{location.Bucket}', or correct the name, the region or the endpoint in the repository's location."),
+            ("NotFound" or "", 404) => Make(
+                SmcErrorCode.StorageUnavailable,
+                $"the server knows no bucket '{location.Bucket}', or is no S3 server.",
+                $"Create the bucket '{location.Bucket}', or correct the name, the region or the endpoint in the repository's location."),
             ("NoSuchKey", _) => Make(SmcErrorCode.ObjectNotFound, "there is no such object."),
+            ("InvalidObjectState", _) => Make(
+                SmcErrorCode.StorageUnavailable,
+                "the object lies in an archive class of storage and cannot be read as it is.",
+                "Use a copy of the repository, or have the object restored from the archive ('aws s3api restore-object'), which takes hours; "
+                + "and remove the lifecycle rule that moved it there."),
             ("RequestTimeTooSkewed", _) => Make(
                 SmcErrorCode.StorageAccessDenied,
                 "the clocks of this machine and of the server differ too much.",
@@ -60,13 +71,14 @@ internal static class S3Failure
             (_, 401 or 403) => Make(
                 SmcErrorCode.StorageAccessDenied,
                 Sentence(exception),
-                $"Check which credentials are in use, and that they may s3:ListBucket on '{location.Bucket}' and s3:GetObject, s3:PutObject, "
-                + $"s3:DeleteObject and s3:AbortMultipartUpload on '{location.Bucket}/{location.Prefix}*'. Without s3:ListBucket S3 "
+                $"Check which credentials are in use, and that they may s3:ListBucket on '{location.Bucket}' and s3:GetObject, "
+                + $"s3:PutObject, s3:DeleteObject and s3:AbortMultipartUpload on '{location.Bucket}/{location.Prefix}*'. Without s3:ListBucket S3 "
                 + "refuses to tell that an object is absent."),
             _ when answer is null && IsCredentialFailure(exception) => Make(
                 SmcErrorCode.StorageAccessDenied,
-                "no credentials were found.",
-                "Give credentials where the AWS tools look for them: a role of this machine, AWS_PROFILE, 'aws sso login', or 'profile=' in the location."),
+                $"there are no credentials to use: {Sentence(exception)}",
+                "Give credentials where the AWS tools look for them: a role of this machine, AWS_PROFILE, 'aws sso login', or "
+                + "'profile=' in the location."),
             _ => Make(SmcErrorCode.StorageUnavailable, Sentence(exception)),
         };
 
@@ -76,7 +88,8 @@ internal static class S3Failure
 
     private static bool IsCredentialFailure(Exception exception) =>
         exception is AmazonClientException
-        && exception.Message.Contains("credential", StringComparison.OrdinalIgnoreCase);
+        && (exception.Message.Contains("credential", StringComparison.OrdinalIgnoreCase)
+            || exception.Message.Contains("profile", StringComparison.OrdinalIgnoreCase));
 
     /// <summary>The innermost reason that says something: "Connection refused" is more than "an error occurred".</summary>
     private static string Sentence(Exception exception)

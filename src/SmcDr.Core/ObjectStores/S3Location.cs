@@ -87,7 +87,8 @@ public sealed record S3Location : ObjectStoreLocation
             throw Invalid(
                 null,
                 "it holds '@', so perhaps a key or a password",
-                "Never write credentials into a location: SmcDr takes them where the AWS tools do, such as AWS_PROFILE or a role. Replace those that stood there.");
+                "Never write credentials into a location: SmcDr takes them where the AWS tools do, such as AWS_PROFILE or a role. "
+                + "Replace those that stood there.");
         }
 
         int slash = path.IndexOf('/', StringComparison.Ordinal);

@@ -6,7 +6,7 @@ public sealed record DrillStep
     /// <summary>The step's name, such as <c>Base backup</c>.</summary>
     public required string Name { get; init; }
 
-    /// <summary><c>Passed</c> or <c>Failed</c>.</summary>
+    /// <summary><c>Passed</c> or <c>Failed</c>; <c>Running</c> only where a step is reported while it is at work.</summary>
     public required string Outcome { get; init; }
 
     /// <summary>When it began, in UTC.</summary>

@@ -10,10 +10,18 @@ namespace SmcDr.Core.Tests.Fixtures;
 /// <summary>A moto of this test run's own on a free port of the loopback interface. It ends with its standard input, so with us.</summary>
 public sealed partial class MotoServer : IAsyncLifetime, IDisposable
 {
+    // moto answers each request on a thread of its own and looks at If-None-Match before it stores, so two writers could both win; S3
+    // does both in one step, and so does moto under this lock.
     private const string Program = """
         import os, sys, threading
         threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
+        from moto.s3.responses import S3Response
         from moto.server import main
+        put_object, one_at_a_time = S3Response.put_object, threading.Lock()
+        def put_object_atomically(response):
+            with one_at_a_time:
+                return put_object(response)
+        S3Response.put_object = put_object_atomically
         main(["-H", "127.0.0.1", "-p", "0"])
         """;
 
@@ -58,6 +66,7 @@ public sealed partial class MotoServer : IAsyncLifetime, IDisposable
             ServiceURL = Endpoint,
             AuthenticationRegion = "us-east-1",
             ForcePathStyle = true,
+            RequestChecksumCalculation = RequestChecksumCalculation.WHEN_REQUIRED,
         });
 
         // The port is announced when it is bound; the first answer comes when the application is built.
@@ -73,6 +82,16 @@ public sealed partial class MotoServer : IAsyncLifetime, IDisposable
         await Client.PutBucketAsync(new PutBucketRequest { BucketName = bucket, ObjectLockEnabledForBucket = objectLock });
         return bucket;
     }
+
+    /// <summary>Stores an object from outside, over another one if there is one.</summary>
+    public Task<PutObjectResponse> PutAsync(string bucket, string key, byte[] content) => Client.PutObjectAsync(new PutObjectRequest
+    {
+        BucketName = bucket,
+        Key = key,
+        InputStream = new MemoryStream(content),
+        // moto stores the framing of chunks as content.
+        UseChunkEncoding = false,
+    });
 
     public async Task DisposeAsync()
     {

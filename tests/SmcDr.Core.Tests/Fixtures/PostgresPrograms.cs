@@ -36,7 +36,7 @@ public static class PostgresPrograms
     /// <summary>Gives a file or directory to the account that the server runs as.</summary>
     public static void GiveToServer(string path)
     {
-        if (OsUser is not null && !OperatingSystem.IsWindows())
+        if (OsUser is not null)
         {
             Posix.SetOwner(path, s_account.Value.User, s_account.Value.Group);
         }

@@ -171,7 +171,6 @@ public sealed class PostgresServer : IAsyncDisposable
                 await WriteConfigurationAsync();
             }
 
-            // -W and our own waiting would have to know when recovery ends; pg_ctl reads it from postmaster.pid.
             List<string> arguments = ["start", "-w", "-t", "120", "-s", "-D", DataDirectory, "-l", LogPath];
             if (_options.ExistingDataDirectory is not null)
             {
@@ -326,12 +325,12 @@ public sealed class PostgresServer : IAsyncDisposable
         CertificatePath = Path.Combine(RootDirectory, "server.crt");
         string keyPath = Path.Combine(RootDirectory, "server.key");
         await File.WriteAllTextAsync(CertificatePath, certificate.ExportCertificatePem() + "\n");
-        FileStreamOptions options = new() { Mode = FileMode.CreateNew, Access = FileAccess.Write };
-        if (!OperatingSystem.IsWindows())
+        FileStreamOptions options = new()
         {
-            options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
-        }
-
+            Mode = FileMode.CreateNew,
+            Access = FileAccess.Write,
+            UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
+        };
         await using (StreamWriter writer = new(keyPath, options))
         {
             await writer.WriteAsync(key.ExportPkcs8PrivateKeyPem() + "\n");

@@ -55,7 +55,7 @@ internal static class ObjectStoreTestExtensions
     public static async Task<SmcException> ThrowsAsync(this SmcErrorCode code, Func<Task> action)
     {
         SmcException exception = await Assert.ThrowsAsync<SmcException>(action);
-        Assert.Equal(code, exception.Code);
+        Assert.True(code == exception.Code, $"{exception.Code}: {exception.Message} {exception.InnerException}");
         return exception;
     }
 }

@@ -18,7 +18,7 @@ public sealed class S3ObjectStoreConformanceTests(MotoServer moto) : ObjectStore
         // Neighbours that share the prefix's letters and must never show.
         foreach (string key in new[] { "smcdr-other/x", "smcdr", "zzz" })
         {
-            await moto.Client.PutObjectAsync(new PutObjectRequest { BucketName = _bucket, Key = key, ContentBody = "x" });
+            await moto.PutAsync(_bucket, key, [1]);
         }
 
         return moto.Open($"s3://{_bucket}/smcdr/site", options => options with { PageSize = 2 });

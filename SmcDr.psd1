@@ -1,0 +1,43 @@
+@{
+    RootModule           = 'SmcDr.psm1'
+    ModuleVersion        = '0.1.0'
+    GUID                 = '704f2b67-a29d-44b3-9e28-c5a11d2f125a'
+    Author               = 'SmcDr contributors'
+    CompanyName          = 'SmcDr contributors'
+    Copyright            = '(c) SmcDr contributors. MIT License.'
+    Description          = 'Backup and disaster recovery of a PostgreSQL system: agentless base backups, WAL streamed within a second, point-in-time recovery with a preflight, and drills that prove and time it.'
+    CompatiblePSEditions = @('Core')
+    PowerShellVersion    = '7.6'
+
+    FormatsToProcess     = @('SmcDr.Format.ps1xml')
+    TypesToProcess       = @('SmcDr.Types.ps1xml')
+
+    # Explicit, because a wildcard makes PowerShell import the module to find out what it exports.
+    CmdletsToExport      = @(
+        'Backup-SmcDatabase'
+        'Get-SmcBackup'
+        'Get-SmcRecoveryWindow'
+        'Get-SmcSite'
+        'Get-SmcWalArchive'
+        'Invoke-SmcDrill'
+        'Invoke-SmcPointInTimeRecovery'
+        'Restore-SmcDatabase'
+        'Set-SmcSite'
+        'Start-SmcWalStream'
+        'Test-SmcSite'
+    )
+    FunctionsToExport    = @()
+    AliasesToExport      = @()
+    VariablesToExport    = @()
+
+    PrivateData          = @{
+        PSData = @{
+            Tags         = @(
+                'Backup', 'Restore', 'DisasterRecovery', 'PointInTimeRecovery', 'PITR', 'PostgreSQL', 'WAL', 'S3',
+                'PSEdition_Core', 'Windows', 'Linux', 'MacOS'
+            )
+            LicenseUri   = 'https://opensource.org/license/mit'
+            ReleaseNotes = 'First release: site files, physical and logical backups of PostgreSQL 15 to 18, WAL streaming, recovery windows, restore, point-in-time recovery and drills.'
+        }
+    }
+}

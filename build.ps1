@@ -1,0 +1,187 @@
+#Requires -Version 7.4
+
+<#
+.SYNOPSIS
+Builds, tests, analyzes, documents and packs the PowerShell module.
+
+.DESCRIPTION
+Build stages the module in out/SmcDr. Test runs Pester on what is staged, Analyze runs PSScriptAnalyzer over all scripts,
+Docs writes what is generated from the code, and Pack makes an archive of the staged module. Needs the .NET SDK; Test needs
+Pester 5, Analyze needs PSScriptAnalyzer.
+
+.EXAMPLE
+./build.ps1 -Task Build, Test
+#>
+[CmdletBinding()]
+param(
+    # What to do, in this order.
+    [ValidateSet('Build', 'Test', 'Analyze', 'Docs', 'Pack')]
+    [string[]] $Task = 'Build',
+
+    # The build configuration.
+    [ValidateSet('Debug', 'Release')]
+    [string] $Configuration = 'Release'
+)
+
+Set-StrictMode -Version 3.0
+$ErrorActionPreference = 'Stop'
+
+$dotnetConfiguration = $Configuration
+$output = Join-Path $PSScriptRoot 'out'
+$staged = Join-Path $output 'SmcDr'
+$results = Join-Path $output 'test-results'
+
+function Assert-Native {
+    param([string] $Name)
+
+    if ($LASTEXITCODE -ne 0) {
+        throw "$Name ended with $LASTEXITCODE."
+    }
+}
+
+function Assert-Staged {
+    if (-not (Test-Path -LiteralPath (Join-Path $staged 'SmcDr.psd1'))) {
+        throw "The module is not staged in '$staged'; run './build.ps1 -Task Build' first."
+    }
+}
+
+function Invoke-BuildTask {
+    if (Test-Path -LiteralPath $staged) {
+        Remove-Item -LiteralPath $staged -Recurse -Force
+    }
+
+    $source = Join-Path $PSScriptRoot 'src' 'SmcDr.PowerShell'
+    dotnet publish $source -c $dotnetConfiguration -o (Join-Path $staged 'bin') -v quiet -nologo
+    Assert-Native 'dotnet publish'
+
+    Copy-Item -LiteralPath (Join-Path $PSScriptRoot 'SmcDr.psd1') -Destination $staged
+    Get-ChildItem -LiteralPath $source -File |
+        Where-Object Extension -In '.psm1', '.ps1xml' |
+        Copy-Item -Destination $staged
+    # One beside the module would be loaded in place of PowerShell's own, and then no cmdlet is one.
+    $intruder = Get-ChildItem -LiteralPath $staged -Recurse -Filter 'System.Management.Automation.dll'
+    if ($intruder) {
+        throw "'$($intruder.FullName)' must not be in the module."
+    }
+
+    $manifest = Join-Path $staged 'SmcDr.psd1'
+    $null = Test-ModuleManifest -Path $manifest
+    # In a process of its own: this one would keep the assemblies until it ends, and the next build could not replace them.
+    $splatHelp = @{
+        Module        = $manifest
+        Documentation = [System.IO.Path]::Combine($staged, 'bin', 'SmcDr.PowerShell.xml')
+        Path          = [System.IO.Path]::Combine($staged, 'en-US', 'SmcDr-Help.xml')
+    }
+    $write = {
+        param([string] $Script, [hashtable] $Arguments)
+        $ErrorActionPreference = 'Stop'
+        & $Script @Arguments
+    }
+    & (Get-Process -Id $PID).Path -NoProfile -NonInteractive -Command $write -args ([System.IO.Path]::Combine($source, 'Help', 'New-MamlHelp.ps1')), $splatHelp
+    Assert-Native 'pwsh'
+    Write-Host "Staged in $staged"
+}
+
+function Invoke-TestTask {
+    Assert-Staged
+    Import-Module -Name Pester -MinimumVersion 5.0
+    $null = New-Item -ItemType Directory -Path $results -Force
+    $pester = New-PesterConfiguration
+    $pester.Run.Path = Join-Path $PSScriptRoot 'tests' 'SmcDr.PowerShell.Tests'
+    $pester.Run.PassThru = $true
+    $pester.Output.Verbosity = 'Normal'
+    $pester.Output.RenderMode = 'Plaintext'
+    $pester.TestResult.Enabled = $true
+    $pester.TestResult.OutputPath = Join-Path $results 'pester.xml'
+
+    $result = Invoke-Pester -Configuration $pester
+    $failed = $result.FailedCount
+    if ($failed -eq 0) {
+        # A file that cannot be read, or an AfterAll that throws, fails without a test that does.
+        $failed = $result.FailedBlocksCount + $result.FailedContainersCount
+    }
+
+    $counts = [ordered]@{
+        passed  = $result.PassedCount
+        failed  = $failed
+        skipped = $result.SkippedCount + $result.InconclusiveCount + $result.NotRunCount
+    }
+    $counts | ConvertTo-Json | Set-Content -LiteralPath (Join-Path $results 'pester.json')
+    if ($counts.failed -gt 0) {
+        throw "$($counts.failed) of Pester's tests failed."
+    }
+}
+
+function Invoke-AnalyzeTask {
+    if (-not (Get-Module -ListAvailable -Name PSScriptAnalyzer)) {
+        Write-Host 'PSScriptAnalyzer is not here: the scripts were not analyzed.'
+        return
+    }
+
+    Assert-Staged
+    Import-Module -Name PSScriptAnalyzer
+    $splatAnalyzer = @{
+        Severity    = 'Error', 'Warning'
+        # Write-Host is what a build script talks to people with.
+        ExcludeRule = 'PSAvoidUsingWriteHost'
+    }
+    $files = @(
+        Join-Path $PSScriptRoot 'build.ps1'
+        # The staged manifest: only there are the files that it names beside it.
+        Join-Path $staged 'SmcDr.psd1'
+        Get-ChildItem -Path (Join-Path $PSScriptRoot 'src'), (Join-Path $PSScriptRoot 'tests') -Recurse -File -Include '*.ps1', '*.psm1', '*.psd1' |
+            Where-Object FullName -NotMatch '[\\/](bin|obj)[\\/]' |
+            ForEach-Object FullName
+    )
+    # What a BeforeAll assigns is used in other blocks, and a helper such as New-Site asks nobody: the analyzer does not know Pester.
+    $splatTests = @{
+        Severity    = $splatAnalyzer.Severity
+        ExcludeRule = 'PSUseDeclaredVarsMoreThanAssignments', 'PSUseShouldProcessForStateChangingFunctions'
+    }
+    $findings = @(foreach ($file in $files) {
+            if ($file -like '*.Tests.ps1') {
+                Invoke-ScriptAnalyzer -Path $file @splatTests
+            }
+            else {
+                Invoke-ScriptAnalyzer -Path $file @splatAnalyzer
+            }
+        })
+    if ($findings.Count -gt 0) {
+        $findings | Format-Table -Property Severity, ScriptName, Line, RuleName, Message -Wrap | Out-String -Width 160 | Write-Host
+        throw "PSScriptAnalyzer has $($findings.Count) findings."
+    }
+
+    Write-Host "PSScriptAnalyzer finds nothing in $($files.Count) files."
+}
+
+function Invoke-DocsTask {
+    Assert-Staged
+    # In a process of its own: this one keeps the assembly until it ends, and the next build could not replace it.
+    $path = Join-Path $PSScriptRoot 'docs' 'site.schema.json'
+    $write = {
+        param([string] $Bin, [string] $Path)
+        $ErrorActionPreference = 'Stop'
+        $null = [System.Reflection.Assembly]::LoadFrom((Join-Path $Bin 'SmcDr.Core.dll'))
+        [System.IO.File]::WriteAllText($Path, [SmcDr.Core.Sites.SiteSchema]::Generate())
+    }
+    & (Get-Process -Id $PID).Path -NoProfile -NonInteractive -Command $write -args (Join-Path $staged 'bin'), $path
+    Assert-Native 'pwsh'
+    Write-Host "Wrote $path"
+}
+
+function Invoke-PackTask {
+    Assert-Staged
+    $version = (Import-PowerShellDataFile -LiteralPath (Join-Path $staged 'SmcDr.psd1')).ModuleVersion
+    $archive = Join-Path $output "SmcDr-$version.zip"
+    Compress-Archive -LiteralPath $staged -DestinationPath $archive -Force
+    $hash = (Get-FileHash -LiteralPath $archive -Algorithm SHA256).Hash.ToLowerInvariant()
+    Set-Content -LiteralPath "$archive.sha256" -Value "$hash  $(Split-Path -Path $archive -Leaf)"
+    Write-Host "Packed $archive"
+}
+
+# Docs reads what Build staged and Pack packs it, whatever order was typed.
+foreach ($name in 'Build', 'Test', 'Analyze', 'Docs', 'Pack') {
+    if ($name -in $Task) {
+        & "Invoke-${name}Task"
+    }
+}

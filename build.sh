@@ -1,0 +1,212 @@
+#!/usr/bin/env bash
+# Builds, tests and tries out SmcDr on a machine that has the .NET SDK and may lack everything else.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 POWERSHELL_TELEMETRY_OPTOUT=1
+readonly results=out/test-results
+
+say() { printf 'build.sh: %s\n' "$*"; }
+fail() { printf 'build.sh: %s\n' "$*" >&2; exit 1; }
+
+usage() {
+    cat <<'USAGE'
+Usage: ./build.sh <command>
+
+  drill [arguments]   bring what is missing, build, and rehearse a disaster on this machine:
+                      a throwaway PostgreSQL is lost and recovered; the report is out/drill.html
+  test                bring what is missing, and run everything that CI runs
+  help                this text
+
+On Debian, missing packages are installed by apt-get as root or through sudo; where neither may
+be, what is there is used. Arguments of 'drill' go to 'smcdr drill' ('./build.sh drill --help').
+USAGE
+}
+
+# --- What the machine must have -------------------------------------------------------------------
+
+as_root() {
+    if [[ $(id -u) -eq 0 ]]; then
+        "$@"
+    else
+        sudo -n "$@"
+    fi
+}
+
+can_install() {
+    command -v apt-get >/dev/null && { [[ $(id -u) -eq 0 ]] || sudo -n true 2>/dev/null; }
+}
+
+apt_install() {
+    local -r install=(env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@")
+    mkdir -p out
+    # The package lists of a fresh machine are empty, and those of an old one name files that are gone: then, and only then, update.
+    if ! as_root "${install[@]}" >out/apt.log 2>&1; then
+        as_root apt-get update -qq >>out/apt.log 2>&1 && as_root "${install[@]}" >>out/apt.log 2>&1 || {
+            tail -n 15 out/apt.log >&2
+            return 1
+        }
+    fi
+}
+
+postgres_directory() {
+    local directory
+    for directory in "$(pg_config --bindir 2>/dev/null || true)" $(printf '%s\n' /usr/lib/postgresql/*/bin /usr/pgsql-*/bin | sort -rV); do
+        if [[ -n $directory && -x $directory/initdb && -x $directory/pg_ctl ]]; then
+            printf '%s\n' "$directory"
+            return
+        fi
+    done
+    directory=$(command -v initdb) && dirname "$directory"
+}
+
+install_postgres() {
+    # Debian's package makes and starts a cluster 'main' when it is installed for the first time: a server on port 5432 that nobody
+    # asked for. createcluster.conf includes this folder, so that a file which is there during the installation alone prevents it,
+    # and no setting of the machine is changed for good. A policy-rc.d would hold back every other service as well.
+    local -r folder=/etc/postgresql-common/createcluster.d
+    local -r file=$folder/zz-smcdr.conf
+    (
+        # In a shell of its own, so that Ctrl+C in the middle takes the file away as well.
+        trap 'as_root rm -f "$file"; as_root rmdir --ignore-fail-on-non-empty "$folder"' EXIT
+        as_root mkdir -p "$folder"
+        printf 'create_main_cluster = off\n' | as_root tee "$file" >/dev/null
+        apt_install postgresql
+    )
+}
+
+ensure_postgres() {
+    local directory
+    if directory=$(postgres_directory); then
+        say "found $("$directory/postgres" --version) in $directory"
+    elif can_install && install_postgres && directory=$(postgres_directory); then
+        say "installed $("$directory/postgres" --version) in $directory, without a cluster"
+    else
+        fail "PostgreSQL's server programs (initdb, pg_ctl) are missing and cannot be installed by this account; run 'apt-get install postgresql' as root."
+    fi
+}
+
+ensure_zstd() {
+    # Not through grep -q, which ends at its first match and so makes ldconfig, and with pipefail the whole test, fail.
+    local libraries
+    libraries=$(PATH=$PATH:/sbin:/usr/sbin ldconfig -p 2>/dev/null || true)
+    if [[ $libraries == *libzstd.so.1* ]]; then
+        say 'found libzstd'
+    elif can_install && apt_install libzstd1; then
+        say 'installed libzstd1'
+    else
+        say 'libzstd is missing: backups are compressed by what .NET has, which is slower'
+    fi
+}
+
+ensure_moto() {
+    if [[ -x tests/tools/install-moto.sh ]]; then
+        tests/tools/install-moto.sh || say 'moto could not be brought here: tests against S3 will fail'
+    fi
+}
+
+ensure_dotnet() {
+    command -v dotnet >/dev/null || fail 'the .NET SDK is missing; install .NET SDK 10 and put dotnet on the path.'
+    # On a machine without ICU not even 'dotnet --version' runs; PostgreSQL brings ICU with it, so this comes after it.
+    say "found .NET SDK $(dotnet --version)"
+}
+
+# --- Commands -------------------------------------------------------------------------------------
+
+drill() {
+    ensure_postgres
+    ensure_zstd
+    ensure_dotnet
+    dotnet build src/SmcDr.Cli -c Release -v quiet
+    local report=(--report out/drill.html)
+    local argument
+    for argument in "$@"; do
+        if [[ $argument == --report || $argument == --report=* ]]; then
+            report=()
+        fi
+    done
+    mkdir -p out
+    exec src/SmcDr.Cli/bin/Release/net10.0/smcdr drill "${report[@]}" "$@"
+}
+
+# Prints "passed failed skipped" of all .trx files. What was executed and did not pass failed, whatever the reason is called.
+count_trx() {
+    find "$results/xunit" -name '*.trx' -exec grep -ho '<Counters [^>]*>' {} + | awk '
+        function value(name,    text) {
+            if (!match($0, " " name "=\"[0-9]+\"")) { return 0 }
+            text = substr($0, RSTART, RLENGTH)
+            gsub(/[^0-9]/, "", text)
+            return text + 0
+        }
+        { passed += value("passed"); failed += value("executed") - value("passed"); skipped += value("total") - value("executed") }
+        END { print passed + 0, failed + 0, skipped + 0 }'
+}
+
+# Says why PowerShell's part must be left out, or nothing.
+powershell_lacks() {
+    if ! command -v pwsh >/dev/null; then
+        printf 'PowerShell (pwsh) is not here'
+        return
+    fi
+    pwsh -NoProfile -NonInteractive -Command '
+        if ($PSVersionTable.PSVersion -lt [version]"7.6") { "PowerShell is older than 7.6" }
+        elseif (-not (Get-Module -ListAvailable -Name Pester | Where-Object Version -ge "5.0")) { "Pester 5 is not here" }'
+}
+
+run_tests() {
+    ensure_postgres
+    ensure_zstd
+    ensure_moto
+    ensure_dotnet
+    rm -rf "$results"
+    mkdir -p "$results"
+
+    dotnet build SmcDr.sln -c Release -v quiet -warnaserror
+    local broken=0 passed failed skipped
+    dotnet test SmcDr.sln -c Release --no-build --logger trx --results-directory "$results/xunit" || broken=1
+    read -r passed failed skipped < <(count_trx)
+    if [[ $broken -ne 0 && $failed -eq 0 ]]; then
+        say "the xunit run ended early: what it did not reach is not in the numbers below"
+    fi
+
+    local lacking
+    lacking=$(powershell_lacks)
+    if [[ -n $lacking ]]; then
+        say "left out: $lacking, so the module, its Pester tests and the script analysis did not run"
+    else
+        pwsh -NoProfile -NonInteractive -Command './build.ps1 -Task Build, Test' || broken=1
+        pwsh -NoProfile -NonInteractive -File build.ps1 -Task Analyze || broken=1
+        if [[ -f $results/pester.json ]]; then
+            local pester
+            pester=$(tr -d '\n ' <"$results/pester.json")
+            passed=$((passed + $(sed -E 's/.*"passed":([0-9]+).*/\1/' <<<"$pester")))
+            failed=$((failed + $(sed -E 's/.*"failed":([0-9]+).*/\1/' <<<"$pester")))
+            skipped=$((skipped + $(sed -E 's/.*"skipped":([0-9]+).*/\1/' <<<"$pester")))
+        else
+            say "the Pester run ended early: its tests are not in the numbers below"
+            broken=1
+        fi
+    fi
+
+    printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
+    # A run in which nothing ran proves nothing.
+    [[ $broken -eq 0 && $failed -eq 0 && $passed -gt 0 ]]
+}
+
+case ${1:-help} in
+    drill)
+        shift
+        drill "$@"
+        ;;
+    test)
+        [[ $# -eq 1 ]] || fail "'test' takes no arguments."
+        run_tests
+        ;;
+    help | -h | --help)
+        usage
+        ;;
+    *)
+        usage >&2
+        exit 2
+        ;;
+esac

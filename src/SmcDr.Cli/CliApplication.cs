@@ -1,0 +1,112 @@
+using System.CommandLine;
+using SmcDr.Cli.Commands;
+using SmcDr.Cli.Output;
+
+namespace SmcDr.Cli;
+
+/// <summary>The program: its commands, and what every one of them has in common.</summary>
+internal sealed class CliApplication
+{
+    private readonly CliHost _host;
+    private readonly RootCommand _root;
+
+    public CliApplication(CliHost host)
+    {
+        _host = host;
+        _root = new RootCommand("Backs up, restores and rehearses the recovery of a PostgreSQL system.")
+        {
+            new Command("backup", "Takes and lists backups.")
+            {
+                new BackupDatabaseCommand(host),
+                new BackupListCommand(host),
+            },
+            new Command("site", "Shows and tests the site file.")
+            {
+                new SiteShowCommand(host),
+                new SiteTestCommand(host),
+            },
+            new Command("wal", "Streams and lists write-ahead log.")
+            {
+                new WalStreamCommand(host),
+                new WalListCommand(host),
+            },
+            new Command("window", "Shows what can be recovered.")
+            {
+                new WindowListCommand(host),
+            },
+            new Command("restore", "Restores and recovers.")
+            {
+                new RestoreDatabaseCommand(host),
+            },
+            new DrillCommand(host),
+            new VersionCommand(host),
+        };
+        _root.Options.Add(GlobalOptions.Site);
+        _root.Options.Add(GlobalOptions.Verbose);
+        _root.Options.Add(GlobalOptions.NoColor);
+    }
+
+    /// <summary>Runs one command line and returns the exit code.</summary>
+    public async Task<int> RunAsync(IReadOnlyList<string> arguments, CancellationToken cancellationToken = default)
+    {
+        ParseResult parsed = _root.Parse(arguments);
+        if (parsed.Errors.Count > 0)
+        {
+            ErrorText.Write(_host.Error, new SmcException(
+                SmcErrorCode.ArgumentInvalid,
+                string.Join(' ', parsed.Errors.Select(static error => error.Message)),
+                recommendation: $"Run '{CommandPath(parsed)} --help' to see what it takes."));
+            return SmcErrors.Get(SmcErrorCode.ArgumentInvalid).ExitCode;
+        }
+
+        using StopSignals signals = new(_host, cancellationToken);
+        InvocationConfiguration configuration = new()
+        {
+            Output = _host.Out,
+            Error = _host.Error,
+            EnableDefaultExceptionHandler = false,
+            // Signals are ours: the library would give up on the unwind after two seconds.
+            ProcessTerminationTimeout = null,
+        };
+        try
+        {
+            return await parsed.InvokeAsync(configuration, signals.Token).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is OperationCanceledException or SmcException { Code: SmcErrorCode.OperationStopped }
+            && signals.Token.IsCancellationRequested)
+        {
+            await _host.Error.WriteLineAsync("Stopped. Nothing is left running.").ConfigureAwait(false);
+            return ExitCodes.Cancelled;
+        }
+        catch (SmcException e)
+        {
+            ErrorText.Write(_host.Error, e);
+            return e.Code == SmcErrorCode.InternalError ? ExitCodes.Failure : SmcErrors.Get(e.Code).ExitCode;
+        }
+        catch (Exception e)
+        {
+            // The end of the program: what nobody foresaw is told like the rest, with its origin where that is asked for.
+            ErrorText.Write(_host.Error, new SmcException(SmcErrorCode.InternalError, $"{e.GetType().Name}: {e.Message}", e));
+            if (parsed.GetValue(GlobalOptions.Verbose))
+            {
+                await _host.Error.WriteLineAsync(e.ToString()).ConfigureAwait(false);
+            }
+
+            return ExitCodes.Failure;
+        }
+    }
+
+    private static string CommandPath(ParseResult parsed)
+    {
+        List<string> names = [];
+        for (System.CommandLine.Parsing.SymbolResult? result = parsed.CommandResult; result is not null; result = result.Parent)
+        {
+            if (result is System.CommandLine.Parsing.CommandResult { Command: not RootCommand } command)
+            {
+                names.Insert(0, command.Command.Name);
+            }
+        }
+
+        return string.Join(' ', names.Prepend("smcdr"));
+    }
+}

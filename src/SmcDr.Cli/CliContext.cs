@@ -1,0 +1,107 @@
+using System.CommandLine;
+using SmcDr.Cli.Output;
+using SmcDr.Core.Operations;
+using SmcDr.Core.Sites;
+
+namespace SmcDr.Cli;
+
+/// <summary>What one run of a command has to hand.</summary>
+internal sealed class CliContext(CliHost host, ParseResult parsed)
+{
+    private readonly bool _noColor = parsed.GetValue(GlobalOptions.NoColor) || host.Environment("NO_COLOR") is { Length: > 0 };
+
+    public CliHost Host => host;
+
+    public ParseResult Parsed => parsed;
+
+    /// <summary>Whether the result is wanted as JSON.</summary>
+    public bool Json => parsed.GetValue(GlobalOptions.Json);
+
+    /// <summary>Whether tables on standard output may have colours and lines.</summary>
+    public bool IsRichOut => host.IsOutTerminal && !_noColor;
+
+    /// <summary>Whether progress on standard error may move.</summary>
+    public bool IsRichError => host.IsErrorTerminal && !_noColor;
+
+    public bool Verbose => parsed.GetValue(GlobalOptions.Verbose);
+
+    /// <summary>Secrets of the site, resolved in this process's environment.</summary>
+    public SecretResolver Secrets { get; } = new();
+
+    /// <summary>A path of the command line as a full one.</summary>
+    public string FullPath(string path) => Path.GetFullPath(path, host.CurrentDirectory);
+
+    /// <summary>Loads the site file that the command line, the environment or the current directory names.</summary>
+    public Site LoadSite()
+    {
+        if (parsed.GetValue(GlobalOptions.Site) is { Length: > 0 } path)
+        {
+            return SiteFile.Load(FullPath(path));
+        }
+
+        try
+        {
+            return SiteFile.Load(SiteFile.FindDefault(host.CurrentDirectory, host.Environment));
+        }
+        catch (SmcException e) when (e.Code == SmcErrorCode.SiteNotSet)
+        {
+            throw new SmcException(
+                e.Code, e.Message, e, recommendation: "Give --site PATH or set SMCDR_SITE; 'smcdr drill' needs neither.");
+        }
+    }
+
+    /// <summary>Runs work whose progress is shown on standard error.</summary>
+    public Task<T> ObserveAsync<T>(Func<IOperationObserver, Task<T>> work) => ProgressDisplay.RunAsync(this, work);
+
+    /// <summary>Writes one result.</summary>
+    public void Write<T>(T result, Action<TextWriter, T> asText)
+    {
+        if (Json)
+        {
+            JsonOutput.Write(host.Out, result, indent: host.IsOutTerminal);
+        }
+        else
+        {
+            asText(host.Out, result);
+        }
+    }
+
+    /// <summary>Writes a list of results.</summary>
+    public void WriteList<T>(IReadOnlyList<T> results, IReadOnlyList<Column<T>> columns, string none)
+    {
+        if (Json)
+        {
+            JsonOutput.Write(host.Out, results, indent: host.IsOutTerminal);
+        }
+        else if (results.Count == 0)
+        {
+            host.Error.WriteLine(none);
+        }
+        else
+        {
+            TableOutput.Write(host.Out, results, columns, IsRichOut);
+        }
+    }
+
+    /// <summary>Asks whether to go on.</summary>
+    /// <exception cref="SmcException"><see cref="SmcErrorCode.ArgumentInvalid"/>: nobody is there to answer.</exception>
+    public async Task<bool> ConfirmAsync(string what, bool yes, CancellationToken cancellationToken)
+    {
+        if (yes)
+        {
+            return true;
+        }
+
+        if (!host.IsInteractive)
+        {
+            throw new SmcException(
+                SmcErrorCode.ArgumentInvalid,
+                $"{what} This needs a confirmation, and nobody is there to give one.",
+                recommendation: "Add --yes to confirm, or --dry-run to see the plan only.");
+        }
+
+        await host.Error.WriteAsync($"{what} Continue? [y/N] ").ConfigureAwait(false);
+        string? answer = await host.In.ReadLineAsync(cancellationToken).ConfigureAwait(false);
+        return answer?.Trim().ToUpperInvariant() is "Y" or "YES";
+    }
+}

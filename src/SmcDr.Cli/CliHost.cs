@@ -1,0 +1,32 @@
+namespace SmcDr.Cli;
+
+/// <summary>What the program is connected to. Results go to <see cref="Out"/>, everything said to people to <see cref="Error"/>.</summary>
+internal sealed record CliHost(TextReader In, TextWriter Out, TextWriter Error)
+{
+    /// <summary>Whether somebody can answer a question.</summary>
+    public bool IsInteractive { get; init; }
+
+    /// <summary>Whether <see cref="Out"/> is a terminal.</summary>
+    public bool IsOutTerminal { get; init; }
+
+    /// <summary>Whether <see cref="Error"/> is a terminal.</summary>
+    public bool IsErrorTerminal { get; init; }
+
+    /// <summary>Looks an environment variable up.</summary>
+    public Func<string, string?> Environment { get; init; } = System.Environment.GetEnvironmentVariable;
+
+    /// <summary>The directory that relative paths count from.</summary>
+    public string CurrentDirectory { get; init; } = System.Environment.CurrentDirectory;
+
+    /// <summary>Whether signals of this process stop the command. Off where several run in one process.</summary>
+    public bool HandlesSignals { get; init; }
+
+    /// <summary>The host that the process was started in.</summary>
+    public static CliHost ForConsole() => new(Console.In, Console.Out, Console.Error)
+    {
+        IsInteractive = !Console.IsInputRedirected && !Console.IsErrorRedirected,
+        IsOutTerminal = !Console.IsOutputRedirected,
+        IsErrorTerminal = !Console.IsErrorRedirected,
+        HandlesSignals = true,
+    };
+}

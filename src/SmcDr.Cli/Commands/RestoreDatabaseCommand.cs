@@ -1,0 +1,180 @@
+using System.CommandLine.Parsing;
+using System.CommandLine;
+using System.Globalization;
+using SmcDr.Cli.Output;
+using SmcDr.Core.Operations;
+using SmcDr.Core.Recovery;
+using SmcDr.Core.Repositories;
+using SmcDr.Core.Sites;
+
+namespace SmcDr.Cli.Commands;
+
+/// <summary><c>smcdr restore database</c>.</summary>
+internal sealed class RestoreDatabaseCommand : CliCommand
+{
+    private readonly Option<string?> _backup = new("--backup")
+    {
+        Description = "The base backup to begin with. Default: the newest that is old enough for the target.",
+        HelpName = "ID",
+    };
+
+    private readonly Option<string?> _time = new("--target-time")
+    {
+        Description = "Recover to this instant, with Z or an offset, such as 2026-11-05T10:00:00Z.",
+        HelpName = "TIME",
+    };
+
+    private readonly Option<Lsn?> _lsn = new("--target-lsn")
+    {
+        Description = "Recover to this position in the write-ahead log.",
+        HelpName = "LSN",
+        CustomParser = ArgumentParsers.Lsn,
+    };
+
+    private readonly Option<string?> _name = new("--target-name")
+    {
+        Description = "Recover to this restore point.",
+        HelpName = "NAME",
+    };
+
+    private readonly Option<uint?> _xid = new("--target-xid") { Description = "Recover to this transaction.", HelpName = "XID" };
+    private readonly Option<bool> _latest = new("--latest") { Description = "Recover to the end of the archive. The default." };
+    private readonly Option<bool> _immediate = new("--immediate") { Description = "Recover to the end of the base backup." };
+    private readonly Option<string?> _dataDirectory = new("--data-directory")
+    {
+        Description = "The directory to restore to. Default: the site's.",
+        HelpName = "PATH",
+    };
+
+    private readonly Option<string[]> _tablespaces = new("--tablespace")
+    {
+        Description = "Where a tablespace goes, by its object id or name. Can be given again.",
+        HelpName = "OID=PATH",
+        DefaultValueFactory = static _ => [],
+    };
+
+    private readonly Option<bool> _force = new("--force") { Description = "Move aside what is in the way. Nothing is deleted." };
+    private readonly Option<bool> _noStart = new("--no-start") { Description = "Leave the recovered server stopped." };
+    private readonly Option<bool> _dryRun = new("--dry-run") { Description = "Show what would be done, and change nothing." };
+    private readonly Option<bool> _yes = new("--yes", "-y") { Description = "Do not ask." };
+
+    public RestoreDatabaseCommand(CliHost host)
+        : base(host, "database", "Restores the database on this host and recovers it to a target.")
+    {
+        foreach (Option option in new Option[]
+        {
+            _backup, _time, _lsn, _name, _xid, _latest, _immediate, _dataDirectory, _tablespaces, _force, _noStart, _dryRun, _yes, GlobalOptions.Json,
+        })
+        {
+            Options.Add(option);
+        }
+
+        Option[] targets = [_time, _lsn, _name, _xid, _latest, _immediate];
+        Validators.Add(result =>
+        {
+            string[] given = [.. targets.Where(option => result.GetResult(option) is { Implicit: false }).Select(static option => option.Name)];
+            if (given.Length > 1)
+            {
+                result.AddError($"{string.Join(" and ", given)} cannot be given together: a recovery has one target.");
+            }
+        });
+        _tablespaces.Validators.Add(static result =>
+        {
+            foreach (Token token in result.Tokens.Where(static token => token.Value.IndexOf('=', StringComparison.Ordinal) < 1 || token.Value.EndsWith('=')))
+            {
+                result.AddError($"'{token.Value}' is not a tablespace and its place, such as 16385=/srv/fast.");
+            }
+        });
+    }
+
+    protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
+    {
+        Site site = context.LoadSite();
+        Repository repository = await site.OpenRepositoryAsync(cancellationToken).ConfigureAwait(false);
+        RecoveryRequest request = Bind(context, site, repository);
+        RecoveryPlan plan = await context.ObserveAsync(
+            observer => DatabaseRecovery.PlanAsync(request, observer, cancellationToken)).ConfigureAwait(false);
+        bool isDryRun = context.Parsed.GetValue(_dryRun);
+        string[] lines = [.. plan.Describe()];
+        foreach (string line in isDryRun && context.Json ? [] : lines)
+        {
+            await (isDryRun ? context.Host.Out : context.Host.Error).WriteLineAsync(ErrorText.OneLine(line)).ConfigureAwait(false);
+        }
+
+        if (isDryRun)
+        {
+            if (context.Json)
+            {
+                JsonOutput.Write(context.Host.Out, Summary(plan, lines), indent: context.Host.IsOutTerminal);
+            }
+
+            return ExitCodes.Success;
+        }
+
+        // Where nothing is in the way nothing can be lost, and a script needs no --yes.
+        bool isAsked = plan.Moves.Count > 0 || context.Host.IsInteractive;
+        if (isAsked && !await context.ConfirmAsync(
+            $"The database in '{plan.DataDirectory}' will be replaced.", context.Parsed.GetValue(_yes), cancellationToken).ConfigureAwait(false))
+        {
+            await context.Host.Error.WriteLineAsync("Nothing was changed.").ConfigureAwait(false);
+            return SmcErrors.Get(SmcErrorCode.OperationStopped).ExitCode;
+        }
+
+        RecoveryResult result = await context.ObserveAsync(
+            observer => DatabaseRecovery.ExecuteAsync(plan, observer, cancellationToken)).ConfigureAwait(false);
+        context.Write(result, static (writer, result) => TableOutput.WriteProperties(
+            writer,
+            ("Recovered to", result.Target ?? result.TargetKind),
+            ("Last commit", DisplayText.Time(result.RecoveredTime)),
+            ("Backup", result.BackupId),
+            ("Data directory", result.DataDirectory),
+            ("Previous one", result.PreviousDataDirectory),
+            ("Timeline", result.Timeline?.ToString(CultureInfo.InvariantCulture)),
+            ("Took", DisplayText.Duration(result.Duration)),
+            ("Server", result.ServerRunning ? "running" : "stopped"),
+            ("Next", "take a new base backup: 'smcdr backup database'")));
+        return ExitCodes.Success;
+    }
+
+    private static object Summary(RecoveryPlan plan, string[] lines) => new
+    {
+        BackupId = plan.Backup.Id,
+        TargetKind = plan.Target.Kind.ToString(),
+        Target = plan.Target.Value,
+        Timeline = (int)plan.Timeline,
+        EndLsn = plan.EndLsn.ToString(),
+        plan.EarliestTime,
+        plan.LatestTime,
+        plan.RestoreBytes,
+        plan.WalBytes,
+        plan.DataDirectory,
+        Moves = plan.Moves.Select(static move => new { move.Path, move.Destination }),
+        plan.Warnings,
+        Steps = lines,
+    };
+
+    private RecoveryRequest Bind(CliContext context, Site site, Repository repository)
+    {
+        ParseResult parsed = context.Parsed;
+        string? directory = parsed.GetValue(_dataDirectory) is { } given ? context.FullPath(given) : null;
+        return site.CreateRecoveryRequest(repository, directory) with
+        {
+            BackupId = parsed.GetValue(_backup),
+            Target = Target(parsed),
+            Tablespaces = parsed.GetValue(_tablespaces)!
+                .Select(static text => text.Split('=', 2))
+                .ToDictionary(static pair => pair[0], pair => context.FullPath(pair[1]), StringComparer.Ordinal),
+            Force = parsed.GetValue(_force),
+            KeepRunning = !parsed.GetValue(_noStart),
+        };
+    }
+
+    private RecoveryTarget Target(ParseResult parsed) =>
+        // Parsed here and not as an argument: an ambiguous time is an error of its own, with its own exit code.
+        parsed.GetValue(_time) is { } time ? RecoveryTarget.AtTime(InstantText.Parse(time))
+        : parsed.GetValue(_lsn) is { } lsn ? RecoveryTarget.AtLsn(lsn)
+        : parsed.GetValue(_name) is { } name ? RecoveryTarget.AtName(name)
+        : parsed.GetValue(_xid) is { } xid ? RecoveryTarget.AtXid(xid)
+        : parsed.GetValue(_immediate) ? RecoveryTarget.Immediate
+        : RecoveryTarget.Latest;
+}

@@ -1,0 +1,61 @@
+using System.CommandLine;
+using SmcDr.Cli.Output;
+using SmcDr.Core.Postgres.Wal;
+using SmcDr.Core.Repositories;
+using SmcDr.Core.Sites;
+
+namespace SmcDr.Cli.Commands;
+
+/// <summary><c>smcdr wal stream</c>.</summary>
+internal sealed class WalStreamCommand : CliCommand
+{
+    private readonly Option<string?> _slot = new("--slot")
+    {
+        Description = "The replication slot. Default: the site's.",
+        HelpName = "NAME",
+    };
+
+    private readonly Option<bool> _once = new("--once") { Description = "Leave when all that the server has written by now is in the repository." };
+
+    private readonly Option<Lsn?> _until = new("--until")
+    {
+        Description = "Leave when the WAL up to this position is in the repository.",
+        HelpName = "LSN",
+        CustomParser = ArgumentParsers.Lsn,
+    };
+
+    public WalStreamCommand(CliHost host)
+        : base(host, "stream", "Streams the primary's write-ahead log into the repository until it is stopped.")
+    {
+        Options.Add(_slot);
+        Options.Add(_once);
+        Options.Add(_until);
+        Options.Add(GlobalOptions.Json);
+        Validators.Add(result =>
+        {
+            if (result.GetValue(_once) && result.GetResult(_until) is not null)
+            {
+                result.AddError("--once and --until cannot be given together.");
+            }
+        });
+    }
+
+    protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
+    {
+        Site site = context.LoadSite();
+        Repository repository = await site.OpenOrCreateRepositoryAsync(cancellationToken).ConfigureAwait(false);
+        Lsn? until = context.Parsed.GetValue(_until);
+        if (context.Parsed.GetValue(_once))
+        {
+            until = await WalStreaming.GetServerPositionAsync(site.CreateConnector(context.Secrets), cancellationToken).ConfigureAwait(false);
+        }
+
+        PlainObserver observer = new(context.Host.Error, context.Verbose, TimeProvider.System);
+        StreamStatusWriter status = new(context.Host.Out, context.Host.Error, context.Json, TimeProvider.System);
+        WalReceiver receiver = site.CreateWalReceiver(repository, context.Secrets, context.Parsed.GetValue(_slot), observer);
+        CurrentActivity.Name = "flushing WAL to the repository";
+        await WalStreaming.RunAsync(receiver, until, status, cancellationToken).ConfigureAwait(false);
+        status.WriteLast();
+        return ExitCodes.Success;
+    }
+}

@@ -1,0 +1,13 @@
+namespace SmcDr.Cli;
+
+/// <summary>The exit codes that are not those of <see cref="SmcErrors"/>.</summary>
+internal static class ExitCodes
+{
+    public const int Success = 0;
+
+    /// <summary>A defect.</summary>
+    public const int Failure = 1;
+
+    /// <summary>Stopped by a signal: 128 + SIGINT, as shells do it.</summary>
+    public const int Cancelled = 130;
+}

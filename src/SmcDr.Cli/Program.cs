@@ -1,0 +1,3 @@
+using SmcDr.Cli;
+
+return await new CliApplication(CliHost.ForConsole()).RunAsync(args).ConfigureAwait(false);

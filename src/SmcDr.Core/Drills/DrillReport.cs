@@ -1,0 +1,216 @@
+using System.Globalization;
+using System.Net;
+using System.Text;
+using SmcDr.Core.Drills.Report;
+using SmcDr.Core.Repositories;
+
+namespace SmcDr.Core.Drills;
+
+/// <summary>The report of a drill: one HTML file that needs no other, for the screen and for paper.</summary>
+public static class DrillReport
+{
+    /// <summary>The report as HTML.</summary>
+    public static string Render(DrillResult result, DrillEvidence evidence)
+    {
+        ArgumentNullException.ThrowIfNull(result);
+        ArgumentNullException.ThrowIfNull(evidence);
+        StringBuilder html = new();
+        string verdict = result.Succeeded ? "passed" : "failed";
+        html.Append("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n")
+            .Append("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n")
+            // The page runs nothing and fetches nothing, whatever a name in it may hold.
+            .Append("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n")
+            .Append(CultureInfo.InvariantCulture, $"<title>Recovery drill {verdict}, {Text(DisplayText.Time(result.StartTime))}</title>\n")
+            .Append("<style>\n").Append(ReportStyle.Css).Append("\n</style>\n</head>\n<body>\n<main>\n");
+        AppendHeader(html, result, verdict);
+        AppendFigures(html, result);
+        AppendFacts(html, result, evidence);
+        AppendTimeline(html, result, evidence);
+        AppendComparisons(html, evidence);
+        AppendSteps(html, result);
+        AppendMethod(html);
+        html.Append("<footer><span>SmcDr ").Append(Text(Repository.ToolVersion)).Append("</span><span>All times are UTC.</span></footer>\n")
+            .Append("</main>\n</body>\n</html>\n");
+        return html.ToString();
+    }
+
+    /// <summary>Writes the report to a file, which is replaced as a whole.</summary>
+    public static async Task WriteAsync(
+        string path, DrillResult result, DrillEvidence evidence, CancellationToken cancellationToken)
+    {
+        string full = Path.GetFullPath(path);
+        string temporary = full + ".new";
+        try
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(full)!);
+            await File.WriteAllTextAsync(temporary, Render(result, evidence), cancellationToken).ConfigureAwait(false);
+            File.Move(temporary, full, overwrite: true);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new SmcException(
+                SmcErrorCode.TargetUnsuitable,
+                $"The report '{full}' cannot be written: {e.Message}",
+                e,
+                recommendation: "Name a file in a directory that this account may write to by --report (or -ReportPath).",
+                target: full);
+        }
+    }
+
+    private static string Text(string? text) => WebUtility.HtmlEncode(text ?? "");
+
+    private static void AppendHeader(StringBuilder html, DrillResult result, string verdict)
+    {
+        string lead = result.Succeeded
+            ? "Data was destroyed twice, and both times it came back within the objectives. " + (result.LostAcknowledged == 0
+                ? "No acknowledged row is missing."
+                : string.Create(CultureInfo.InvariantCulture, $"{result.LostAcknowledged:N0} of {result.Acknowledged:N0} acknowledged rows {(result.LostAcknowledged == 1 ? "is" : "are")} missing, from the last {DisplayText.Seconds(result.RpoSeconds)} before the second disaster."))
+            : result.Steps.FirstOrDefault(static step => step.Outcome == "Failed") is { } failed
+                ? $"{failed.Name}: {failed.Detail}"
+                : "The drill did not keep its objectives.";
+        string icon = result.Succeeded ? "M4 12.5l5 5L20 6.5" : "M6 6l12 12M18 6L6 18";
+        html.Append(CultureInfo.InvariantCulture, $"""
+            <header>
+            <div>
+            <p class="eyebrow">{Text(DisplayText.Time(result.StartTime))}</p>
+            <h1>Recovery drill</h1>
+            <p class="lead">{Text(lead)}</p>
+            </div>
+            <div class="verdict {verdict}"><svg viewBox="0 0 24 24" aria-hidden="true"><path d="{icon}"/></svg>{(result.Succeeded ? "Passed" : "Failed")}</div>
+            </header>
+
+            """);
+    }
+
+    private static void AppendFigures(StringBuilder html, DrillResult result)
+    {
+        html.Append("<section class=\"figures\" aria-label=\"Key figures\">\n");
+        AppendGauge(html, "Time to recover (RTO)", result.RtoSeconds, result.RtoObjectiveSeconds);
+        AppendGauge(html, "Data loss (RPO)", result.RpoSeconds, result.RpoObjectiveSeconds);
+        html.Append("<div class=\"counts\">\n");
+        AppendCount(html, "acknowledged", result.Acknowledged, "");
+        AppendCount(html, "recovered", result.Recovered, "");
+        AppendCount(html, "lost", result.LostAcknowledged, result.LostAcknowledged == 0 ? "zero" : result.Succeeded ? "" : "some");
+        AppendCount(html, "unexpected", result.UnexpectedRows, result.UnexpectedRows == 0 ? "zero" : "some");
+        html.Append("</div>\n</section>\n");
+    }
+
+    private static void AppendCount(StringBuilder html, string name, long count, string kind) =>
+        html.Append(CultureInfo.InvariantCulture, $"<div><div class=\"big {kind}\">{count:N0}</div><div class=\"name\">{name}</div></div>\n");
+
+    private static void AppendGauge(StringBuilder html, string name, double seconds, double objective)
+    {
+        double share = objective > 0 && double.IsFinite(seconds) ? Math.Max(0, seconds / objective) : 1;
+        double angle = Math.PI * Math.Min(1, share);
+        double x = 52 - (44 * Math.Cos(angle));
+        double y = 54 - (44 * Math.Sin(angle));
+        string percent = share is > 0 and < 0.001
+            ? "<0.1 %"
+            : string.Create(CultureInfo.InvariantCulture, $"{share * 100:0.#} %");
+        string value = share > 0 ? string.Create(CultureInfo.InvariantCulture, $"<path class=\"value\" d=\"M8 54A44 44 0 0 1 {x:0.##} {y:0.##}\"/>") : "";
+        string figure = seconds == 0 ? "0 s" : DisplayText.Seconds(seconds);
+        html.Append(CultureInfo.InvariantCulture, $"""
+            <div class="gauge{(share > 1 ? " over" : "")}">
+            <svg viewBox="0 0 104 64" role="img" aria-label="{Text(percent)} of the objective"><path class="scale" d="M8 54A44 44 0 0 1 96 54"/>{value}<text class="percent" x="52" y="52" text-anchor="middle">{Text(percent)}</text></svg>
+            <div><div class="name">{Text(name)}</div><div class="big">{Text(figure)}</div><div class="name">objective {Text(Objective(objective))}</div></div>
+            </div>
+
+            """);
+    }
+
+    private static string Objective(double seconds) =>
+        seconds >= 60 && seconds % 60 == 0
+            ? string.Create(CultureInfo.InvariantCulture, $"{seconds / 60:0} min")
+            : DisplayText.Seconds(seconds);
+
+    private static void AppendFacts(StringBuilder html, DrillResult result, DrillEvidence evidence)
+    {
+        html.Append("<dl class=\"facts\">");
+        AppendFact(html, "PostgreSQL", result.ServerVersion ?? "not started");
+        AppendFact(html, "Cluster", DisplayText.Size(result.DatabaseBytes));
+        AppendFact(html, "Repository", DisplayText.Size(evidence.RepositoryBytes));
+        AppendFact(html, "WAL at risk at most", DisplayText.Seconds(evidence.WalLag.Count == 0 ? null : evidence.WalLag.Max(static sample => sample.Value)));
+        AppendFact(html, "Drill took", DisplayText.Seconds(result.DurationSeconds));
+        html.Append("</dl>\n");
+    }
+
+    private static void AppendFact(StringBuilder html, string name, string value) =>
+        html.Append(CultureInfo.InvariantCulture, $"<div><dt>{Text(name)}</dt><dd>{Text(value)}</dd></div>");
+
+    private static void AppendTimeline(StringBuilder html, DrillResult result, DrillEvidence evidence)
+    {
+        html.Append("<h2>What happened</h2>\n<p class=\"hint\">Writers kept committing throughout. A solid line is a disaster; a dashed one is the instant that was recovered to.</p>\n<figure>\n")
+            .Append(TimelineChart.Render(result, evidence)).Append("\n<figcaption>");
+        IReadOnlyList<string> phases = TimelineChart.PhaseNames(evidence);
+        for (int i = 0; i < phases.Count; i++)
+        {
+            html.Append(CultureInfo.InvariantCulture, $"<span class=\"key\"><i class=\"phase{i % TimelineChart.PhaseColours}\"></i>{Text(phases[i])}</span>");
+        }
+
+        html.Append("</figcaption>\n</figure>\n");
+    }
+
+    private static void AppendComparisons(StringBuilder html, DrillEvidence evidence)
+    {
+        html.Append("""
+            <h2>What was compared</h2>
+            <p class="hint">Each writer notes a row when the server acknowledges its commit. After a recovery, every noted row is looked for by its id and content.</p>
+            <div class="scroll"><table>
+            <thead><tr><th>Disaster</th><th>Compared</th><th class="number">Expected</th><th class="number">Found</th><th>Outcome</th></tr></thead>
+            <tbody>
+
+            """);
+        string? previous = null;
+        foreach (DrillCheck check in evidence.Checks)
+        {
+            AppendCheck(html, check, isAgain: check.Disaster == previous);
+            previous = check.Disaster;
+        }
+
+        html.Append("</tbody>\n</table></div>\n");
+    }
+
+    private static void AppendCheck(StringBuilder html, DrillCheck check, bool isAgain) =>
+        html.Append(isAgain ? "<tr class=\"again\">" : "<tr>").Append("<td class=\"nowrap\">").Append(Text(check.Disaster))
+            .Append("</td><td class=\"strong\">").Append(Text(check.Name))
+            .Append("</td><td class=\"number\">").Append(Text(check.Expected))
+            .Append("</td><td class=\"number\">").Append(Text(check.Found))
+            .Append("</td><td>").Append(Outcome(check.Passed)).Append("</td></tr>\n");
+
+    private static string Outcome(bool passed) =>
+        passed ? "<span class=\"outcome passed\">Passed</span>" : "<span class=\"outcome failed\">Failed</span>";
+
+    private static void AppendSteps(StringBuilder html, DrillResult result)
+    {
+        html.Append("""
+            <h2>Steps</h2>
+            <div class="scroll"><table>
+            <thead><tr><th>Began</th><th class="number">Took</th><th>Step</th><th>What was done and found</th><th>Outcome</th></tr></thead>
+            <tbody>
+
+            """);
+        foreach (DrillStep step in result.Steps)
+        {
+            html.Append("<tr><td class=\"nowrap\">")
+                .Append(step.StartTime.UtcDateTime.ToString("HH:mm:ss.fff", CultureInfo.InvariantCulture))
+                .Append("</td><td class=\"number\">").Append(Text(DisplayText.Seconds(step.DurationSeconds)))
+                .Append("</td><td class=\"strong\">").Append(Text(step.Name))
+                .Append("</td><td class=\"long\">").Append(Text(step.Detail))
+                .Append("</td><td>").Append(Outcome(step.Outcome == "Passed")).Append("</td></tr>\n");
+        }
+
+        html.Append("</tbody>\n</table></div>\n");
+    }
+
+    private static void AppendMethod(StringBuilder html) => html.Append("""
+        <h2>How it was measured</h2>
+        <dl class="method">
+        <dt>Time to recover</dt><dd>From the decision to recover until the recovered server answered and every acknowledged row had been looked for. The longer of the two recoveries counts.</dd>
+        <dt>Data loss</dt><dd>From the earliest acknowledged commit that is missing until the disaster. Zero where none is missing. The WAL stream outlived the server, as it does where it runs on another machine.</dd>
+        <dt>Unexpected rows</dt><dd>Rows that were committed after the instant that was recovered to, rows that nobody wrote, and rows whose content is not what was written.</dd>
+        <dt>WAL at risk</dt><dd>The age of the oldest write-ahead log that the server had on disk and the repository did not, read ten times a second from outside the stream: what would be lost if only the repository were left.</dd>
+        <dt>Integrity</dt><dd>amcheck read every table and every B-tree index of the recovered server; pg_checksums read every page of the stopped one.</dd>
+        </dl>
+
+        """);
+}

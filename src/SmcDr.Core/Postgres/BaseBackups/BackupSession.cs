@@ -1,0 +1,160 @@
+using System.Globalization;
+using Npgsql;
+
+namespace SmcDr.Core.Postgres.BaseBackups;
+
+/// <summary>
+/// The session that holds a backup open between <c>pg_backup_start</c> and <c>pg_backup_stop</c>. When it ends, PostgreSQL forgets
+/// the backup, and what was copied is worthless; so it is asked now and then whether it is still there, which also keeps
+/// firewalls from closing a connection that seems idle.
+/// </summary>
+internal sealed class BackupSession : IAsyncDisposable
+{
+    private static readonly TimeSpan s_answerTime = TimeSpan.FromSeconds(60);
+
+    private readonly PostgresConnector _connector;
+    private readonly NpgsqlConnection _connection;
+    private readonly CancellationTokenSource _watchEnd = new();
+    private Task _watch = Task.CompletedTask;
+
+    private BackupSession(PostgresConnector connector, NpgsqlConnection connection)
+    {
+        _connector = connector;
+        _connection = connection;
+    }
+
+    /// <summary>The connection, for use before <see cref="Watch"/> and after <see cref="EndWatchAsync"/>.</summary>
+    public NpgsqlConnection Connection => _connection;
+
+    public static async Task<BackupSession> OpenAsync(PostgresConnector connector, CancellationToken cancellationToken) =>
+        new(connector, await connector.OpenAsync(cancellationToken).ConfigureAwait(false));
+
+    /// <summary>Begins the backup on the server; returns its start and timeline.</summary>
+    public async Task<(Lsn StartLsn, uint Timeline)> StartAsync(string label, bool fast, CancellationToken cancellationToken)
+    {
+        NpgsqlCommand start = new("SELECT pg_catalog.pg_backup_start($1, $2)::pg_catalog.text", _connection)
+        {
+            Parameters = { new NpgsqlParameter<string> { TypedValue = label }, new NpgsqlParameter<bool> { TypedValue = fast } },
+        };
+        await using (start.ConfigureAwait(false))
+        {
+            Lsn lsn = Lsn.Parse((string)(await start.ExecuteScalarAsync(cancellationToken).ConfigureAwait(false))!);
+            int timeline = await ServerFacts
+                .ScalarAsync<int>(_connection, "SELECT timeline_id FROM pg_catalog.pg_control_checkpoint()", cancellationToken)
+                .ConfigureAwait(false);
+            return (lsn, (uint)timeline);
+        }
+    }
+
+    /// <summary>All tablespaces but the two that lie in the data directory.</summary>
+    public async Task<List<TablespaceLocation>> ReadTablespacesAsync(string dataDirectory, CancellationToken cancellationToken)
+    {
+        List<TablespaceLocation> result = [];
+        NpgsqlCommand command = new(
+            """
+            SELECT t.oid, t.spcname::pg_catalog.text, pg_catalog.pg_tablespace_location(t.oid)
+            FROM pg_catalog.pg_tablespace t
+            WHERE NOT t.spcname OPERATOR(pg_catalog.=) ANY ('{pg_default,pg_global}'::pg_catalog.name[])
+            """,
+            _connection);
+        await using (command.ConfigureAwait(false))
+        {
+            NpgsqlDataReader reader = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
+            await using (reader.ConfigureAwait(false))
+            {
+                while (await reader.ReadAsync(cancellationToken).ConfigureAwait(false))
+                {
+                    string location = reader.GetString(2);
+                    string? inside = location.StartsWith('/') ? ServerFacts.Inside(dataDirectory, location) : null;
+                    result.Add(new TablespaceLocation(reader.GetFieldValue<uint>(0), reader.GetString(1), location, inside));
+                }
+            }
+        }
+
+        return result;
+    }
+
+    /// <summary>Begins to ask now and then; <paramref name="lost"/> is called where there is no answer.</summary>
+    public void Watch(TimeSpan interval, Action<SmcException> lost)
+    {
+        _watch = WatchAsync(interval, lost);
+    }
+
+    /// <summary>Ends the asking, so that the connection is free.</summary>
+    public async Task EndWatchAsync()
+    {
+        await _watchEnd.CancelAsync().ConfigureAwait(false);
+        await _watch.ConfigureAwait(false);
+    }
+
+    /// <summary>Ends the backup on the server.</summary>
+    /// <exception cref="SmcException"><see cref="SmcErrorCode.BackupInterrupted"/>.</exception>
+    public async Task<BackupStop> StopAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            // Waiting for archive_command would be waiting for somebody else: the WAL goes into our repository by our own means.
+            NpgsqlCommand stop = new(
+                "SELECT lsn::pg_catalog.text, labelfile, spcmapfile FROM pg_catalog.pg_backup_stop(wait_for_archive => false)", _connection);
+            Lsn lsn;
+            string label;
+            string map;
+            await using (stop.ConfigureAwait(false))
+            {
+                NpgsqlDataReader reader = await stop.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
+                await using (reader.ConfigureAwait(false))
+                {
+                    await reader.ReadAsync(cancellationToken).ConfigureAwait(false);
+                    lsn = Lsn.Parse(reader.GetString(0));
+                    label = reader.GetString(1);
+                    map = reader.GetString(2);
+                }
+            }
+
+            DateTime time = await ServerFacts
+                .ScalarAsync<DateTime>(_connection, "SELECT pg_catalog.clock_timestamp()", cancellationToken).ConfigureAwait(false);
+            return new BackupStop(lsn, label, map, time, DateTimeOffset.UtcNow);
+        }
+        catch (Exception e) when (e is NpgsqlException or IOException)
+        {
+            throw Lost(e);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await EndWatchAsync().ConfigureAwait(false);
+        _watchEnd.Dispose();
+        await _connection.DisposeAsync().ConfigureAwait(false);
+    }
+
+    private async Task WatchAsync(TimeSpan interval, Action<SmcException> lost)
+    {
+        while (true)
+        {
+            await Task.Delay(interval, _watchEnd.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (_watchEnd.IsCancellationRequested)
+            {
+                return;
+            }
+
+            try
+            {
+                // Ending the watch does not cancel the question, which would leave the connection in an unknown state.
+                using CancellationTokenSource limit = new(s_answerTime);
+                await ServerFacts.ScalarAsync<int>(_connection, "SELECT 1", limit.Token).ConfigureAwait(false);
+            }
+            catch (Exception e) when (e is NpgsqlException or IOException or OperationCanceledException)
+            {
+                lost(Lost(e));
+                return;
+            }
+        }
+    }
+
+    private SmcException Lost(Exception e) => new(
+        SmcErrorCode.BackupInterrupted,
+        $"The session on {_connector.Display} that held the backup open has ended: {e.Message}",
+        e,
+        target: _connector.Display);
+}

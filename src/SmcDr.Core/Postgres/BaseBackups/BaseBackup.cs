@@ -1,0 +1,438 @@
+using System.Globalization;
+using System.Runtime.ExceptionServices;
+using System.Text;
+using Npgsql;
+using SmcDr.Core.Operations;
+using SmcDr.Core.Repositories;
+
+namespace SmcDr.Core.Postgres.BaseBackups;
+
+/// <summary>
+/// Takes physical base backups over ordinary connections: nothing is installed on the server, and no files of it are reached but
+/// through its own functions.
+/// </summary>
+/// <remarks>
+/// <para>A superuser can do it. So can a role with these privileges, granted in the database that it connects to:</para>
+/// <code>
+/// CREATE ROLE smcdr LOGIN REPLICATION;
+/// GRANT pg_read_all_settings TO smcdr;
+/// GRANT EXECUTE ON FUNCTION
+///     pg_catalog.pg_backup_start(text, boolean), pg_catalog.pg_backup_stop(boolean),
+///     pg_catalog.pg_ls_dir(text, boolean, boolean), pg_catalog.pg_stat_file(text, boolean),
+///     pg_catalog.pg_read_binary_file(text, bigint, bigint, boolean) TO smcdr;
+/// </code>
+/// <para>
+/// REPLICATION is for the WAL; it is not needed while the WAL stream, which has its own connection, runs. Membership of
+/// <c>pg_read_server_files</c> is not needed: all paths are relative to the data directory, tablespaces among them.
+/// </para>
+/// <para>
+/// The order is the one of PostgreSQL's own base backups (backup/basebackup.c): start, files, control file, stop. Then the WAL
+/// from start to stop is waited for, and only then is the backup marked as complete: without that WAL it is worthless.
+/// </para>
+/// </remarks>
+public static class BaseBackup
+{
+    internal const string Activity = "Base backup";
+    private const int MaximumLabelLength = 500;
+    private const int ControlFileReads = 20;
+    private static readonly TimeSpan s_watchInterval = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan s_controlFileDelay = TimeSpan.FromMilliseconds(50);
+
+    /// <summary>Takes a base backup.</summary>
+    /// <param name="connector">The server, a primary.</param>
+    /// <param name="repository">Where the backup and its WAL go.</param>
+    /// <param name="options">How.</param>
+    /// <param name="observer">Is told decisions, warnings and progress.</param>
+    /// <param name="cancellationToken">Stops the work: the server forgets the backup, and what was stored of it is removed.</param>
+    public static Task<BackupInfo> RunAsync(
+        PostgresConnector connector,
+        Repository repository,
+        BaseBackupOptions options,
+        IOperationObserver observer,
+        CancellationToken cancellationToken) =>
+        RunAsync(connector, repository, options, observer, BackupWal.OpenAsync, s_watchInterval, cancellationToken);
+
+    internal static async Task<BackupInfo> RunAsync(
+        PostgresConnector connector,
+        Repository repository,
+        BaseBackupOptions options,
+        IOperationObserver observer,
+        BackupWalFactory openWal,
+        TimeSpan watchInterval,
+        CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(connector);
+        ArgumentNullException.ThrowIfNull(repository);
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentNullException.ThrowIfNull(observer);
+        CheckOptions(options);
+        BackupSession session = await BackupSession.OpenAsync(connector, cancellationToken).ConfigureAwait(false);
+        await using (session.ConfigureAwait(false))
+        {
+            // Whatever breaks first, the session or the WAL, ends all the rest and is what is told.
+            using CancellationTokenSource broken = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            SmcException? reason = null;
+            void Break(SmcException e)
+            {
+                Interlocked.CompareExchange(ref reason, e, null);
+                try
+                {
+                    broken.Cancel();
+                }
+                catch (ObjectDisposedException)
+                {
+                    // The backup is over already.
+                }
+            }
+
+            try
+            {
+                ServerFacts facts = await ServerFacts.ReadAsync(connector, session.Connection, observer, cancellationToken)
+                    .ConfigureAwait(false);
+                await ClusterIdentity.CheckAsync(repository, facts.SystemId, options.NewCluster, connector.Display, cancellationToken)
+                    .ConfigureAwait(false);
+                Run run = new(connector, repository, options, observer, facts, session, openWal, watchInterval, Break);
+                return await run.ExecuteAsync(broken.Token).ConfigureAwait(false);
+            }
+            catch (Exception e) when (cancellationToken.IsCancellationRequested)
+            {
+                throw new OperationCanceledException("The base backup was stopped.", e, cancellationToken);
+            }
+            catch (Exception e) when (Volatile.Read(ref reason) is { } first && e != first)
+            {
+                throw new SmcException(first.Code, first.Message, first.InnerException ?? e, first.Recommendation, first.Target);
+            }
+            catch (Exception e) when (e is NpgsqlException or IOException)
+            {
+                throw ServerErrors.TranslateFileError(connector, e);
+            }
+            finally
+            {
+                observer.Progress(new OperationProgress(Activity, "Done") { IsCompleted = true });
+            }
+        }
+    }
+
+    private static void CheckOptions(BaseBackupOptions options)
+    {
+        // The label stands on a line of its own in backup_label, which recovery reads line by line.
+        if (options.Label is { } label && (label.Length > MaximumLabelLength || label.Any(char.IsControl)))
+        {
+            throw new SmcException(
+                SmcErrorCode.ArgumentInvalid,
+                $"The label of a base backup has at most {MaximumLabelLength} characters and no line ends.");
+        }
+
+        if (options.Parallelism is < 1 or > 64)
+        {
+            throw new SmcException(SmcErrorCode.ArgumentInvalid, "The parallelism of a base backup is a number from 1 to 64.");
+        }
+    }
+
+    /// <summary>One backup.</summary>
+    private sealed class Run(
+        PostgresConnector connector,
+        Repository repository,
+        BaseBackupOptions options,
+        IOperationObserver observer,
+        ServerFacts facts,
+        BackupSession session,
+        BackupWalFactory openWal,
+        TimeSpan watchInterval,
+        Action<SmcException> breakOff)
+    {
+        private readonly int _parallelism = options.Parallelism ?? Math.Min(4, Math.Max(2, Environment.ProcessorCount));
+
+        public async Task<BackupInfo> ExecuteAsync(CancellationToken cancellationToken)
+        {
+            BackupWriter writer = await repository.BeginBackupAsync(
+                Component.Database,
+                "Full",
+                options.Label,
+                options.Site,
+                facts.SystemId.ToString(CultureInfo.InvariantCulture),
+                new BackupWriterOptions { PackSize = options.PackSize, Codec = options.Codec },
+                cancellationToken).ConfigureAwait(false);
+            await using (writer.ConfigureAwait(false))
+            {
+                BackupHeader header = await WriteAsync(writer, cancellationToken).ConfigureAwait(false);
+                return new BackupEntry(Component.Database, header.Id, header, null, null).ToInfo(repository.Location);
+            }
+        }
+
+        private async Task<BackupHeader> WriteAsync(BackupWriter writer, CancellationToken cancellationToken)
+        {
+            observer.Progress(new OperationProgress(Activity, "Waiting for the server's checkpoint"));
+            observer.Verbose($"Backup '{writer.Id}' of PostgreSQL {facts.Version} at {connector.Display}, cluster {facts.SystemId}, begins.");
+            (Lsn startLsn, uint timeline) = await session
+                .StartAsync(options.Label ?? $"SmcDr {writer.Id}", options.FastCheckpoint, cancellationToken).ConfigureAwait(false);
+            observer.Verbose($"The backup starts at {startLsn} on timeline {timeline}.");
+
+            // After the start, so that none is missed that the server's map of tablespaces holds.
+            List<TablespaceLocation> tablespaces = await session.ReadTablespacesAsync(facts.DataDirectory, cancellationToken)
+                .ConfigureAwait(false);
+            DataDirectoryListing listing = await DataDirectoryListing
+                .ReadAsync(session.Connection, facts, tablespaces, observer, cancellationToken).ConfigureAwait(false);
+            observer.Verbose(string.Create(
+                CultureInfo.InvariantCulture,
+                $"{listing.Files.Count + 1} files with {listing.TotalBytes} bytes belong into the backup; {listing.ExcludedCount} do not."));
+            IBackupWal wal = await openWal(
+                new BackupWalRequest(connector, repository, facts.SystemId, facts.CanReplicate, startLsn, options, observer),
+                session.Connection,
+                cancellationToken).ConfigureAwait(false);
+            await using (wal.ConfigureAwait(false))
+            {
+                session.Watch(watchInterval, breakOff);
+                _ = wal.Running.ContinueWith(
+                    task => breakOff(WalFailure(task)),
+                    CancellationToken.None,
+                    TaskContinuationOptions.OnlyOnFaulted | TaskContinuationOptions.ExecuteSynchronously,
+                    TaskScheduler.Default);
+                // Before hours go into files: does WAL arrive at all?
+                await WaitForWalAsync(wal, timeline, startLsn, startLsn, cancellationToken).ConfigureAwait(false);
+
+                PageVerifier? verifier = facts.DataChecksums
+                    ? new PageVerifier(startLsn, facts.BlockSize, facts.RelationSegmentBlocks, observer)
+                    : null;
+                await CopyAsync(writer, listing, verifier, cancellationToken).ConfigureAwait(false);
+
+                observer.Progress(new OperationProgress(Activity, "Ending the backup on the server", listing.TotalBytes, listing.TotalBytes));
+                await session.EndWatchAsync().ConfigureAwait(false);
+                BackupStop stop = await session.StopAsync(cancellationToken).ConfigureAwait(false);
+                observer.Verbose($"The backup is consistent at {stop.StopLsn}.");
+                DatabaseBackupDetails details = Details(stop, tablespaces, verifier);
+                await WriteLabelAsync(writer, stop, cancellationToken).ConfigureAwait(false);
+
+                observer.Progress(new OperationProgress(
+                    Activity, $"Waiting for the write-ahead log up to {stop.StopLsn}", listing.TotalBytes, listing.TotalBytes));
+                await WaitForWalAsync(wal, stop.Timeline, stop.StartLsn, stop.StopLsn, cancellationToken).ConfigureAwait(false);
+                BackupHeader header = await writer.CompleteAsync(
+                    "Full", header => header with { StopTime = stop.ServerTime, Database = details }, cancellationToken).ConfigureAwait(false);
+                if (details.PageChecksumErrors > 0)
+                {
+                    observer.Warning(string.Create(
+                        CultureInfo.InvariantCulture,
+                        $"The backup '{header.Id}' holds {details.PageChecksumErrors} damaged pages, as the server does; the first is '{details.DamagedPages[0]}'."));
+                }
+
+                return header;
+            }
+        }
+
+        private async Task CopyAsync(
+            BackupWriter writer, DataDirectoryListing listing, PageVerifier? verifier, CancellationToken cancellationToken)
+        {
+            foreach (string directory in listing.Directories)
+            {
+                writer.Add(new ManifestEntry { Kind = ManifestEntryKind.Directory, Path = directory, Mode = facts.DirectoryMode });
+            }
+
+            OperationProgress progress = new(Activity, "", 0, listing.TotalBytes);
+            FileCopier copier = new(writer, listing, facts, verifier, progress, observer);
+            List<ServerFileSource> sources = await OpenSourcesAsync(Math.Clamp(copier.UnitCount, 1, _parallelism), cancellationToken)
+                .ConfigureAwait(false);
+            try
+            {
+                // The first failure ends the other workers; all have ended before anything else happens.
+                using CancellationTokenSource failed = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+                List<Task> workers = [.. sources.Select(source => WorkAsync(copier, source, failed))];
+                Exception? first = null;
+                await foreach (Task worker in Task.WhenEach(workers).ConfigureAwait(false))
+                {
+                    first ??= worker.Exception?.InnerException;
+                }
+
+                cancellationToken.ThrowIfCancellationRequested();
+                if (first is not null)
+                {
+                    ExceptionDispatchInfo.Throw(Interrupted(first));
+                }
+
+                observer.Verbose(string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"{copier.VanishedCount} files were dropped by the server before they were copied."));
+                await CopyControlFileAsync(writer, copier, sources[0], cancellationToken).ConfigureAwait(false);
+            }
+            finally
+            {
+                foreach (ServerFileSource source in sources)
+                {
+                    await source.DisposeAsync().ConfigureAwait(false);
+                }
+            }
+        }
+
+        private static async Task WorkAsync(FileCopier copier, ServerFileSource source, CancellationTokenSource failed)
+        {
+            try
+            {
+                // Not on the caller's thread: compressing and hashing is what a worker does most.
+                await Task.Run(() => copier.WorkAsync(source, failed.Token), failed.Token).ConfigureAwait(false);
+            }
+            catch
+            {
+                await failed.CancelAsync().ConfigureAwait(false);
+                throw;
+            }
+        }
+
+        private async Task<List<ServerFileSource>> OpenSourcesAsync(int count, CancellationToken cancellationToken)
+        {
+            List<ServerFileSource> sources = [];
+            try
+            {
+                while (sources.Count < count)
+                {
+                    sources.Add(await ServerFileSource.OpenAsync(connector, cancellationToken).ConfigureAwait(false));
+                }
+            }
+            catch (SmcException e) when (sources.Count > 0 && e.Code == SmcErrorCode.ServerUnavailable)
+            {
+                observer.Warning($"Only {sources.Count} of {count} connections can be opened, so the backup takes longer: {e.Message}");
+            }
+            catch
+            {
+                foreach (ServerFileSource source in sources)
+                {
+                    await source.DisposeAsync().ConfigureAwait(false);
+                }
+
+                throw;
+            }
+
+            return sources;
+        }
+
+        /// <summary>
+        /// The control file is the last file, still within the backup, as in PostgreSQL's own. It is read without the server's
+        /// lock, so it may come half-written; its checksum tells, and it is read again.
+        /// </summary>
+        private async Task CopyControlFileAsync(
+            BackupWriter writer, FileCopier copier, ServerFileSource source, CancellationToken cancellationToken)
+        {
+            byte[] content = new byte[ControlFile.FileSize];
+            for (int i = 1; ; i++)
+            {
+                int length = await source.ReadAsync(ControlFile.RelativePath, 0, content, cancellationToken).ConfigureAwait(false) ?? 0;
+                try
+                {
+                    ControlFile control = ControlFile.Parse(content.AsSpan(0, length));
+                    if (control.SystemId != facts.SystemId)
+                    {
+                        throw new SmcException(
+                            SmcErrorCode.SystemIdMismatch,
+                            $"The control file is that of cluster {control.SystemId}, the server's is {facts.SystemId}.",
+                            target: connector.Display);
+                    }
+
+                    break;
+                }
+                catch (SmcException e) when (e.Code == SmcErrorCode.ChecksumMismatch && i < ControlFileReads)
+                {
+                    await Task.Delay(s_controlFileDelay, cancellationToken).ConfigureAwait(false);
+                }
+            }
+
+            await AddFileAsync(
+                writer, copier.EntryOf(new SourceFile(ControlFile.RelativePath, content.Length, DateTimeOffset.UtcNow)), content, cancellationToken)
+                .ConfigureAwait(false);
+        }
+
+        private async Task WriteLabelAsync(BackupWriter writer, BackupStop stop, CancellationToken cancellationToken)
+        {
+            // Byte for byte what the server said: UTF-8, line feeds, no byte order mark.
+            await AddTextAsync(BackupFileRules.BackupLabel, stop.Label).ConfigureAwait(false);
+            if (stop.TablespaceMap.Length > 0)
+            {
+                await AddTextAsync(BackupFileRules.TablespaceMap, stop.TablespaceMap).ConfigureAwait(false);
+            }
+
+            Task AddTextAsync(string path, string text) => AddFileAsync(
+                writer,
+                new ManifestEntry { Kind = ManifestEntryKind.File, Path = path, Mode = facts.FileMode, ModifiedTime = stop.ServerTime },
+                Encoding.UTF8.GetBytes(text),
+                cancellationToken);
+        }
+
+        private static async Task AddFileAsync(
+            BackupWriter writer, ManifestEntry entry, byte[] content, CancellationToken cancellationToken)
+        {
+            PackLane lane = writer.OpenLane();
+            await using (lane.ConfigureAwait(false))
+            {
+                await lane.AddSmallFileAsync(entry, content, cancellationToken).ConfigureAwait(false);
+                await lane.FinishAsync(cancellationToken).ConfigureAwait(false);
+            }
+        }
+
+        private DatabaseBackupDetails Details(BackupStop stop, List<TablespaceLocation> tablespaces, PageVerifier? verifier)
+        {
+            Dictionary<uint, TablespaceLocation> known = tablespaces.Where(static t => !t.IsInPlace).ToDictionary(static t => t.Oid);
+            HashSet<uint> mapped = [.. TablespaceMapFile.Parse(stop.TablespaceMap).Select(static line => line.Oid)];
+            if (known.Values.FirstOrDefault(t => !mapped.Contains(t.Oid)) is { } late)
+            {
+                // It was listed and is not in the map, so the WAL would create it over the files of the backup, and fail.
+                throw new SmcException(
+                    SmcErrorCode.BackupInterrupted,
+                    $"The tablespace '{late.Name}' was created in the moment in which the backup began.",
+                    recommendation: "Run the backup again.",
+                    target: late.Name);
+            }
+
+            return new DatabaseBackupDetails
+            {
+                SystemId = facts.SystemId.ToString(CultureInfo.InvariantCulture),
+                ServerVersionNumber = facts.VersionNumber,
+                ServerVersion = facts.Version,
+                Timeline = stop.Timeline,
+                StartLsn = stop.StartLsn,
+                StopLsn = stop.StopLsn,
+                StopTime = stop.ServerTime,
+                StopTimeHere = stop.LocalTime,
+                WalSegmentSize = facts.WalSegmentSize,
+                BlockSize = facts.BlockSize,
+                WalBlockSize = facts.WalBlockSize,
+                RelationSegmentBlocks = facts.RelationSegmentBlocks,
+                DataChecksums = facts.DataChecksums,
+                DirectoryMode = facts.DirectoryMode,
+                DataDirectory = facts.DataDirectory,
+                // One that is in the map and was not listed has been dropped since; it has no files.
+                Tablespaces = [.. known.Values.OrderBy(static t => t.Oid).Select(static t => new TablespaceDetails(t.Oid, t.Name, t.Location))],
+                DamagedPages = verifier?.Damaged ?? [],
+                PageChecksumErrors = verifier?.Count ?? 0,
+                OutsideFiles = facts.OutsideFiles,
+                Settings = facts.Settings,
+                CollationVersions = facts.CollationVersions,
+            };
+        }
+
+        private async Task WaitForWalAsync(IBackupWal wal, uint timeline, Lsn from, Lsn to, CancellationToken cancellationToken)
+        {
+            using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            limit.CancelAfter(options.WalTimeout);
+            try
+            {
+                await wal.WaitForAsync(timeline, from, to, limit.Token).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException) when (limit.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+            {
+                throw new SmcException(
+                    SmcErrorCode.WalTimeout,
+                    $"The write-ahead log from {from} to {to}, without which the backup is worthless, did not arrive in the repository within {options.WalTimeout}. {wal.Describe()}",
+                    target: repository.Location);
+            }
+        }
+
+        private SmcException WalFailure(Task task) => task.Exception!.InnerException is { } e
+            ? connector.Translate(e)
+            : new SmcException(SmcErrorCode.BackupInterrupted, "The backup's WAL stream ended.", task.Exception);
+
+        private Exception Interrupted(Exception e) => e switch
+        {
+            SmcException { Code: SmcErrorCode.ServerUnavailable } lost => new SmcException(
+                SmcErrorCode.BackupInterrupted, $"The server went away during the backup. {lost.Message}", lost, target: connector.Display),
+            NpgsqlException or IOException => ServerErrors.TranslateFileError(connector, e),
+            _ => e,
+        };
+    }
+}

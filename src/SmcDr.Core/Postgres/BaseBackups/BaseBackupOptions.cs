@@ -1,0 +1,40 @@
+using SmcDr.Core.Repositories;
+
+namespace SmcDr.Core.Postgres.BaseBackups;
+
+/// <summary>How a base backup is taken.</summary>
+public sealed record BaseBackupOptions
+{
+    /// <summary>A label for people. It also stands in <c>backup_label</c>.</summary>
+    public string? Label { get; init; }
+
+    /// <summary>The site's name.</summary>
+    public string? Site { get; init; }
+
+    /// <summary>How many connections read files; null for a number that fits this machine.</summary>
+    public int? Parallelism { get; init; }
+
+    /// <summary>
+    /// The replication slot of the WAL stream. While that stream runs, the backup relies on it for its WAL; otherwise it receives
+    /// the WAL itself.
+    /// </summary>
+    public string? Slot { get; init; }
+
+    /// <summary>Whether a database cluster that the repository does not know yet is accepted beside those that it knows: after pg_upgrade, say.</summary>
+    public bool NewCluster { get; init; }
+
+    /// <summary>
+    /// Whether the checkpoint with which a backup begins is made at once. If not, the server takes its time for it
+    /// (<c>checkpoint_completion_target</c>) and is disturbed less.
+    /// </summary>
+    public bool FastCheckpoint { get; init; } = true;
+
+    /// <summary>How long to wait, after the last file, for the WAL that makes the backup usable.</summary>
+    public TimeSpan WalTimeout { get; init; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>A pack is closed once it is so long.</summary>
+    public long PackSize { get; init; } = 64 << 20;
+
+    /// <summary>How compression is done; null for the best that this machine has.</summary>
+    public BlockCodec? Codec { get; init; }
+}

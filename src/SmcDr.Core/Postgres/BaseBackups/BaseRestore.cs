@@ -1,0 +1,660 @@
+using System.Buffers;
+using System.Diagnostics;
+using System.Globalization;
+using System.Text;
+using Microsoft.Win32.SafeHandles;
+using SmcDr.Core.Operations;
+using SmcDr.Core.Platform;
+using SmcDr.Core.Repositories;
+
+namespace SmcDr.Core.Postgres.BaseBackups;
+
+/// <summary>Writes the files of a base backup into a directory, ready for recovery.</summary>
+/// <remarks>
+/// <para>
+/// The control file comes last, by rename, after everything else is durable: a directory without it is none that PostgreSQL
+/// starts in, so a restore that was interrupted can only be continued. In the control file the place of the latest checkpoint is
+/// made impossible (<see cref="ControlFile.InvalidateCheckpoint"/>), so that it starts with <c>backup_label</c> or not at all.
+/// </para>
+/// <para>
+/// A second run over what an interrupted one left compares what is there with the manifest's digests and writes the rest. What the
+/// first run's journal of progress would claim after a power cut, the digests know.
+/// </para>
+/// </remarks>
+public static class BaseRestore
+{
+    internal const string Activity = "Restore of the base backup";
+
+    /// <summary>Files from this size on get their room on the disk when they are created, in one piece where there is one.</summary>
+    private const long PreallocationSize = 1 << 20;
+
+    // errno.h; the same on every Linux.
+    private const int NoSpace = 28;
+    private const int QuotaExceeded = 122;
+
+    /// <summary>Restores the files of a base backup.</summary>
+    /// <param name="reader">The backup.</param>
+    /// <param name="manifest">Its manifest, as <see cref="BackupReader.ReadManifestAsync"/> returns it.</param>
+    /// <param name="target">Where to.</param>
+    /// <param name="observer">Is told decisions and progress.</param>
+    /// <param name="cancellationToken">Stops the work; a second run continues.</param>
+    /// <exception cref="SmcException">
+    /// Among others <see cref="SmcErrorCode.ChecksumMismatch"/> and <see cref="SmcErrorCode.ObjectNotFound"/> naming the object,
+    /// <see cref="SmcErrorCode.TargetNotEmpty"/>, <see cref="SmcErrorCode.DiskSpaceInsufficient"/>.
+    /// </exception>
+    public static async Task<BaseRestoreResult> RestoreFilesAsync(
+        BackupReader reader,
+        Manifest manifest,
+        BaseRestoreTarget target,
+        IOperationObserver observer,
+        CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(reader);
+        ArgumentNullException.ThrowIfNull(manifest);
+        ArgumentNullException.ThrowIfNull(target);
+        ArgumentNullException.ThrowIfNull(observer);
+        try
+        {
+            return await new Run(reader, manifest, target, observer).ExecuteAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (IOException e) when (e.HResult is NoSpace or QuotaExceeded)
+        {
+            throw new SmcException(
+                SmcErrorCode.DiskSpaceInsufficient,
+                $"The restore to '{target.DataDirectory}' has run out of room: {e.Message}",
+                e,
+                target: target.DataDirectory);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new SmcException(
+                SmcErrorCode.TargetUnsuitable, $"The restore to '{target.DataDirectory}' failed: {e.Message}", e, target: target.DataDirectory);
+        }
+        finally
+        {
+            observer.Progress(new OperationProgress(Activity, "Done") { IsCompleted = true });
+        }
+    }
+
+    /// <summary>One restore.</summary>
+    private sealed class Run
+    {
+        private readonly BackupReader _reader;
+        private readonly Manifest _manifest;
+        private readonly BaseRestoreTarget _target;
+        private readonly IOperationObserver _observer;
+        private readonly DatabaseBackupDetails _details;
+        private readonly RestoreLayout _layout;
+        private readonly int _parallelism;
+        private readonly List<(string Path, int Mode)> _directories = [];
+        private readonly List<RestoreFile> _files = [];
+        private readonly Dictionary<string, byte[]> _special = new(StringComparer.Ordinal);
+        private long _done;
+
+        public Run(BackupReader reader, Manifest manifest, BaseRestoreTarget target, IOperationObserver observer)
+        {
+            _reader = reader;
+            _manifest = manifest;
+            _target = target;
+            _observer = observer;
+            _details = manifest.Header.Database ?? throw new SmcException(
+                SmcErrorCode.BackupUnsuitable, $"The backup '{manifest.Header.Id}' is no base backup of a database.", target: manifest.Header.Id);
+            _layout = RestoreLayout.Create(manifest, _details, target);
+            _parallelism = target.Parallelism ?? Math.Clamp(Environment.ProcessorCount, 2, 8);
+            Arrange();
+        }
+
+        public async Task<BaseRestoreResult> ExecuteAsync(CancellationToken cancellationToken)
+        {
+            Stopwatch watch = Stopwatch.StartNew();
+
+            // Nothing is written before it is known that the whole backup is there and that the target can take it.
+            await _reader.CheckPacksAsync(_manifest, cancellationToken).ConfigureAwait(false);
+            await ReadSpecialFilesAsync(cancellationToken).ConfigureAwait(false);
+            bool resumed = CheckTarget();
+            if (!resumed && _target.CheckSpace)
+            {
+                CheckSpace();
+            }
+
+            CreateDirectories();
+            if (resumed)
+            {
+                await CompareAsync(cancellationToken).ConfigureAwait(false);
+            }
+
+            await CreateFilesAsync(cancellationToken).ConfigureAwait(false);
+            await WriteBlocksAsync(cancellationToken).ConfigureAwait(false);
+            await WriteSpecialFilesAsync(cancellationToken).ConfigureAwait(false);
+            CreateLinks();
+            await SyncAsync(cancellationToken).ConfigureAwait(false);
+            WriteControlFile();
+            RestoreJournal.Remove(_layout.Root);
+            return new BaseRestoreResult(
+                _layout.Root,
+                _manifest.Header.FileCount,
+                _manifest.Header.SizeBytes,
+                _files.LongCount(static file => file.IsKept),
+                _files.Sum(static file => file.KeptBytes),
+                watch.Elapsed);
+        }
+
+        private void Arrange()
+        {
+            HashSet<string> parents = new(StringComparer.Ordinal);
+            foreach (ManifestEntry entry in _manifest.Entries)
+            {
+                string? path = _layout.PathOf(entry);
+                switch (entry.Kind)
+                {
+                    case ManifestEntryKind.Directory:
+                        if (path is not null && parents.Add(path))
+                        {
+                            _directories.Add((path, entry.Mode == 0 ? _details.DirectoryMode : entry.Mode));
+                        }
+
+                        break;
+                    case ManifestEntryKind.File when path is not null:
+                        if (parents.Add(Path.GetDirectoryName(path)!) && Path.GetDirectoryName(path) != _layout.Root)
+                        {
+                            _directories.Add((Path.GetDirectoryName(path)!, _details.DirectoryMode));
+                        }
+
+                        if (entry.Path is ControlFile.RelativePath or BackupFileRules.TablespaceMap)
+                        {
+                            _special.Add(entry.Path, new byte[checked((int)entry.Size)]);
+                        }
+                        else
+                        {
+                            _files.Add(new RestoreFile(entry, path));
+                        }
+
+                        break;
+                    default:
+                        // A link could lead the files below it out of the target, and no base backup holds one.
+                        throw new SmcException(
+                            SmcErrorCode.ManifestInvalid,
+                            $"The backup '{_manifest.Header.Id}' holds '{entry.Path}', which does not belong into a base backup.",
+                            target: entry.Path);
+                }
+            }
+
+            if (!_special.ContainsKey(ControlFile.RelativePath) || !_files.Any(static f => f.Entry.Path == BackupFileRules.BackupLabel))
+            {
+                throw new SmcException(
+                    SmcErrorCode.ManifestInvalid,
+                    $"The backup '{_manifest.Header.Id}' lacks its control file or its backup label.",
+                    target: _manifest.Header.Id);
+            }
+        }
+
+        /// <summary>Reads the files that are changed on their way, and looks at the control file.</summary>
+        private async Task ReadSpecialFilesAsync(CancellationToken cancellationToken)
+        {
+            List<ManifestEntry> entries = [.. _manifest.Entries.Where(e => _special.ContainsKey(e.Path))];
+            List<(ManifestEntry Entry, int Offset, FileExtent Extent)> parts = [];
+            foreach (ManifestEntry entry in entries)
+            {
+                int offset = 0;
+                foreach (FileExtent extent in entry.Extents)
+                {
+                    if (extent.Block is not null)
+                    {
+                        parts.Add((entry, offset, extent));
+                    }
+
+                    offset += extent.Length;
+                }
+            }
+
+            await _reader.ReadBlocksAsync(
+                [.. parts.Select(static part => part.Extent.Block!)],
+                _parallelism,
+                (index, content, _) =>
+                {
+                    (ManifestEntry entry, int offset, FileExtent extent) = parts[index];
+                    content.Slice(extent.Start, extent.Length).CopyTo(_special[entry.Path].AsMemory(offset));
+                    return ValueTask.CompletedTask;
+                },
+                cancellationToken).ConfigureAwait(false);
+            foreach (ManifestEntry entry in entries)
+            {
+                if (entry.Hash is { } hash && Hash256.Compute(_special[entry.Path]) != hash)
+                {
+                    throw Damaged(entry);
+                }
+            }
+
+            ControlFile control = ControlFile.Parse(_special[ControlFile.RelativePath]);
+            if (control.SystemId.ToString(CultureInfo.InvariantCulture) != _details.SystemId)
+            {
+                throw new SmcException(
+                    SmcErrorCode.SystemIdMismatch,
+                    $"The control file in the backup '{_manifest.Header.Id}' is that of cluster {control.SystemId}, the backup's is {_details.SystemId}.",
+                    target: _manifest.Header.Id);
+            }
+
+            ControlFile.InvalidateCheckpoint(_special[ControlFile.RelativePath]);
+            if (_special.TryGetValue(BackupFileRules.TablespaceMap, out byte[]? map) && _layout.Moved.Count > 0)
+            {
+                _special[BackupFileRules.TablespaceMap] =
+                    Encoding.UTF8.GetBytes(TablespaceMapFile.Rewrite(Encoding.UTF8.GetString(map), _layout.Moved));
+            }
+        }
+
+        /// <summary>Whether the target is what an earlier run of this restore left; throws where it is neither that nor empty.</summary>
+        private bool CheckTarget()
+        {
+            RestoreJournal? journal = RestoreJournal.TryRead(_layout.Root);
+            bool resumed = journal is not null && journal.Backup == _manifest.Header.Id && journal.Repository == _manifest.Header.RepositoryId;
+            string control = Path.Combine(_layout.Root, ControlFile.RelativePath);
+            string lockFile = Path.Combine(_layout.Root, "postmaster.pid");
+            if (resumed && File.Exists(control))
+            {
+                // The last step but one had been done, so a server may have been started since: what it wrote is not ours to take back.
+                if (File.Exists(lockFile))
+                {
+                    throw new SmcException(
+                        SmcErrorCode.TargetInUse,
+                        $"A server runs, or ran, in the directory '{_layout.Root}' that is being restored to.",
+                        target: _layout.Root);
+                }
+
+                if (!File.ReadAllBytes(control).AsSpan().SequenceEqual(_special[ControlFile.RelativePath]))
+                {
+                    throw NotEmpty(_layout.Root);
+                }
+            }
+            else if (resumed)
+            {
+                // Left by an attempt to start without control file, which always fails.
+                File.Delete(lockFile);
+            }
+
+            if (!resumed && !IsEmpty(_layout.Root))
+            {
+                throw NotEmpty(_layout.Root);
+            }
+
+            foreach (string location in _layout.TablespaceDirectories)
+            {
+                if (!IsEmpty(location) && !(resumed && journal!.Tablespaces.Contains(location)))
+                {
+                    throw NotEmpty(location);
+                }
+            }
+
+            if (resumed)
+            {
+                _observer.Verbose($"'{_layout.Root}' holds what an earlier, interrupted restore of '{_manifest.Header.Id}' left; what is right in it is kept.");
+            }
+
+            return resumed;
+        }
+
+        private void CheckSpace()
+        {
+            // The disk of a path is the one that is mounted at the longest beginning of it.
+            string[] mounts = [.. DriveInfo.GetDrives().Select(static d => d.Name).OrderByDescending(static name => name.Length)];
+            foreach (IGrouping<string, RestoreFile> disk in _files.GroupBy(file => MountOf(Path.GetDirectoryName(file.Path)!)))
+            {
+                long needed = disk.Sum(static file => file.Allocation);
+                long free = new DriveInfo(disk.Key).AvailableFreeSpace;
+                if (needed > free)
+                {
+                    throw new SmcException(
+                        SmcErrorCode.DiskSpaceInsufficient,
+                        string.Create(
+                            CultureInfo.InvariantCulture,
+                            $"The disk at '{disk.Key}' has {free} bytes free, and the restore needs {needed} there."),
+                        target: disk.Key);
+                }
+            }
+
+            string MountOf(string path) =>
+                mounts.FirstOrDefault(mount => path.StartsWith(mount, StringComparison.Ordinal) &&
+                    (path.Length == mount.Length || mount.EndsWith('/') || path[mount.Length] == '/' || OperatingSystem.IsWindows()))
+                ?? Path.GetPathRoot(path)!;
+        }
+
+        private void CreateDirectories()
+        {
+            CreateDirectory(_layout.Root, _details.DirectoryMode, mayBeLink: true);
+            new RestoreJournal(_manifest.Header.Id, _manifest.Header.RepositoryId, [.. _layout.TablespaceDirectories]).Write(_layout.Root);
+            foreach (string location in _layout.TablespaceDirectories)
+            {
+                CreateDirectory(location, _details.DirectoryMode, mayBeLink: true);
+            }
+
+            // Parents sort before what is in them.
+            _directories.Sort(static (left, right) => string.CompareOrdinal(left.Path, right.Path));
+            foreach ((string path, int mode) in _directories)
+            {
+                CreateDirectory(path, mode, mayBeLink: false);
+            }
+        }
+
+        private void CreateDirectory(string path, int mode, bool mayBeLink)
+        {
+            Directory.CreateDirectory(path);
+            if (!mayBeLink && new DirectoryInfo(path).LinkTarget is { } link)
+            {
+                throw new SmcException(
+                    SmcErrorCode.TargetUnsuitable,
+                    $"'{path}' is a link to '{link}', which would lead the restore out of its target.",
+                    target: path);
+            }
+
+            if (!OperatingSystem.IsWindows())
+            {
+                File.SetUnixFileMode(path, (UnixFileMode)mode);
+                Own(path);
+            }
+        }
+
+        /// <summary>Finds out which extents of files that are there already are right.</summary>
+        private async Task CompareAsync(CancellationToken cancellationToken)
+        {
+            _observer.Progress(new OperationProgress(Activity, "Looking at what is there already", 0, _manifest.Header.SizeBytes));
+            await Parallel.ForEachAsync(
+                _files,
+                new ParallelOptions { MaxDegreeOfParallelism = _parallelism, CancellationToken = cancellationToken },
+                (file, token) => CompareAsync(file, token)).ConfigureAwait(false);
+            _observer.Verbose(string.Create(
+                CultureInfo.InvariantCulture,
+                $"{_files.Count(static file => file.IsKept)} of {_files.Count} files are right already, and {_files.Sum(static file => file.KeptBytes)} bytes."));
+        }
+
+        private static async ValueTask CompareAsync(RestoreFile file, CancellationToken cancellationToken)
+        {
+            FileInfo info = new(file.Path);
+            if (info.LinkTarget is not null)
+            {
+                throw new SmcException(
+                    SmcErrorCode.TargetUnsuitable, $"'{file.Path}' is a link, which would lead the restore out of its target.", target: file.Path);
+            }
+
+            if (!info.Exists || info.Length != file.Entry.Size)
+            {
+                return;
+            }
+
+            bool[] right = new bool[file.Entry.Extents.Count];
+            byte[] buffer = ArrayPool<byte>.Shared.Rent(file.Entry.Extents.Select(static extent => extent.Length).DefaultIfEmpty(0).Max());
+            try
+            {
+                using SafeFileHandle handle = File.OpenHandle(file.Path);
+                long offset = 0;
+                for (int i = 0; i < right.Length; i++)
+                {
+                    FileExtent extent = file.Entry.Extents[i];
+                    Memory<byte> content = buffer.AsMemory(0, extent.Length);
+                    right[i] = await ReadAsync(handle, content, offset, cancellationToken).ConfigureAwait(false) &&
+                        (extent.Block is null ? !content.Span.ContainsAnyExcept((byte)0)
+                        : extent.Start == 0 && extent.Length == extent.Block.Length ? Hash256.Compute(content.Span) == extent.Block.Hash
+                        // A part of a shared block is only known by its file's own digest.
+                        : right.Length == 1 && file.Entry.Hash is { } hash && Hash256.Compute(content.Span) == hash);
+                    offset += extent.Length;
+                }
+            }
+            finally
+            {
+                ArrayPool<byte>.Shared.Return(buffer);
+            }
+
+            file.SetFound(right);
+        }
+
+        private static async ValueTask<bool> ReadAsync(
+            SafeFileHandle handle, Memory<byte> content, long offset, CancellationToken cancellationToken)
+        {
+            while (content.Length > 0)
+            {
+                int read = await RandomAccess.ReadAsync(handle, content, offset, cancellationToken).ConfigureAwait(false);
+                if (read == 0)
+                {
+                    return false;
+                }
+
+                content = content[read..];
+                offset += read;
+            }
+
+            return true;
+        }
+
+        private async Task CreateFilesAsync(CancellationToken cancellationToken)
+        {
+            _observer.Progress(new OperationProgress(Activity, "Creating files", 0, _manifest.Header.SizeBytes));
+            await Parallel.ForEachAsync(
+                _files,
+                new ParallelOptions { MaxDegreeOfParallelism = _parallelism, CancellationToken = cancellationToken },
+                (file, _) =>
+                {
+                    CreateFile(file);
+                    return ValueTask.CompletedTask;
+                }).ConfigureAwait(false);
+        }
+
+        private void CreateFile(RestoreFile file)
+        {
+            long size = file.Entry.Size;
+            bool compared = file.KeptBytes > 0 || file.IsKept;
+            long allocation = !compared && size >= PreallocationSize && file.Allocation == size ? size : 0;
+            try
+            {
+                using SafeFileHandle handle = File.OpenHandle(
+                    file.Path, compared ? FileMode.Open : FileMode.Create, FileAccess.Write, FileShare.None, FileOptions.None, allocation);
+                if (allocation == 0)
+                {
+                    RandomAccess.SetLength(handle, size);
+                }
+
+                if (!OperatingSystem.IsWindows())
+                {
+                    File.SetUnixFileMode(handle, (UnixFileMode)(file.Entry.Mode == 0 ? _details.DirectoryMode & 0x1B6 : file.Entry.Mode));
+                }
+            }
+            catch (IOException e) when (allocation > 0 && new DriveInfo(Path.GetDirectoryName(file.Path)!).AvailableFreeSpace < allocation)
+            {
+                // .NET says in words that the disk is full, and not by the error's number.
+                throw new IOException(e.Message, NoSpace);
+            }
+
+            if (!OperatingSystem.IsWindows())
+            {
+                Own(file.Path);
+            }
+        }
+
+        private async Task WriteBlocksAsync(CancellationToken cancellationToken)
+        {
+            // Each block is read once, however many files it is part of: its first place, and from each place the next.
+            Dictionary<BlockReference, int> first = new(ReferenceEqualityComparer.Instance);
+            List<BlockReference> blocks = [];
+            List<Place> places = [];
+            foreach (RestoreFile file in _files)
+            {
+                long offset = 0;
+                for (int i = 0; i < file.Entry.Extents.Count; i++)
+                {
+                    FileExtent extent = file.Entry.Extents[i];
+                    if (file.IsRight(i))
+                    {
+                        _done += extent.Length;
+                    }
+                    else if (extent.Block is { } block)
+                    {
+                        int next = -1;
+                        if (!first.TryGetValue(block, out next))
+                        {
+                            blocks.Add(block);
+                            next = -1;
+                        }
+
+                        first[block] = places.Count;
+                        places.Add(new Place(file, offset, extent.Start, extent.Length, next));
+                    }
+                    else
+                    {
+                        await ClearAsync(file, offset, extent.Length, cancellationToken).ConfigureAwait(false);
+                        _done += extent.Length;
+                    }
+
+                    offset += extent.Length;
+                }
+            }
+
+            await _reader.ReadBlocksAsync(
+                blocks,
+                _parallelism,
+                async (index, content, token) =>
+                {
+                    for (int place = first[blocks[index]]; place >= 0; place = places[place].Next)
+                    {
+                        await WriteAsync(places[place], content, token).ConfigureAwait(false);
+                    }
+                },
+                cancellationToken).ConfigureAwait(false);
+        }
+
+        private async ValueTask WriteAsync(Place place, ReadOnlyMemory<byte> content, CancellationToken cancellationToken)
+        {
+            ManifestEntry entry = place.File.Entry;
+            ReadOnlyMemory<byte> part = content.Slice(place.Start, place.Length);
+            if (entry.Hash is { } hash && place.Length == entry.Size && Hash256.Compute(part.Span) != hash)
+            {
+                throw Damaged(entry);
+            }
+
+            using (SafeFileHandle handle = File.OpenHandle(place.File.Path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite))
+            {
+                await RandomAccess.WriteAsync(handle, part, place.Offset, cancellationToken).ConfigureAwait(false);
+            }
+
+            _observer.Progress(new OperationProgress(
+                Activity, entry.Path, Interlocked.Add(ref _done, place.Length), _manifest.Header.SizeBytes));
+        }
+
+        private static async ValueTask ClearAsync(RestoreFile file, long offset, int length, CancellationToken cancellationToken)
+        {
+            using SafeFileHandle handle = File.OpenHandle(file.Path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite);
+            await RandomAccess.WriteAsync(handle, new byte[length], offset, cancellationToken).ConfigureAwait(false);
+        }
+
+        private async Task WriteSpecialFilesAsync(CancellationToken cancellationToken)
+        {
+            if (_special.TryGetValue(BackupFileRules.TablespaceMap, out byte[]? map))
+            {
+                string path = Path.Combine(_layout.Root, BackupFileRules.TablespaceMap);
+                File.Delete(path);
+                await File.WriteAllBytesAsync(path, map, cancellationToken).ConfigureAwait(false);
+                SetModeAndOwner(path);
+                using SafeFileHandle handle = File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite);
+                RandomAccess.FlushToDisk(handle);
+            }
+        }
+
+        /// <summary>
+        /// Links the tablespaces. PostgreSQL makes the links itself from tablespace_map, and replaces these; they are for tools that
+        /// look into the directory before its first start.
+        /// </summary>
+        private void CreateLinks()
+        {
+            foreach ((string name, string location) in _layout.Links)
+            {
+                string path = Path.Combine(_layout.Root, BackupFileRules.Tablespaces, name);
+                if (new FileInfo(path).LinkTarget is not null)
+                {
+                    File.Delete(path);
+                }
+
+                Directory.CreateSymbolicLink(path, location);
+                if (!OperatingSystem.IsWindows())
+                {
+                    Own(path);
+                }
+            }
+        }
+
+        private async Task SyncAsync(CancellationToken cancellationToken)
+        {
+            long total = _manifest.Header.SizeBytes;
+            _observer.Progress(new OperationProgress(Activity, "Making it durable", total, total));
+            ParallelOptions options = new() { MaxDegreeOfParallelism = 16, CancellationToken = cancellationToken };
+
+            // After all writing, so that the system has had its time to write most of it on its own, and many at a time, so that
+            // a disk can order them. Files that were kept may still be in memory only, too.
+            await Parallel.ForEachAsync(
+                _files,
+                options,
+                static (file, _) =>
+                {
+                    using SafeFileHandle handle = File.OpenHandle(file.Path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite);
+                    RandomAccess.FlushToDisk(handle);
+                    return ValueTask.CompletedTask;
+                }).ConfigureAwait(false);
+            string[] roots = [_layout.Root, .. _layout.TablespaceDirectories];
+            await Parallel.ForEachAsync(
+                _directories.Select(static d => d.Path).Concat(roots).Concat(roots.Select(static r => Path.GetDirectoryName(r)!)).Distinct(),
+                options,
+                static (directory, _) =>
+                {
+                    Posix.SyncDirectory(directory);
+                    return ValueTask.CompletedTask;
+                }).ConfigureAwait(false);
+        }
+
+        private void WriteControlFile()
+        {
+            string path = Path.Combine(_layout.Root, ControlFile.RelativePath);
+            string temporary = path + ".smcdr";
+            using (FileStream stream = new(temporary, FileMode.Create, FileAccess.Write))
+            {
+                stream.Write(_special[ControlFile.RelativePath]);
+                stream.Flush(flushToDisk: true);
+            }
+
+            SetModeAndOwner(temporary);
+            File.Move(temporary, path, overwrite: true);
+            Posix.SyncDirectory(Path.GetDirectoryName(path)!);
+        }
+
+        private void SetModeAndOwner(string path)
+        {
+            if (!OperatingSystem.IsWindows())
+            {
+                File.SetUnixFileMode(path, (UnixFileMode)(_details.DirectoryMode & 0x1B6));
+                Own(path);
+            }
+        }
+
+        [System.Runtime.Versioning.UnsupportedOSPlatform("windows")]
+        private void Own(string path)
+        {
+            if (_target.OwnerUser is not null || _target.OwnerGroup is not null)
+            {
+                // uid_t and gid_t of -1 leave the one or the other as it is (chown(2)).
+                Posix.SetOwner(path, _target.OwnerUser ?? uint.MaxValue, _target.OwnerGroup ?? uint.MaxValue);
+            }
+        }
+
+        private SmcException Damaged(ManifestEntry entry) => new(
+            SmcErrorCode.ChecksumMismatch,
+            $"The file '{entry.Path}' of the backup '{_manifest.Header.Id}' does not match its digest in the manifest.",
+            target: entry.Path);
+
+        // A disk that is mounted there has this directory of the file system's own.
+        private static bool IsEmpty(string directory) =>
+            !Directory.Exists(directory) ||
+            Directory.EnumerateFileSystemEntries(directory).All(static path => Path.GetFileName(path) == "lost+found");
+
+        private SmcException NotEmpty(string directory) => new(
+            SmcErrorCode.TargetNotEmpty,
+            $"The directory '{directory}' is not empty, and what is in it is not an interrupted restore of '{_manifest.Header.Id}'.",
+            target: directory);
+
+        /// <summary>A part of a block in a file, and the next place of the same block.</summary>
+        private readonly record struct Place(RestoreFile File, long Offset, int Start, int Length, int Next);
+    }
+}

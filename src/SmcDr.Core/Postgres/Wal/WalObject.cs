@@ -1,0 +1,186 @@
+using System.Buffers;
+using System.Text.Json;
+using SmcDr.Core.ObjectStores;
+using SmcDr.Core.Repositories;
+
+namespace SmcDr.Core.Postgres.Wal;
+
+/// <summary>
+/// Writes and reads WAL objects: an <see cref="Envelope"/> line with the head, and the compressed bytes. Every changed, missing or
+/// additional byte is found: in the head by its digest, in the payload by its length, its CRC-32C and the digest of its content.
+/// </summary>
+internal static class WalObject
+{
+    /// <summary>What is read at first: nearly every head is shorter.</summary>
+    public const int HeadLength = 4096;
+
+    private const int CompressionLevel = 3;
+
+    /// <summary>Makes an object. What depends on the content is filled into <paramref name="head"/>.</summary>
+    public static byte[] Seal(WalObjectHead head, ReadOnlySpan<byte> content)
+    {
+        byte[] payload = ArrayPool<byte>.Shared.Rent(BlockCodecs.Bound(content.Length));
+        try
+        {
+            BlockCodec codec = BlockCodecs.Default;
+            int stored = BlockCodecs.Compress(codec, content, payload, CompressionLevel);
+            if (stored == 0)
+            {
+                codec = BlockCodec.None;
+            }
+
+            ReadOnlySpan<byte> bytes = stored == 0 ? content : payload.AsSpan(0, stored);
+            byte[] line = Envelope.Seal(JsonSerializer.SerializeToUtf8Bytes(
+                head with
+                {
+                    Length = content.Length,
+                    Sha256 = Hash256.Compute(content),
+                    Codec = BlockCodecs.NameOf(codec),
+                    Stored = bytes.Length,
+                    Crc32C = Repositories.Crc32C.Compute(bytes),
+                },
+                WalJson.Default.WalObjectHead));
+            if (line.Length > Envelope.MaximumLength)
+            {
+                throw new InvalidOperationException($"The head of '{head.Name}' has {line.Length} bytes.");
+            }
+
+            byte[] result = GC.AllocateUninitializedArray<byte>(line.Length + bytes.Length);
+            line.CopyTo(result, 0);
+            bytes.CopyTo(result.AsSpan(line.Length));
+            return result;
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(payload);
+        }
+    }
+
+    /// <summary>Reads the head of an object, and no more of it than that takes.</summary>
+    public static async Task<StoredWal> ReadHeadAsync(
+        Repository repository, ulong systemId, WalKey wal, ObjectInfo info, CancellationToken cancellationToken)
+    {
+        for (int limit = HeadLength; ; limit *= 16)
+        {
+            int length = (int)Math.Min(limit, info.Length);
+            byte[] buffer = await ReadAsync(repository.Store, info.Key, length, cancellationToken).ConfigureAwait(false);
+            if (buffer.AsSpan().Contains((byte)'\n') || length == info.Length || limit >= Envelope.MaximumLength)
+            {
+                return OpenHead(repository, systemId, wal, info, buffer);
+            }
+        }
+    }
+
+    /// <summary>Reads an object whole and gives its bytes, all verified.</summary>
+    public static async Task<(StoredWal Stored, byte[] Content)> ReadAsync(
+        Repository repository, ulong systemId, WalKey wal, ObjectInfo info, CancellationToken cancellationToken)
+    {
+        if (info.Length > Envelope.MaximumLength + (long)BlockCodecs.Bound(1 << 30))
+        {
+            throw new SmcException(SmcErrorCode.ManifestInvalid, $"The object '{info.Key}' is far too long.", target: info.Key);
+        }
+
+        byte[] buffer = await ReadAsync(repository.Store, info.Key, (int)info.Length, cancellationToken).ConfigureAwait(false);
+        StoredWal stored = OpenHead(repository, systemId, wal, info, buffer);
+        WalObjectHead head = stored.Head;
+        ReadOnlyMemory<byte> payload = buffer.AsMemory(stored.HeadLength);
+        if (Repositories.Crc32C.Compute(payload.Span) != head.Crc32C)
+        {
+            throw Damaged(info.Key, "its content does not match its checksum");
+        }
+
+        byte[] content = GC.AllocateUninitializedArray<byte>((int)head.Length);
+        if (!BlockCodecs.TryDecompress(BlockCodecs.Parse(head.Codec), payload.Span, content) || Hash256.Compute(content) != head.Sha256)
+        {
+            throw Damaged(info.Key, "its content does not match its digest");
+        }
+
+        return (stored, content);
+    }
+
+    private static StoredWal OpenHead(Repository repository, ulong systemId, WalKey wal, ObjectInfo info, ReadOnlyMemory<byte> start)
+    {
+        ReadOnlyMemory<byte> json = Envelope.Open(start, info.Key, out int lineLength);
+        WalObjectHead head;
+        try
+        {
+            head = JsonSerializer.Deserialize(json.Span, WalJson.Default.WalObjectHead)
+                ?? throw new JsonException("There is no head.");
+        }
+        catch (JsonException e)
+        {
+            throw new SmcException(SmcErrorCode.ManifestInvalid, $"The object '{info.Key}' is not valid: {e.Message}", e, target: info.Key);
+        }
+
+        if (head.Format > Repository.FormatVersion)
+        {
+            throw new SmcException(
+                SmcErrorCode.RepositoryFormatUnknown,
+                $"The object '{info.Key}' has format {head.Format}, which this version does not know.",
+                target: info.Key);
+        }
+
+        if (head.RepositoryId != repository.Id ||
+            head.SystemId != systemId.ToString(System.Globalization.CultureInfo.InvariantCulture) || !Fits(head, wal))
+        {
+            throw new SmcException(
+                SmcErrorCode.ManifestInvalid, $"The object '{info.Key}' is not the one that its key names.", target: info.Key);
+        }
+
+        return info.Length - lineLength == head.Stored
+            ? new StoredWal(wal, info, head, lineLength)
+            : throw Damaged(info.Key, $"it should have {lineLength + head.Stored} bytes and has {info.Length}");
+    }
+
+    private static bool Fits(WalObjectHead head, WalKey wal)
+    {
+        if (head.Timeline != wal.Timeline || head.Length is < 0 or > 1 << 30)
+        {
+            return false;
+        }
+
+        if (wal.Segment is not { } segment)
+        {
+            return head.Name == wal.Name;
+        }
+
+        if (head is not { Start: { } start, End: { } end, WalSegmentSize: { } size } || !WalSegmentName.IsSegmentSize(size) ||
+            head.Name != segment.ToString())
+        {
+            return false;
+        }
+
+        Lsn begin = segment.StartLsn(size);
+        return start == begin + (wal.StartOffset ?? 0) && end == begin + (wal.EndOffset ?? (uint)size) && end - start == head.Length;
+    }
+
+    private static async Task<byte[]> ReadAsync(IObjectStore store, string key, int length, CancellationToken cancellationToken)
+    {
+        byte[] buffer = GC.AllocateUninitializedArray<byte>(length);
+        if (length == 0)
+        {
+            return buffer;
+        }
+
+        Stream stream = await store.OpenReadAsync(key, 0, length, cancellationToken).ConfigureAwait(false);
+        await using (stream.ConfigureAwait(false))
+        {
+            try
+            {
+                await stream.ReadExactlyAsync(buffer, cancellationToken).ConfigureAwait(false);
+            }
+            catch (EndOfStreamException e)
+            {
+                throw new SmcException(SmcErrorCode.ObjectTruncated, $"The object '{key}' ended before it should.", e, target: key);
+            }
+        }
+
+        return buffer;
+    }
+
+    private static SmcException Damaged(string key, string problem) => new(
+        SmcErrorCode.ChecksumMismatch,
+        $"The WAL object '{key}' is damaged: {problem}.",
+        recommendation: "Recover to a point before it, or take the object from a copy; take a new base backup now so that later times can be recovered.",
+        target: key);
+}

@@ -1,0 +1,44 @@
+namespace SmcDr.Core.Postgres.Wal;
+
+/// <summary>How WAL is received.</summary>
+public sealed record WalReceiverOptions
+{
+    /// <summary>
+    /// The physical replication slot, which is created where it is missing and keeps the server from removing WAL that is not
+    /// archived. Where null, a temporary one that goes with the connection.
+    /// </summary>
+    public string? Slot { get; init; }
+
+    /// <summary>Where to begin. Where null: where the archive ends, else at the slot's restart point, else at the server's present position.</summary>
+    public Lsn? StartLsn { get; init; }
+
+    /// <summary>The cluster that the server must be; null = one that the repository knows, or any where it knows none.</summary>
+    public ulong? ExpectedSystemId { get; init; }
+
+    /// <summary>How long received bytes may wait to become durable.</summary>
+    public TimeSpan FlushInterval { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>
+    /// How often the server is told how far the stream is, also while the repository is slow. Must be well below the server's
+    /// <c>wal_sender_timeout</c>.
+    /// </summary>
+    public TimeSpan StatusInterval { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>Whether the stream goes on by itself when the server or the repository was away.</summary>
+    public bool Reconnect { get; init; } = true;
+
+    /// <summary>How long to wait before the first attempt to connect again; doubled with each.</summary>
+    public TimeSpan ReconnectDelay { get; init; } = TimeSpan.FromMilliseconds(500);
+
+    /// <summary>No attempt to connect again waits longer.</summary>
+    public TimeSpan MaximumReconnectDelay { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>
+    /// Where the server has removed WAL that the archive lacks: whether to warn and go on behind the gap instead of failing.
+    /// Nothing in the gap can be recovered; a new base backup is needed at once.
+    /// </summary>
+    public bool ContinueAfterGap { get; init; }
+
+    /// <summary>How long the last bytes may take to be stored when the stream is stopped.</summary>
+    public TimeSpan StopTimeout { get; init; } = TimeSpan.FromSeconds(30);
+}

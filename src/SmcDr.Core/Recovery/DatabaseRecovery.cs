@@ -1,0 +1,515 @@
+using System.Globalization;
+using SmcDr.Core.Operations;
+using SmcDr.Core.Platform;
+using SmcDr.Core.Postgres.BaseBackups;
+using SmcDr.Core.Postgres.Wal;
+using SmcDr.Core.Repositories;
+
+namespace SmcDr.Core.Recovery;
+
+/// <summary>Recovers a database cluster on this host from a base backup and the archived WAL.</summary>
+public static class DatabaseRecovery
+{
+    // What pg_wal takes during replay beyond the staged files: max_wal_size and what is recycled.
+    private const long WalReserve = 1L << 30;
+
+    private static readonly string[] s_minimumSettings =
+        ["max_connections", "max_worker_processes", "max_wal_senders", "max_prepared_transactions", "max_locks_per_transaction"];
+
+    /// <summary>Finds out whether the recovery can succeed, and how. Changes nothing and restores nothing.</summary>
+    /// <exception cref="SmcException">It cannot; the code says why.</exception>
+    public static async Task<RecoveryPlan> PlanAsync(
+        RecoveryRequest request, IOperationObserver observer, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        ArgumentNullException.ThrowIfNull(observer);
+        string dataDirectory = Absolute(request.DataDirectory);
+        OsAccount? account = OsAccount.ForServer(dataDirectory, request.OsUser);
+
+        // What is cheap and local first: the state of the target.
+        RecoveryProgress? journal = TryReadJournal(dataDirectory, request.Force);
+        bool same = journal is { Intent: not null } && IsSame(journal.Intent, request, dataDirectory);
+        if (same && journal!.Phase == RecoveryPhase.Done)
+        {
+            // Done long ago and emptied since, or asked for anew: nothing to go on with.
+            same = !request.Force && !IsEmpty(dataDirectory);
+        }
+        else if (journal is { Intent: not null, Phase: not RecoveryPhase.Done } && !same && !request.Force)
+        {
+            throw new SmcException(
+                SmcErrorCode.OperationInProgress,
+                $"A recovery of '{dataDirectory}' to something else ({journal.Intent.TargetKind} {journal.Intent.TargetValue}) was interrupted after the phase '{journal.Phase}'.",
+                recommendation: "Run the same command as then to finish it, or add -Force to abandon it; nothing in the data directory is deleted.",
+                target: dataDirectory);
+        }
+
+        RecoveryPhase phase = same ? journal!.Phase : RecoveryPhase.None;
+        if (phase != RecoveryPhase.Done)
+        {
+            CheckDirectory(dataDirectory, same ? journal : null, account);
+        }
+
+        bool moved = IsInPlace(phase, RecoveryState.NewDirectoryIn(RecoveryState.PathFor(dataDirectory)), dataDirectory);
+        List<RecoveryMove> moves = [];
+        if (!moved)
+        {
+            PlanMove(dataDirectory, request, moves);
+        }
+
+        (BackupReader reader, WalArchive archive, RecoveryStop stop) = await ChooseAsync(
+            request, same ? journal!.Intent!.BackupId : request.BackupId, observer, cancellationToken).ConfigureAwait(false);
+        BackupHeader backup = reader.Header;
+        DatabaseBackupDetails details = backup.Database!;
+        PostgresPrograms programs = await PostgresPrograms.FindAsync(
+            request.BinDirectory, details.ServerVersionNumber / 10000, cancellationToken).ConfigureAwait(false);
+
+        // The paths go through pg_ctl.
+        _ = new HostServer(programs, dataDirectory, account?.Name);
+        List<RecoveryTablespace> tablespaces = MapTablespaces(request, details, dataDirectory);
+        foreach (RecoveryTablespace tablespace in tablespaces)
+        {
+            if (!IsInPlace(phase, tablespace.NewLocation, tablespace.Location))
+            {
+                CheckTablespace(tablespace, request, moves);
+            }
+        }
+
+        Manifest manifest = await reader.ReadManifestAsync(cancellationToken).ConfigureAwait(false);
+        if (phase < RecoveryPhase.Fetched)
+        {
+            await reader.CheckPacksAsync(manifest, cancellationToken).ConfigureAwait(false);
+        }
+
+        List<WalItem> items = [.. stop.Coverage.Items.TakeWhile(i => stop.NeededLsn is null || i.StartLsn < stop.NeededLsn)];
+        // One more than is needed: the page behind the last record is looked at before it is applied.
+        items.AddRange(stop.Coverage.Items.Skip(items.Count).Take(1));
+        long walBytes = items.Sum(static i => (long)i.SegmentSize);
+        List<RecoverySpace> space = phase < RecoveryPhase.Fetched
+            ? MeasureSpace(dataDirectory, tablespaces, manifest, walBytes)
+            : [];
+        CheckSpace(space);
+
+        List<string> warnings = [.. Warnings(details, stop)];
+        RecoveryPlan plan = new()
+        {
+            Request = request,
+            Backup = backup,
+            StopAt = stop.StopAt,
+            StopReason = stop.Reason,
+            Timeline = stop.Coverage.EndTimeline,
+            EndLsn = items.Count > 0 ? items[^1].EndLsn : stop.Coverage.EndLsn,
+            EarliestTime = details.StopTime,
+            LatestTime = stop.Coverage.LastStopTime,
+            RestoreBytes = manifest.Entries.Sum(static e => e.Size),
+            WalBytes = walBytes,
+            DataDirectory = dataDirectory,
+            Tablespaces = tablespaces,
+            Moves = moves,
+            Space = space,
+            Programs = programs,
+            Account = account,
+            Phase = phase,
+            Warnings = warnings,
+            Reader = reader,
+            Manifest = manifest,
+            Archive = archive,
+            WalItems = items,
+            Histories = stop.Coverage.Histories,
+            TakenTimelines = await TakenTimelinesAsync(archive, stop.Coverage.EndTimeline, cancellationToken).ConfigureAwait(false),
+            MinimumSettings = s_minimumSettings
+                .Where(details.Settings.ContainsKey)
+                .ToDictionary(static n => n, n => int.Parse(details.Settings[n], CultureInfo.InvariantCulture)),
+            Abandon = journal is { Phase: not RecoveryPhase.None and not RecoveryPhase.Done } && !same,
+        };
+        foreach (string line in plan.Describe())
+        {
+            observer.Verbose(line);
+        }
+
+        return plan;
+    }
+
+    /// <summary>Carries a plan out. Interrupted at whatever moment, it is finished by planning and executing the same request again.</summary>
+    /// <exception cref="SmcException">It failed; the previous directory is still there, in its place or moved aside.</exception>
+    public static Task<RecoveryResult> ExecuteAsync(
+        RecoveryPlan plan, IOperationObserver observer, CancellationToken cancellationToken) =>
+        ExecuteAsync(plan, observer, null, cancellationToken);
+
+    /// <param name="afterPhase">Called when a phase is over and journaled: where tests interrupt.</param>
+    internal static async Task<RecoveryResult> ExecuteAsync(
+        RecoveryPlan plan, IOperationObserver observer, Action<RecoveryPhase>? afterPhase, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(plan);
+        ArgumentNullException.ThrowIfNull(observer);
+        Directory.CreateDirectory(Path.GetDirectoryName(plan.DataDirectory)!);
+        using RecoveryState state = RecoveryState.Open(plan.DataDirectory, plan.Account);
+        if (plan.Phase == RecoveryPhase.None)
+        {
+            foreach (RecoveryTablespace tablespace in state.Progress.Intent?.Tablespaces ?? [])
+            {
+                RecoveryState.DeleteDirectory(tablespace.NewLocation);
+            }
+
+            state.Reset();
+        }
+        else if (state.Progress.Phase != plan.Phase)
+        {
+            throw new SmcException(
+                SmcErrorCode.OperationInProgress,
+                $"The recovery of '{plan.DataDirectory}' went on since it was planned.",
+                recommendation: "Run the command again.",
+                target: plan.DataDirectory);
+        }
+
+        if (plan.IsDone)
+        {
+            observer.Warning(
+                $"Nothing was done: the recovery of '{plan.DataDirectory}' to {plan.Target} was finished at {RecoveryPlan.Time(state.Progress.DoneTime!.Value)}. " +
+                "Add -Force to recover it anew.");
+            return RecoveryRun.Result(state.Progress, resumed: true, HostServer.IsRunning(plan.DataDirectory));
+        }
+
+        foreach (string warning in plan.Warnings)
+        {
+            observer.Warning(warning);
+        }
+
+        return await new RecoveryRun(plan, state, observer, afterPhase).RunAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    private static RecoveryProgress? TryReadJournal(string dataDirectory, bool force)
+    {
+        try
+        {
+            return RecoveryState.TryRead(dataDirectory);
+        }
+        catch (SmcException) when (force)
+        {
+            return null;
+        }
+    }
+
+    private static bool IsSame(RecoveryIntent intent, RecoveryRequest request, string dataDirectory) =>
+        intent.DataDirectory == dataDirectory &&
+        intent.RepositoryId == request.Repository.Id &&
+        intent.Target == request.Target.Identity &&
+        (request.BackupId is null || intent.BackupId == request.BackupId) &&
+        (request.SystemId is null || intent.SystemId == request.SystemId.Value.ToString(CultureInfo.InvariantCulture)) &&
+        intent.Tablespaces.All(t => Locate(request, t.Oid, t.Name, null) is not { } location || location == t.Location);
+
+    private static string Absolute(string path)
+    {
+        string full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
+        return Path.GetDirectoryName(full) is null
+            ? throw new SmcException(SmcErrorCode.TargetUnsuitable, $"'{full}' is the root of a file system and no place for a data directory.", target: full)
+            : full;
+    }
+
+    private static bool IsEmpty(string directory) =>
+        !Directory.Exists(directory) || !Directory.EnumerateFileSystemEntries(directory).Any();
+
+    /// <summary>Whether a directory was put in its place by the interrupted run, so that what is there is not in the way.</summary>
+    private static bool IsInPlace(RecoveryPhase phase, string source, string destination) =>
+        phase >= RecoveryPhase.Moved ||
+        (phase == RecoveryPhase.Configured && !Directory.Exists(source) && Directory.Exists(destination));
+
+    private static void CheckDirectory(string dataDirectory, RecoveryProgress? journal, OsAccount? account)
+    {
+        if (File.Exists(dataDirectory))
+        {
+            throw Unsuitable(dataDirectory, $"'{dataDirectory}' is a file.", null);
+        }
+
+        if (HostServer.FindRunning(dataDirectory) is { } running && !RecoveryRun.IsOurs(dataDirectory, journal) &&
+            journal?.Phase != RecoveryPhase.Cleaned)
+        {
+            throw new SmcException(
+                SmcErrorCode.TargetInUse,
+                $"A server (process {running.ProcessId}) runs in '{dataDirectory}'.",
+                target: dataDirectory);
+        }
+
+        CheckPlace(dataDirectory);
+        if (!OperatingSystem.IsWindows() && !Posix.IsRoot && Directory.Exists(dataDirectory) && account is not null &&
+            Posix.GetOwner(dataDirectory).User != account.UserId)
+        {
+            throw Unsuitable(
+                dataDirectory,
+                $"'{dataDirectory}' belongs to another account than '{account.Name}'.",
+                "Run the command as the directory's owner, or as root.");
+        }
+    }
+
+    /// <summary>Refuses a place that cannot be renamed, which is how the new takes the place of the old.</summary>
+    private static void CheckPlace(string directory)
+    {
+        if (new DirectoryInfo(directory) is { Exists: true, LinkTarget: { } target })
+        {
+            throw Unsuitable(
+                directory, $"'{directory}' is a link to '{target}'.", $"Name the directory itself, '{target}'.");
+        }
+
+        if (Directory.Exists(directory) && FileSystems.IsMountPoint(directory))
+        {
+            throw Unsuitable(
+                directory,
+                $"'{directory}' is a mount point, so it cannot be moved aside.",
+                $"Restore to a directory in it, such as '{Path.Combine(directory, "data")}', and let the server use that one.");
+        }
+    }
+
+    private static void PlanMove(string directory, RecoveryRequest request, List<RecoveryMove> moves)
+    {
+        if (IsEmpty(directory))
+        {
+            return;
+        }
+
+        if (!request.Force)
+        {
+            throw new SmcException(
+                SmcErrorCode.TargetNotEmpty, $"The directory '{directory}' is not empty.", target: directory);
+        }
+
+        if (request.Repository.Location.StartsWith("file://", StringComparison.Ordinal) &&
+            IsWithin(new Uri(request.Repository.Location).LocalPath, directory))
+        {
+            throw Unsuitable(
+                directory, $"The repository at {request.Repository.Location} lies in '{directory}' and would be moved away with it.", null);
+        }
+
+        moves.Add(new RecoveryMove(directory, RecoveryRun.FreeName(directory)));
+    }
+
+    private static void CheckTablespace(RecoveryTablespace tablespace, RecoveryRequest request, List<RecoveryMove> moves)
+    {
+        if (File.Exists(tablespace.Location))
+        {
+            throw Unsuitable(tablespace.Location, $"'{tablespace.Location}' is a file.", null);
+        }
+
+        if (HostServer.FindServerUsing(tablespace.Location) is { } server)
+        {
+            throw new SmcException(
+                SmcErrorCode.TargetInUse,
+                $"A server (process {server}) uses '{tablespace.Location}' for a tablespace.",
+                recommendation: $"Give the tablespace '{tablespace.Name}' another place, or stop that server.",
+                target: tablespace.Location);
+        }
+
+        CheckPlace(tablespace.Location);
+        PlanMove(tablespace.Location, request, moves);
+    }
+
+    private static List<RecoveryTablespace> MapTablespaces(
+        RecoveryRequest request, DatabaseBackupDetails details, string dataDirectory)
+    {
+        List<RecoveryTablespace> result = [];
+        HashSet<string> used = [];
+        // One that lies within the data directory (allow_in_place_tablespaces) comes with it.
+        foreach (TablespaceDetails tablespace in details.Tablespaces.Where(static t => Path.IsPathRooted(t.Location)))
+        {
+            string location = Absolute(Locate(request, tablespace.Oid, tablespace.Name, tablespace.Location, used) ?? tablespace.Location);
+            string? clash = result.Select(static t => t.Location).Append(dataDirectory)
+                .FirstOrDefault(other => IsWithin(other, location) || IsWithin(location, other));
+            if (clash is not null)
+            {
+                throw Unsuitable(
+                    location,
+                    $"The tablespace '{tablespace.Name}' would lie at '{location}', which is, holds or lies in '{clash}'.",
+                    "Give every tablespace a directory of its own, outside of the data directory.");
+            }
+
+            result.Add(new RecoveryTablespace(tablespace.Oid, tablespace.Name, location));
+        }
+
+        return request.Tablespaces.Keys.FirstOrDefault(k => !used.Contains(k)) is { } unknown
+            ? throw new SmcException(
+                SmcErrorCode.ArgumentInvalid,
+                $"The backup has no tablespace '{unknown}'.",
+                recommendation: result.Count == 0
+                    ? "It has none; leave the tablespaces out."
+                    : $"It has {string.Join(", ", result.Select(static t => $"'{t.Name}'"))}.")
+            : result;
+    }
+
+    private static string? Locate(RecoveryRequest request, uint oid, string name, string? location, HashSet<string>? used = null)
+    {
+        foreach (string? key in new[] { name, oid.ToString(CultureInfo.InvariantCulture), location })
+        {
+            if (key is not null && request.Tablespaces.TryGetValue(key, out string? place))
+            {
+                used?.Add(key);
+                return Absolute(place);
+            }
+        }
+
+        return null;
+    }
+
+    private static bool IsWithin(string path, string directory) =>
+        path == directory || path.StartsWith(directory + Path.DirectorySeparatorChar, StringComparison.Ordinal);
+
+    private static async Task<(BackupReader Reader, WalArchive Archive, RecoveryStop Stop)> ChooseAsync(
+        RecoveryRequest request, string? backupId, IOperationObserver observer, CancellationToken cancellationToken)
+    {
+        if (backupId is not null)
+        {
+            BackupReader reader = await request.Repository.OpenBackupAsync(Component.Database, backupId, cancellationToken).ConfigureAwait(false);
+            DatabaseBackupDetails details = reader.Header.Database ?? throw new SmcException(
+                SmcErrorCode.BackupUnsuitable,
+                $"The backup '{backupId}' is no physical base backup, so no WAL can be replayed on it.",
+                target: backupId);
+            if (request.SystemId is { } wanted && details.SystemId != wanted.ToString(CultureInfo.InvariantCulture))
+            {
+                throw new SmcException(
+                    SmcErrorCode.SystemIdMismatch, $"The backup '{backupId}' is of the cluster {details.SystemId}, not of {wanted}.", target: backupId);
+            }
+
+            (WalArchive archive, RecoveryStop stop) = await ResolveAsync(request, reader.Header, cancellationToken).ConfigureAwait(false);
+            return (reader, archive, stop);
+        }
+
+        List<BackupHeader> backups = [];
+        await foreach (BackupEntry entry in request.Repository.ListBackupsAsync(Component.Database, cancellationToken).ConfigureAwait(false))
+        {
+            if (entry.Header is { Database: { } details } header &&
+                (request.SystemId is null || details.SystemId == request.SystemId.Value.ToString(CultureInfo.InvariantCulture)))
+            {
+                backups.Add(header);
+            }
+        }
+
+        if (backups.Count == 0)
+        {
+            throw new SmcException(
+                SmcErrorCode.BackupNotFound,
+                $"There is no complete base backup in {request.Repository.Location}.",
+                target: request.Repository.Location);
+        }
+
+        backups.Sort(static (a, b) => b.Database!.StopTime.CompareTo(a.Database!.StopTime));
+        if (request.SystemId is null && backups.Select(static b => b.Database!.SystemId).Distinct().Count() > 1)
+        {
+            string chosen = backups[0].Database!.SystemId;
+            observer.Warning($"The repository holds several database clusters; the one of the newest backup, {chosen}, is recovered.");
+            backups.RemoveAll(b => b.Database!.SystemId != chosen);
+        }
+
+        // Newest first. One that was taken after the target, or on a timeline that does not lead to it, is left out.
+        SmcException? refusal = null;
+        foreach (BackupHeader header in backups)
+        {
+            try
+            {
+                (WalArchive archive, RecoveryStop stop) = await ResolveAsync(request, header, cancellationToken).ConfigureAwait(false);
+                observer.Verbose($"The base backup {header.Id} is the newest from which {request.Target} can be reached.");
+                BackupReader reader = await request.Repository.OpenBackupAsync(Component.Database, header.Id, cancellationToken).ConfigureAwait(false);
+                return (reader, archive, stop);
+            }
+            catch (SmcException e) when (e.Code is SmcErrorCode.TargetOutsideWindow or SmcErrorCode.TimelineMismatch or SmcErrorCode.WalGap)
+            {
+                observer.Verbose($"The base backup {header.Id} does not do: {e.Message}");
+                // The first gap tells more than that older backups have it as well; of the windows the oldest shows the beginning.
+                refusal = refusal?.Code == SmcErrorCode.WalGap ? refusal : e;
+            }
+        }
+
+        throw refusal!;
+    }
+
+    private static async Task<(WalArchive Archive, RecoveryStop Stop)> ResolveAsync(
+        RecoveryRequest request, BackupHeader header, CancellationToken cancellationToken)
+    {
+        WalArchive archive = new(request.Repository, ulong.Parse(header.Database!.SystemId, CultureInfo.InvariantCulture));
+        return (archive, await new TargetResolver(archive, header, request.Target).ResolveAsync(cancellationToken).ConfigureAwait(false));
+    }
+
+    private static async Task<IReadOnlyList<uint>> TakenTimelinesAsync(
+        WalArchive archive, uint timeline, CancellationToken cancellationToken)
+    {
+        uint newest = timeline;
+        await foreach (string folder in archive.Repository.Store
+            .ListFoldersAsync(RepositoryKeys.Wal(archive.SystemId), cancellationToken).ConfigureAwait(false))
+        {
+            if (uint.TryParse(folder, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out uint number))
+            {
+                newest = Math.Max(newest, number);
+            }
+        }
+
+        return [.. Enumerable.Range(0, (int)(newest - timeline)).Select(i => timeline + 1 + (uint)i)];
+    }
+
+    private static List<RecoverySpace> MeasureSpace(
+        string dataDirectory, List<RecoveryTablespace> tablespaces, Manifest manifest, long walBytes)
+    {
+        const string Prefix = "pg_tblspc/";
+        Dictionary<string, long> sizes = tablespaces.ToDictionary(
+            static t => Prefix + t.Oid.ToString(CultureInfo.InvariantCulture), static _ => 0L);
+        long main = 0;
+        foreach (ManifestEntry entry in manifest.Entries)
+        {
+            int end = entry.Path.StartsWith(Prefix, StringComparison.Ordinal) ? entry.Path.IndexOf('/', Prefix.Length) : -1;
+            if (end > 0 && sizes.ContainsKey(entry.Path[..end]))
+            {
+                sizes[entry.Path[..end]] += entry.Size;
+            }
+            else
+            {
+                main += entry.Size;
+            }
+        }
+
+        // What an interrupted run has written already needs no more room.
+        string state = RecoveryState.PathFor(dataDirectory);
+        List<(string Path, long Bytes)> needs =
+        [
+            (dataDirectory, main + (walBytes * 2 > walBytes + WalReserve ? walBytes + WalReserve : walBytes * 2) - FileSystems.SizeOf(state)),
+        ];
+        needs.AddRange(tablespaces.Select(t => (
+            t.Location, sizes[Prefix + t.Oid.ToString(CultureInfo.InvariantCulture)] - FileSystems.SizeOf(t.NewLocation))));
+        return
+        [
+            .. needs
+                .GroupBy(static n => FileSystems.Identity(n.Path))
+                .Select(static g => new RecoverySpace(
+                    g.First().Path, Math.Max(0, g.Sum(static n => n.Bytes)), FileSystems.Available(g.First().Path))),
+        ];
+    }
+
+    private static void CheckSpace(List<RecoverySpace> space)
+    {
+        foreach (RecoverySpace need in space)
+        {
+            if (need.AvailableBytes < need.RequiredBytes)
+            {
+                throw new SmcException(
+                    SmcErrorCode.DiskSpaceInsufficient,
+                    $"The recovery needs {RecoveryPlan.Bytes(need.RequiredBytes)} at '{need.Path}', where {RecoveryPlan.Bytes(need.AvailableBytes)} are free.",
+                    target: need.Path);
+            }
+        }
+    }
+
+    private static IEnumerable<string> Warnings(DatabaseBackupDetails details, RecoveryStop stop)
+    {
+        if (details.PageChecksumErrors > 0)
+        {
+            yield return $"The base backup holds {details.PageChecksumErrors} damaged pages, the first in '{(details.DamagedPages.Count > 0 ? details.DamagedPages[0] : "")}'.";
+        }
+
+        if (details.OutsideFiles.Count > 0)
+        {
+            yield return $"Not in the backup, because they lay outside of the data directory: {string.Join(", ", details.OutsideFiles)}.";
+        }
+
+        if (stop.Coverage.Gap is { } gap)
+        {
+            yield return $"The archive is broken at '{gap}', behind the target. Take a new base backup.";
+        }
+    }
+
+    private static SmcException Unsuitable(string path, string message, string? recommendation) =>
+        new(SmcErrorCode.TargetUnsuitable, message, recommendation: recommendation, target: path);
+}

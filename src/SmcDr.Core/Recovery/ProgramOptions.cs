@@ -1,0 +1,17 @@
+namespace SmcDr.Core.Recovery;
+
+/// <summary>How a program of PostgreSQL is run.</summary>
+public sealed record ProgramOptions
+{
+    /// <summary>The account to run it as; only root may name another than its own.</summary>
+    public OsAccount? Account { get; init; }
+
+    /// <summary>How long it may take; null = as long as it likes.</summary>
+    public TimeSpan? TimeLimit { get; init; }
+
+    /// <summary>What it reads on standard input.</summary>
+    public string? Input { get; init; }
+
+    /// <summary>Variables beyond the cleaned environment. No secret belongs here: others may read a process's environment.</summary>
+    public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
+}

@@ -1,0 +1,72 @@
+using System.Runtime.CompilerServices;
+using SmcDr.Core.ObjectStores;
+
+namespace SmcDr.Core.Sites;
+
+/// <summary>
+/// Whether a site is as it must be before it is relied on: repository and primary database. Looks and measures; nothing is
+/// changed on a server, and in the repository one small object is written and removed again.
+/// </summary>
+public sealed class SiteChecks
+{
+    private readonly Site _site;
+    private readonly SecretResolver _secrets;
+    private readonly Func<string, IObjectStore> _openStore;
+    private readonly TimeProvider _clock;
+
+    /// <summary>Creates the checks.</summary>
+    /// <param name="site">The site.</param>
+    /// <param name="secrets">Gives passwords and keys.</param>
+    /// <param name="openStore">Opens the object store of a location.</param>
+    /// <param name="clock">What the server's clock is compared with.</param>
+    public SiteChecks(Site site, SecretResolver secrets, Func<string, IObjectStore> openStore, TimeProvider? clock = null)
+    {
+        _site = site;
+        _secrets = secrets;
+        _openStore = openStore;
+        _clock = clock ?? TimeProvider.System;
+    }
+
+    /// <summary>Runs the checks one after the other and gives each result as it is found.</summary>
+    public async IAsyncEnumerable<CheckResult> RunAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        foreach (string location in _site.Repository.Copies.Prepend(_site.Repository.Location))
+        {
+            RepositoryChecks repository = new(location, _openStore, _clock);
+            await foreach (CheckResult result in repository.RunAsync(cancellationToken).ConfigureAwait(false))
+            {
+                yield return result;
+            }
+        }
+
+        yield return await new CheckRun(_site.Repository.Location, _clock).CheckAsync(
+            "RepositoryEncryption", () => CheckEncryptionAsync(cancellationToken)).ConfigureAwait(false);
+
+        RegionSettings region = _site.PrimaryRegion;
+        if (region.Database is null)
+        {
+            yield return new CheckRun(region.Name, _clock).Skip(
+                "DatabaseConnection", $"The primary region '{region.Name}' has no database in the site file.");
+            yield break;
+        }
+
+        DatabaseChecks database = new(region.Name, region.Database, _secrets, _clock);
+        await foreach (CheckResult result in database.RunAsync(cancellationToken).ConfigureAwait(false))
+        {
+            yield return result;
+        }
+    }
+
+    private async Task<CheckFinding> CheckEncryptionAsync(CancellationToken cancellationToken)
+    {
+        if (_site.Repository.EncryptionKey is not { } key)
+        {
+            return CheckFinding.Warning(
+                "Backups are not encrypted: whoever can read the repository can read the database.",
+                "Give repository.encryptionKey a secret reference, such as file:/etc/smcdr/repository.key, and keep a copy of the key elsewhere.");
+        }
+
+        _ = await _secrets.ResolveAsync(key, cancellationToken).ConfigureAwait(false);
+        return CheckFinding.Passed($"Backups are encrypted by the key of '{key}'.");
+    }
+}

@@ -1,0 +1,36 @@
+using SmcDr.Core.Postgres;
+
+namespace SmcDr.Core.Sites;
+
+/// <summary>From what a site file says to connections.</summary>
+public static class SiteConnectors
+{
+    /// <summary>What opens connections to the database of these settings. The password is resolved at each opening.</summary>
+    public static PostgresConnector CreateConnector(this DatabaseSettings database, SecretResolver secrets)
+    {
+        ArgumentNullException.ThrowIfNull(database);
+        ArgumentNullException.ThrowIfNull(secrets);
+        SecretReference? password = database.Password;
+        return new PostgresConnector(
+            database.GetConnectionString(),
+            password is null ? null : async token => await secrets.ResolveAsync(password, token).ConfigureAwait(false));
+    }
+
+    /// <summary>What opens connections to the database of a region, or of the primary one where null.</summary>
+    /// <exception cref="SmcException"><see cref="SmcErrorCode.SiteInvalid"/>: the region has no database.</exception>
+    public static PostgresConnector CreateConnector(this Site site, SecretResolver secrets, string? region = null) =>
+        site.GetDatabase(region).CreateConnector(secrets);
+
+    /// <summary>The database of a region, or of the primary one where null.</summary>
+    /// <exception cref="SmcException"><see cref="SmcErrorCode.SiteInvalid"/>: the region has no database.</exception>
+    public static DatabaseSettings GetDatabase(this Site site, string? region = null)
+    {
+        ArgumentNullException.ThrowIfNull(site);
+        RegionSettings settings = site.GetRegion(region);
+        return settings.Database ?? throw new SmcException(
+            SmcErrorCode.SiteInvalid,
+            $"The region '{settings.Name}' of the site '{site.Name}' has no database.",
+            recommendation: $"Add 'database' to the region in '{site.Path}'.",
+            target: settings.Name);
+    }
+}

@@ -1,0 +1,107 @@
+using System.Management.Automation;
+using SmcDr.Core.Repositories;
+using SmcDr.Core.Sites;
+using SmcDr.PowerShell.Arguments;
+using SmcDr.PowerShell.Bridge;
+
+namespace SmcDr.PowerShell.Commands;
+
+/// <summary>Gets the backups in the site's repository, oldest first.</summary>
+/// <remarks>
+/// <para>
+/// Backups that are incomplete or damaged are listed as well and say so in State: only complete ones can be restored.
+/// </para>
+/// </remarks>
+/// <example>
+/// <code>Get-SmcBackup -State Complete | Select-Object -Last 1</code>
+/// Shows the newest backup that can be restored.
+/// </example>
+/// <example>
+/// <code>Get-SmcBackup 202611* | Measure-Object -Property StoredBytes -Sum</code>
+/// Counts what the backups of November 2026 take in the repository.
+/// </example>
+[Cmdlet(VerbsCommon.Get, "SmcBackup")]
+[OutputType(typeof(BackupInfo))]
+public sealed class GetSmcBackupCommand : SiteCmdlet
+{
+    /// <summary>Only backups of these ids; wildcards are allowed. An id without wildcards that no backup has is an error.</summary>
+    [Parameter(Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true)]
+    [Alias("BackupId")]
+    [ValidateNotNullOrEmpty]
+    [SupportsWildcards]
+    [ArgumentCompleter(typeof(BackupIdCompleter))]
+    public string[]? Id { get; set; }
+
+    /// <summary>Only backups of these components.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public Component[]? Component { get; set; }
+
+    /// <summary>Only backups in one of these states.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public BackupState[]? State { get; set; }
+
+    /// <inheritdoc/>
+    protected override async Task ProcessRecordAsync(SmcPipeline pipeline, CancellationToken cancellationToken)
+    {
+        Site site = await LoadSiteAsync(pipeline).ConfigureAwait(false);
+        Repository repository = await site.OpenRepositoryAsync(cancellationToken).ConfigureAwait(false);
+        Component[] components = Component ?? Enum.GetValues<Component>();
+        string[] ids = Id ?? ["*"];
+        foreach (string id in ids.Where(static id => !WildcardPattern.ContainsWildcardCharacters(id)))
+        {
+            await WriteOneAsync(pipeline, repository, components, id, cancellationToken).ConfigureAwait(false);
+        }
+
+        WildcardPattern[] patterns =
+        [
+            .. ids.Where(WildcardPattern.ContainsWildcardCharacters)
+                .Select(static id => WildcardPattern.Get(id, WildcardOptions.IgnoreCase)),
+        ];
+        if (patterns.Length == 0)
+        {
+            return;
+        }
+
+        foreach (Component component in components)
+        {
+            await foreach (BackupEntry entry in repository.ListBackupsAsync(component, cancellationToken).ConfigureAwait(false))
+            {
+                if (patterns.Any(pattern => pattern.IsMatch(entry.Id)))
+                {
+                    await WriteAsync(pipeline, entry.ToInfo(repository.Location)).ConfigureAwait(false);
+                }
+            }
+        }
+    }
+
+    private async Task WriteOneAsync(
+        SmcPipeline pipeline, Repository repository, Component[] components, string id, CancellationToken cancellationToken)
+    {
+        bool found = false;
+        foreach (Component component in components)
+        {
+            if (RepositoryKeys.IsId(id) &&
+                await repository.TryFindAsync(component, id, cancellationToken).ConfigureAwait(false) is { } entry)
+            {
+                found = true;
+                await WriteAsync(pipeline, entry.ToInfo(repository.Location)).ConfigureAwait(false);
+            }
+        }
+
+        if (!found)
+        {
+            await pipeline.WriteErrorAsync(new SmcException(
+                SmcErrorCode.BackupNotFound, $"There is no backup '{id}' in {repository.Location}.", target: id)).ConfigureAwait(false);
+        }
+    }
+
+    private async Task WriteAsync(SmcPipeline pipeline, BackupInfo backup)
+    {
+        if (State is null || State.Any(state => backup.State == state.ToString()))
+        {
+            await pipeline.WriteObjectAsync(backup).ConfigureAwait(false);
+        }
+    }
+}

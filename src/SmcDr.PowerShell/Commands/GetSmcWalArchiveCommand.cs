@@ -1,0 +1,37 @@
+using System.Management.Automation;
+using SmcDr.Core.Postgres.Wal;
+using SmcDr.Core.Repositories;
+using SmcDr.Core.Sites;
+using SmcDr.PowerShell.Bridge;
+
+namespace SmcDr.PowerShell.Commands;
+
+/// <summary>Gets the write-ahead log in the site's repository.</summary>
+/// <remarks>
+/// <para>
+/// Each object is a segment, the part of a segment that is stored so far, or the history of a timeline. What can be recovered from
+/// them is what Get-SmcRecoveryWindow tells.
+/// </para>
+/// </remarks>
+/// <example>
+/// <code>Get-SmcWalArchive | Select-Object -Last 5</code>
+/// Shows the newest entries.
+/// </example>
+[Cmdlet(VerbsCommon.Get, "SmcWalArchive")]
+[OutputType(typeof(WalSegmentInfo))]
+public sealed class GetSmcWalArchiveCommand : SiteCmdlet
+{
+    /// <inheritdoc/>
+    protected override async Task ProcessRecordAsync(SmcPipeline pipeline, CancellationToken cancellationToken)
+    {
+        Site site = await LoadSiteAsync(pipeline).ConfigureAwait(false);
+        Repository repository = await site.OpenRepositoryAsync(cancellationToken).ConfigureAwait(false);
+        await foreach (ulong system in WalArchive.ListSystemsAsync(repository, cancellationToken).ConfigureAwait(false))
+        {
+            await foreach (WalSegmentInfo entry in new WalArchive(repository, system).ListAsync(cancellationToken).ConfigureAwait(false))
+            {
+                await pipeline.WriteObjectAsync(entry).ConfigureAwait(false);
+            }
+        }
+    }
+}

@@ -1,0 +1,121 @@
+using System.Collections;
+using System.Globalization;
+using System.Management.Automation;
+using System.Text;
+using SmcDr.Core.Recovery;
+using SmcDr.Core.Repositories;
+using SmcDr.Core.Sites;
+using SmcDr.PowerShell.Bridge;
+using SmcDr.PowerShell.Session;
+
+namespace SmcDr.PowerShell.Commands;
+
+/// <summary>The base of the cmdlets that put a database cluster on this host back.</summary>
+public abstract class RecoveryCmdlet : SiteCmdlet
+{
+    /// <summary>The data directory to restore to, on this host. Without it, the site's.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string? DataDirectory { get; set; }
+
+    /// <summary>
+    /// Where tablespaces go, such as @{ fast = '/ssd/fast' }: by a tablespace's name, its object id or the directory that it had. One
+    /// that is not listed goes where it was.
+    /// </summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public IDictionary? TablespaceLocation { get; set; }
+
+    /// <summary>The database cluster, by PostgreSQL's system identifier, where the repository holds several. A backup of another one is refused.</summary>
+    [Parameter]
+    public ulong? SystemId { get; set; }
+
+    /// <summary>Server settings for the start at the end, such as @{ port = 5433 }; they win over the cluster's own and are not stored in it.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public IDictionary? Setting { get; set; }
+
+    /// <summary>How many requests to the repository run at a time. Without it, a number that fits this machine.</summary>
+    [Parameter]
+    [ValidateRange(1, 64)]
+    public int? Parallelism { get; set; }
+
+    /// <summary>
+    /// Moves what is in the data directory aside instead of refusing to touch it, and abandons an interrupted recovery to another
+    /// target. Nothing is deleted, and a server that runs in the directory is still refused.
+    /// </summary>
+    [Parameter]
+    public SwitchParameter Force { get; set; }
+
+    /// <summary>Leaves the server stopped at the end.</summary>
+    [Parameter]
+    public SwitchParameter NoStart { get; set; }
+
+    /// <summary>Plans the recovery, asks, carries it out and writes the result.</summary>
+    private protected async Task RecoverAsync(
+        SmcPipeline pipeline, string? backupId, RecoveryTarget target, CancellationToken cancellationToken)
+    {
+        string? directory = DataDirectory is null
+            ? null
+            : await FilePaths.ResolveAsync(pipeline, DataDirectory).ConfigureAwait(false);
+        Dictionary<string, string> tablespaces = [];
+        foreach ((string tablespace, string location) in ReadPairs(TablespaceLocation, nameof(TablespaceLocation)))
+        {
+            tablespaces[tablespace] = await FilePaths.ResolveAsync(pipeline, location).ConfigureAwait(false);
+        }
+
+        Site site = await LoadSiteAsync(pipeline).ConfigureAwait(false);
+        Repository repository = await site.OpenRepositoryAsync(cancellationToken).ConfigureAwait(false);
+        RecoveryRequest request = site.CreateRecoveryRequest(repository, directory) with
+        {
+            BackupId = backupId,
+            SystemId = SystemId,
+            Target = target,
+            Tablespaces = tablespaces,
+            Settings = ReadPairs(Setting, nameof(Setting)),
+            Parallelism = Parallelism,
+            Force = Force,
+            KeepRunning = !NoStart,
+        };
+        RecoveryPlan plan = await DatabaseRecovery.PlanAsync(request, pipeline, cancellationToken).ConfigureAwait(false);
+        string description = Describe(plan);
+        if (!await pipeline.ShouldProcessAsync(
+            description,
+            $"{description}{Environment.NewLine}Carry this plan out?",
+            $"Recover the database cluster in '{plan.DataDirectory}'").ConfigureAwait(false))
+        {
+            return;
+        }
+
+        RecoveryResult result = await DatabaseRecovery.ExecuteAsync(plan, pipeline, cancellationToken).ConfigureAwait(false);
+        await pipeline.WriteObjectAsync(result).ConfigureAwait(false);
+    }
+
+    private static string Describe(RecoveryPlan plan)
+    {
+        StringBuilder text = new();
+        text.Append(CultureInfo.InvariantCulture, $"Recover the database cluster in '{plan.DataDirectory}' to {plan.Target}.");
+        foreach (string line in plan.Describe())
+        {
+            text.AppendLine().Append("  - ").Append(line);
+        }
+
+        return text.ToString();
+    }
+
+    private static Dictionary<string, string> ReadPairs(IDictionary? pairs, string parameter)
+    {
+        Dictionary<string, string> result = [];
+        foreach (DictionaryEntry pair in pairs ?? new Hashtable())
+        {
+            string key = LanguagePrimitives.ConvertTo<string>(pair.Key);
+            string value = LanguagePrimitives.ConvertTo<string>(pair.Value);
+            result[key] = key.Length > 0 && value.Length > 0
+                ? value
+                : throw new SmcException(
+                    SmcErrorCode.ArgumentInvalid, $"An entry of -{parameter} has no name or no value.", target: key);
+        }
+
+        return result;
+    }
+}

@@ -1,0 +1,24 @@
+using System.Management.Automation;
+using SmcDr.Core.Sites;
+using SmcDr.PowerShell.Arguments;
+using SmcDr.PowerShell.Bridge;
+using SmcDr.PowerShell.Session;
+
+namespace SmcDr.PowerShell.Commands;
+
+/// <summary>The base of the cmdlets that work on a site.</summary>
+public abstract class SiteCmdlet : SmcCmdlet
+{
+    /// <summary>
+    /// The site: its name, the path of its file, or what Get-SmcSite returns. Without it, the session's current site; else the file
+    /// that the environment variable SMCDR_SITE names; else smcdr.yaml in the current directory.
+    /// </summary>
+    [Parameter]
+    [SmcSite]
+    [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(SiteCompleter))]
+    public string? Site { get; set; }
+
+    /// <summary>Loads the site that is meant.</summary>
+    private protected Task<Site> LoadSiteAsync(SmcPipeline pipeline) => SiteArguments.LoadAsync(pipeline, Site);
+}

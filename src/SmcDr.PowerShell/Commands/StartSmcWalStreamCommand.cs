@@ -1,0 +1,153 @@
+using System.Management.Automation;
+using System.Threading.Channels;
+using SmcDr.Core.Postgres;
+using SmcDr.Core.Postgres.Wal;
+using SmcDr.Core.Repositories;
+using SmcDr.Core.Sites;
+using SmcDr.PowerShell.Arguments;
+using SmcDr.PowerShell.Bridge;
+using SmcDr.PowerShell.Session;
+
+namespace SmcDr.PowerShell.Commands;
+
+/// <summary>Streams the primary database's write-ahead log into the repository until it is stopped.</summary>
+/// <remarks>
+/// <para>
+/// What is committed on the server is in the repository within about a second. The stream goes on by itself when the server or the
+/// repository was away, and a replication slot keeps the server from removing WAL that is not stored yet. It writes a status whenever
+/// its position changes, and at least every few seconds where the server speaks.
+/// </para>
+/// <para>
+/// Ctrl+C, Select-Object -First, -Once, -Until and -Timeout end it; what was received is stored before the prompt comes back. To
+/// stream beside other work, run it as a job: Start-ThreadJob { Start-SmcWalStream -Site /etc/smcdr/smc-trading.yaml }.
+/// </para>
+/// </remarks>
+/// <example>
+/// <code>Start-SmcWalStream</code>
+/// Streams until Ctrl+C.
+/// </example>
+/// <example>
+/// <code>Start-SmcWalStream -Once -Timeout 2m | Select-Object -Last 1</code>
+/// Brings what the server has written by now, and shows where the stream stood at the end. It is an error if that takes longer than two
+/// minutes.
+/// </example>
+[Cmdlet(VerbsLifecycle.Start, "SmcWalStream", SupportsShouldProcess = true, DefaultParameterSetName = UntilStopped)]
+[OutputType(typeof(WalStreamStatus))]
+public sealed class StartSmcWalStreamCommand : SiteCmdlet
+{
+    private const string UntilStopped = nameof(UntilStopped);
+    private const string UntilPosition = nameof(UntilPosition);
+    private const string UntilNow = nameof(UntilNow);
+
+    /// <summary>The replication slot, which is created where it is missing. Without it, the site's; an empty name is for one that goes with the connection.</summary>
+    [Parameter]
+    [AllowEmptyString]
+    public string? Slot { get; set; }
+
+    /// <summary>Ends when the WAL up to this position, such as 16/B374D848, is in the repository.</summary>
+    [Parameter(Mandatory = true, ParameterSetName = UntilPosition)]
+    [ValidateNotNullOrEmpty]
+    public string? Until { get; set; }
+
+    /// <summary>Ends when all that the server has written by now is in the repository.</summary>
+    [Parameter(Mandatory = true, ParameterSetName = UntilNow)]
+    public SwitchParameter Once { get; set; }
+
+    /// <summary>Ends after this time, such as 90s or 15m. With -Once or -Until it is an error not to be there by then.</summary>
+    [Parameter]
+    [SmcDuration]
+    public TimeSpan? Timeout { get; set; }
+
+    /// <inheritdoc/>
+    protected override async Task ProcessRecordAsync(SmcPipeline pipeline, CancellationToken cancellationToken)
+    {
+        Lsn? until = Until is null ? null : LsnArgument.Parse(Until);
+        Site site = await LoadSiteAsync(pipeline).ConfigureAwait(false);
+        SecretResolver secrets = SiteArguments.CreateSecrets(pipeline);
+        PostgresConnector connector = site.CreateConnector(secrets);
+        if (!await pipeline.ShouldProcessAsync(
+            $"PostgreSQL at {connector.Display}", $"Stream write-ahead log to {site.Repository.Location}").ConfigureAwait(false))
+        {
+            return;
+        }
+
+        using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        if (Timeout is { } time)
+        {
+            limit.CancelAfter(time);
+        }
+
+        try
+        {
+            if (Once)
+            {
+                until = await WalStreaming.GetServerPositionAsync(connector, limit.Token).ConfigureAwait(false);
+            }
+
+            Repository repository = await site.OpenOrCreateRepositoryAsync(limit.Token).ConfigureAwait(false);
+            WalReceiver receiver = site.CreateWalReceiver(repository, secrets, Slot, pipeline);
+            if (await StreamAsync(pipeline, receiver, until, limit.Token).ConfigureAwait(false) || until is null)
+            {
+                return;
+            }
+        }
+        catch (OperationCanceledException) when (limit.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            if (until is null && !Once)
+            {
+                return;
+            }
+        }
+
+        cancellationToken.ThrowIfCancellationRequested();
+        throw new SmcException(
+            SmcErrorCode.OperationTimedOut,
+            until is null
+                ? $"PostgreSQL at {connector.Display} did not answer within {DisplayText.Duration(Timeout)}."
+                : $"The write-ahead log up to {until} was not in the repository within {DisplayText.Duration(Timeout)}.",
+            recommendation: "Look at the last status for what holds it up, then run the command again; it goes on where it stopped.",
+            target: connector.Display);
+    }
+
+    private static async Task<bool> StreamAsync(
+        SmcPipeline pipeline, WalReceiver receiver, Lsn? until, CancellationToken cancellationToken)
+    {
+        // The stream must not wait for a slow reader of its statuses; one that lags gets the newest.
+        Channel<WalStreamStatus> statuses = Channel.CreateBounded<WalStreamStatus>(
+            new BoundedChannelOptions(16) { FullMode = BoundedChannelFullMode.DropOldest, SingleReader = true });
+        using CancellationTokenSource leave = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        Task<bool> stream = RunAsync();
+        try
+        {
+            // Not cancelled: the last status comes when the stream has ended.
+            await foreach (WalStreamStatus status in statuses.Reader.ReadAllAsync(CancellationToken.None).ConfigureAwait(false))
+            {
+                await pipeline.WriteObjectAsync(status).ConfigureAwait(false);
+            }
+        }
+        finally
+        {
+            await leave.CancelAsync().ConfigureAwait(false);
+            await ((Task)stream).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+
+        return await stream.ConfigureAwait(false);
+
+        async Task<bool> RunAsync()
+        {
+            try
+            {
+                return await WalStreaming.RunAsync(receiver, until, new ChannelProgress(statuses.Writer), leave.Token).ConfigureAwait(false);
+            }
+            finally
+            {
+                statuses.Writer.Complete();
+            }
+        }
+    }
+
+    private sealed class ChannelProgress(ChannelWriter<WalStreamStatus> writer) : IProgress<WalStreamStatus>
+    {
+        public void Report(WalStreamStatus value) => writer.TryWrite(value);
+    }
+}

@@ -1,0 +1,8 @@
+namespace SmcDr;
+
+/// <summary>How a database is backed up.</summary>
+public enum BackupMethod
+{
+    /// <summary>The files of the whole cluster, as a base for replaying WAL.</summary>
+    Physical,
+}

@@ -1,0 +1,14 @@
+namespace SmcDr;
+
+/// <summary>Whether a backup can be restored.</summary>
+public enum BackupState
+{
+    /// <summary>It can.</summary>
+    Complete,
+
+    /// <summary>It is running, or was interrupted.</summary>
+    Incomplete,
+
+    /// <summary>Its marker is there and cannot be believed.</summary>
+    Damaged,
+}

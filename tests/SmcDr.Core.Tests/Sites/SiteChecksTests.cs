@@ -1,0 +1,308 @@
+using System.Text;
+using SmcDr.Core.ObjectStores;
+using SmcDr.Core.Sites;
+using SmcDr.Core.Tests.Fixtures;
+
+namespace SmcDr.Core.Tests.Sites;
+
+public sealed class SiteChecksTests : IClassFixture<PostgresServerFixture>, IAsyncDisposable
+{
+    private readonly MemoryObjectStore _store = new();
+    private readonly PostgresServer _server;
+
+    public SiteChecksTests(PostgresServerFixture fixture) => _server = fixture.Server;
+
+    public ValueTask DisposeAsync() => _store.DisposeAsync();
+
+    [Fact]
+    public async Task RunAsync_SoundSite_FailsNothingAndLeavesNothingBehind()
+    {
+        Dictionary<string, CheckResult> results = await RunAsync(_server, $"dataDirectory: {_server.DataDirectory}");
+
+        Assert.DoesNotContain(results.Values, static r => r.Outcome is CheckOutcomes.Failed or CheckOutcomes.Skipped);
+        Assert.Equal(
+            ["RepositoryEncryption", "ReplicationSlot", "SlotRetention"],
+            results.Values.Where(static r => r.Outcome == CheckOutcomes.Warning).Select(static r => r.Name));
+        Assert.Equal(19, results.Count);
+        Assert.All(results.Values, static r => Assert.EndsWith(".", r.Message));
+        Assert.All(results.Values, static r => Assert.Equal(r.Outcome == CheckOutcomes.Passed, r.Recommendation is null));
+        Assert.Empty(_store.Objects);
+        Assert.True(_store.IsDisposed);
+        Assert.Equal(0L, await _server.ScalarAsync<long>("SELECT count(*) FROM pg_replication_slots"));
+    }
+
+    [Fact]
+    public async Task RunAsync_DirectoryRepository_IsCleanAfterwards()
+    {
+        string directory = Directory.CreateTempSubdirectory("smcdr-test-").FullName;
+        try
+        {
+            Dictionary<string, CheckResult> results = await CollectAsync(
+                SiteOf("connection: Host=localhost"), _ => ObjectStoreFactory.Open(directory), 2);
+
+            Assert.Equal(CheckOutcomes.Passed, results["RepositoryAccess"].Outcome);
+            Assert.Equal(CheckOutcomes.Passed, results["RepositoryCapabilities"].Outcome);
+            Assert.Empty(Directory.EnumerateFiles(directory, "*", SearchOption.AllDirectories));
+        }
+        finally
+        {
+            Directory.Delete(directory, recursive: true);
+        }
+    }
+
+    [Fact]
+    public async Task RunAsync_Repository_ReportsWhatIsWrongWithIt()
+    {
+        async Task<CheckResult> CheckAsync(MemoryObjectStore store, string name) =>
+            (await CollectAsync(SiteOf("connection: Host=localhost"), _ => store, 3))[name];
+
+        Assert.Equal(CheckOutcomes.Failed, (await CheckAsync(new() { IsReadOnly = true }, "RepositoryAccess")).Outcome);
+        Assert.Equal(CheckOutcomes.Skipped, (await CheckAsync(new() { IsReadOnly = true }, "RepositoryCapabilities")).Outcome);
+        Assert.Contains("did not come back", (await CheckAsync(new() { Damages = true }, "RepositoryAccess")).Message, StringComparison.Ordinal);
+        Assert.Contains("listing", (await CheckAsync(new() { HidesInListings = true }, "RepositoryAccess")).Message, StringComparison.Ordinal);
+        Assert.Equal(
+            CheckOutcomes.Warning,
+            (await CheckAsync(new() { Capabilities = new(false, false, false) }, "RepositoryCapabilities")).Outcome);
+    }
+
+    [Fact]
+    public async Task RunAsync_RepositoryDoesNotOpen_FailsAndGoesOn()
+    {
+        Dictionary<string, CheckResult> results = await CollectAsync(
+            SiteOf(Database(_server)), static l => throw new SmcException(SmcErrorCode.LocationInvalid, $"'{l}' is no location."));
+
+        Assert.Equal(CheckOutcomes.Failed, results["RepositoryAccess"].Outcome);
+        Assert.Equal(CheckOutcomes.Passed, results["DatabaseConnection"].Outcome);
+    }
+
+    [Fact]
+    public async Task RunAsync_NobodyListens_FailsTheConnectionAndSkipsTheRest()
+    {
+        Dictionary<string, CheckResult> results = await CollectAsync(
+            SiteOf($"connection: Host=127.0.0.1;Username=postgres;Port={PostgresServer.FreePort()}"), _ => _store);
+
+        Assert.Equal(CheckOutcomes.Failed, results["DatabaseConnection"].Outcome);
+        Assert.Equal(CheckOutcomes.Skipped, results["DatabaseAuthentication"].Outcome);
+        Assert.Equal(CheckOutcomes.Skipped, results["WalLevel"].Outcome);
+        Assert.Contains("There is no connection", results["WalLevel"].Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task RunAsync_WrongPassword_FailsTheAuthenticationAlone()
+    {
+        using TemporarySecret wrong = new("wrong");
+
+        Dictionary<string, CheckResult> results = await CollectAsync(
+            SiteOf($"connection: \"{_server.ConnectionString}\", password: {wrong.Reference}"), _ => _store);
+
+        Assert.Equal(CheckOutcomes.Passed, results["DatabaseConnection"].Outcome);
+        Assert.Equal(CheckOutcomes.Failed, results["DatabaseAuthentication"].Outcome);
+        Assert.Contains("pg_hba.conf", results["DatabaseAuthentication"].Recommendation, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task RunAsync_SecretMissing_NamesTheReference()
+    {
+        Dictionary<string, CheckResult> results = await CollectAsync(
+            SiteOf($"connection: \"{_server.ConnectionString}\", password: file:/nowhere/password"), _ => _store);
+
+        Assert.Equal(CheckOutcomes.Skipped, results["DatabaseConnection"].Outcome);
+        Assert.Contains("file:/nowhere/password", results["DatabaseAuthentication"].Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task RunAsync_OrdinaryUser_NamesEachPrivilegeAndTheGrantsThatHelp()
+    {
+        using TemporarySecret secret = new("of ordinary");
+        await _server.ExecuteAsync($"CREATE ROLE \"or\"\"dinary\" LOGIN PASSWORD '{secret.Value}'");
+        string database = $"connection: 'Host=127.0.0.1;Port={_server.Port};Username=or\"dinary;Database=postgres;SSL Mode=Disable', password: {secret.Reference}";
+
+        Dictionary<string, CheckResult> before = await CollectAsync(SiteOf(database), _ => _store);
+        CheckResult privileges = before["BackupPrivileges"];
+        Assert.Equal(CheckOutcomes.Failed, privileges.Outcome);
+        Assert.EndsWith("lacks pg_backup_start, pg_backup_stop, pg_read_binary_file, pg_ls_dir, pg_stat_file, REPLICATION.", privileges.Message);
+        Assert.Equal(CheckOutcomes.Failed, before["ReplicationConnection"].Outcome);
+
+        // What it recommends is what helps.
+        string grants = privileges.Recommendation![privileges.Recommendation!.IndexOf("GRANT", StringComparison.Ordinal)..];
+        await _server.ExecuteAsync(grants);
+        Dictionary<string, CheckResult> after = await CollectAsync(SiteOf(database), _ => _store);
+        Assert.Equal(CheckOutcomes.Passed, after["BackupPrivileges"].Outcome);
+        Assert.Equal(CheckOutcomes.Passed, after["ReplicationConnection"].Outcome);
+    }
+
+    [Fact]
+    public async Task RunAsync_SettingsOfASpeedFreak_AreReported()
+    {
+        await using PostgresServer server = await PostgresServer.StartAsync(new PostgresServerOptions
+        {
+            DataChecksums = false,
+            Fsync = false,
+            Settings = new Dictionary<string, string>
+            {
+                ["wal_level"] = "minimal",
+                ["max_wal_senders"] = "0",
+                ["full_page_writes"] = "off",
+                ["max_slot_wal_keep_size"] = "1GB",
+            },
+        });
+
+        Dictionary<string, CheckResult> results = await RunAsync(server);
+
+        Assert.Equal(CheckOutcomes.Failed, results["WalLevel"].Outcome);
+        Assert.Equal(CheckOutcomes.Failed, results["WalSenders"].Outcome);
+        Assert.Equal(CheckOutcomes.Failed, results["ReplicationConnection"].Outcome);
+        Assert.Equal(CheckOutcomes.Failed, results["Fsync"].Outcome);
+        Assert.Equal(CheckOutcomes.Warning, results["FullPageWrites"].Outcome);
+        Assert.Equal(CheckOutcomes.Warning, results["DataChecksums"].Outcome);
+        Assert.Equal(CheckOutcomes.Passed, results["SlotRetention"].Outcome);
+    }
+
+    [Fact]
+    public async Task RunAsync_SlotThatLostItsWal_Fails()
+    {
+        await using PostgresServer server = await PostgresServer.StartAsync(new PostgresServerOptions
+        {
+            WalSegmentMegabytes = 1,
+            Settings = new Dictionary<string, string>
+            {
+                ["max_slot_wal_keep_size"] = "1MB",
+                ["max_wal_size"] = "2MB",
+                ["min_wal_size"] = "2MB",
+            },
+        });
+        await server.ExecuteAsync("SELECT pg_create_physical_replication_slot('smcdr_orders', true)");
+        Assert.Contains("Nobody streams", (await RunAsync(server))["ReplicationSlot"].Message, StringComparison.Ordinal);
+
+        await server.ExecuteAsync("CREATE TABLE t (x text)");
+        for (int i = 0; i < 6; i++)
+        {
+            await server.ExecuteAsync("INSERT INTO t VALUES ('x')");
+            await server.ExecuteAsync("SELECT pg_switch_wal()");
+        }
+
+        await server.ExecuteAsync("CHECKPOINT");
+
+        CheckResult slot = (await RunAsync(server))["ReplicationSlot"];
+        Assert.Equal(CheckOutcomes.Failed, slot.Outcome);
+        Assert.Contains("is lost", slot.Message, StringComparison.Ordinal);
+        Assert.Contains("base backup at once", slot.Recommendation, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(-3, CheckOutcomes.Warning, "ahead of")]
+    [InlineData(3, CheckOutcomes.Warning, "behind")]
+    [InlineData(1, CheckOutcomes.Passed, "behind")]
+    public async Task RunAsync_ClocksApart_IsMeasured(int seconds, string outcome, string direction)
+    {
+        SiteChecks checks = new(SiteOf(Database(_server)), new SecretResolver(), _ => _store, new ShiftedClock(TimeSpan.FromSeconds(seconds)));
+
+        CheckResult clock = (await CollectAsync(checks))["ClockSkew"];
+
+        Assert.Equal(outcome, clock.Outcome);
+        Assert.Contains(direction, clock.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task RunAsync_WrongDirectories_AreReported()
+    {
+        string directory = Directory.CreateTempSubdirectory("smcdr-test-").FullName;
+        try
+        {
+            await File.WriteAllTextAsync(Path.Combine(directory, "PG_VERSION"), "9\n");
+
+            Dictionary<string, CheckResult> results = await RunAsync(_server, $"dataDirectory: {directory}, binDirectory: {directory}");
+            Assert.Contains("two servers", results["DataDirectory"].Recommendation, StringComparison.Ordinal);
+            Assert.Contains("There is no postgres", results["ServerPrograms"].Message, StringComparison.Ordinal);
+
+            foreach (string program in new[] { "postgres", "pg_ctl" })
+            {
+                string path = Path.Combine(directory, program);
+                await File.WriteAllTextAsync(path, "#!/bin/sh\necho 'postgres (PostgreSQL) 12.22'\n", Encoding.ASCII);
+                File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserExecute);
+            }
+
+            results = await RunAsync(_server, $"dataDirectory: {directory}/none, binDirectory: {directory}");
+            Assert.Contains("are of PostgreSQL 12", results["ServerPrograms"].Message, StringComparison.Ordinal);
+            Assert.Equal(CheckOutcomes.Warning, results["DataDirectory"].Outcome);
+        }
+        finally
+        {
+            Directory.Delete(directory, recursive: true);
+        }
+    }
+
+    [Fact]
+    public async Task RunAsync_StoppedInTheMiddle_StopsTheWork()
+    {
+        using CancellationTokenSource stop = new();
+        SiteChecks checks = new(SiteOf(Database(_server)), new SecretResolver(), _ => _store);
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(async () =>
+        {
+            await foreach (CheckResult result in checks.RunAsync(stop.Token))
+            {
+                if (result.Name == "ServerVersion")
+                {
+                    await stop.CancelAsync();
+                }
+            }
+        });
+    }
+
+    private Task<Dictionary<string, CheckResult>> RunAsync(PostgresServer server, string? more = null) =>
+        CollectAsync(SiteOf(more is null ? Database(server) : $"{Database(server)}, {more}"), _ => _store);
+
+    private static async Task<Dictionary<string, CheckResult>> CollectAsync(
+        Site site, Func<string, IObjectStore> open, int most = int.MaxValue) =>
+        await CollectAsync(new SiteChecks(site, new SecretResolver(), open), most);
+
+    private static async Task<Dictionary<string, CheckResult>> CollectAsync(SiteChecks checks, int most = int.MaxValue)
+    {
+        Dictionary<string, CheckResult> results = [];
+        await foreach (CheckResult result in checks.RunAsync(CancellationToken.None))
+        {
+            results.Add(result.Name, result);
+            if (results.Count == most)
+            {
+                break;
+            }
+        }
+
+        return results;
+    }
+
+    private static string Database(PostgresServer server)
+    {
+        string file = Path.Combine(server.RootDirectory, "password.secret");
+        File.WriteAllText(file, server.Password);
+        File.SetUnixFileMode(file, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        return $"connection: \"{server.ConnectionString}\", password: file:{file}";
+    }
+
+    private static Site SiteOf(string database) => SiteFile.Parse(
+        $"name: orders\nrepository: {{ location: /b }}\nregions:\n  here:\n    role: primary\n    database: {{ {database} }}\n",
+        "/srv/site/smcdr.yaml");
+
+    private sealed class TemporarySecret : IDisposable
+    {
+        private readonly string _path = Path.GetTempFileName();
+
+        public TemporarySecret(string value)
+        {
+            Value = value;
+            File.WriteAllText(_path, value);
+        }
+
+        public string Value { get; }
+
+        public string Reference => $"file:{_path}";
+
+        public void Dispose() => File.Delete(_path);
+    }
+
+    private sealed class ShiftedClock(TimeSpan shift) : TimeProvider
+    {
+        public override DateTimeOffset GetUtcNow() => base.GetUtcNow() + shift;
+    }
+}

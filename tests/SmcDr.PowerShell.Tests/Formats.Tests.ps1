@@ -1,0 +1,163 @@
+#Requires -Version 7.6
+#Requires -Modules @{ ModuleName = 'Pester'; ModuleVersion = '5.7.1' }
+
+BeforeDiscovery {
+    Import-Module ([System.IO.Path]::Combine($PSScriptRoot, 'SmcDr.TestSupport.psm1')) -Force
+    Import-Module (Get-SmcModulePath) -Global
+    $time = [DateTimeOffset]'2026-11-05T10:00:00+00:00'
+    $repository = 's3://smc-trading-backups?region=eu-central-1'
+    $models = @(
+        @{
+            Model = [SmcDr.BackupInfo]@{
+                Id = '20261122T081500Z-incremental'; Component = 'Database'; Kind = 'Incremental'; State = 'Complete'
+                StartTime = $time; StopTime = $time; Duration = [timespan]::FromSeconds(59.94); SizeBytes = 1023MB
+                StoredBytes = 1.4TB; Label = 'before the migration'; Repository = $repository
+            }
+            Shows = '20261122T081500Z-incremental', 'Incremental', '2026-11-05 10:00:00Z', '59.9 s', '1023.0 MiB', '1.4 TiB'
+        }
+        @{
+            Model = [SmcDr.RecoveryWindow]@{
+                BackupId = '20261122T081500Z-full'; SystemId = '7301234567890123456'; Timeline = 12; EarliestTime = $time
+                LatestTime = $time.AddHours(1); EarliestLsn = '16/B374D848'; LatestLsn = '1F16/B374D848'; WalBytes = 12GB
+                Gap = '000000010000000000000003'; Repository = $repository
+            }
+            Shows = '2026-11-05 10:00:00Z', '2026-11-05 11:00:00Z', '1F16/B374D848', '12.0 GiB', '20261122T081500Z-full', '000000010000000000000003'
+        }
+        @{
+            Model = [SmcDr.RecoveryResult]@{
+                BackupId = '20261122T081500Z-full'; TargetKind = 'Time'; Target = '2026-11-05T10:00:00Z'; DataDirectory = '/var/lib/pg/15/main'
+                RestoredBytes = 2GB; WalBytes = 1GB; StartTime = $time; Duration = [timespan]::FromSeconds(192); RestoreSeconds = 1
+                ReplaySeconds = 2; RecoveredTime = $time
+            }
+            Shows = 'Time 2026-11-05T10:00:00Z', '2026-11-05 10:00:00Z', '3 min 12 s', '2.0 GiB', '/var/lib/pg/15/main'
+        }
+        @{
+            Model = [SmcDr.WalSegmentInfo]@{
+                Name = '000000010000000000000003'; Kind = 'Segment'; SystemId = '7301234567890123456'; Timeline = 1
+                StartLsn = '0/3000000'; FirstCommitTime = $time; LastCommitTime = $time; CommitCount = 1234567; SizeBytes = 16MB
+                StoredBytes = 300KB; Repository = $repository
+            }
+            Shows = '000000010000000000000003', 'Segment', '0/3000000', '2026-11-05 10:00:00Z', '16.0 MiB', '300.0 KiB'
+        }
+        @{
+            Model = [SmcDr.WalStreamStatus]@{
+                State = 'Connecting'; Timeline = 1; FlushedLsn = '1F16/B374D848'; LagBytes = 0; LagSeconds = 0.25; ReceivedBytes = 5GB
+                Time = $time; Message = 'The server is away; trying again.'
+            }
+            Shows = '2026-11-05 10:00:00Z', 'Connecting', '1F16/B374D848', '0 B', '250 ms', '5.0 GiB'
+        }
+        @{
+            Model = [SmcDr.CheckResult]@{
+                Name = 'WalLevel'; Target = 'east'; Outcome = 'Failed'
+                Message = 'The server''s wal_level is minimal, with which no base backup can be taken and no WAL can be streamed at all.'
+            }
+            Shows = 'Failed', 'WalLevel', 'east'
+        }
+        @{
+            Model = [SmcDr.DrillResult]@{
+                Succeeded = $true; Acknowledged = 123456; Recovered = 123456; LostAcknowledged = 0; UnexpectedRows = 0; RpoSeconds = 0
+                RtoSeconds = 42.5; RpoObjectiveSeconds = 300; RtoObjectiveSeconds = 900; StartTime = $time; DurationSeconds = 130
+                Steps = [SmcDr.DrillStep[]]@()
+            }
+            Shows = 'Passed', '123456', '0 ms of 5 min', '42.5 s of 15 min', '2 min 10 s'
+        }
+        @{
+            Model = [SmcDr.DrillStep]@{
+                Name = 'Point-in-time recovery'; Outcome = 'Passed'; StartTime = $time; DurationSeconds = 3.21; Detail = 'It came back.'
+            }
+            Shows = 'Point-in-time recovery', 'Passed', '2026-11-05 10:00:00Z', '3.2 s', 'It came back.'
+        }
+        @{
+            Model = [SmcDr.SiteInfo]@{
+                Name = 'smc-trading'; Path = '/etc/smcdr/smcdr.yaml'; Repository = $repository; PrimaryRegion = 'eu-central-1'
+                Regions = [string[]]@('east', 'west'); DatabaseRto = [timespan]::FromMinutes(15); DatabaseRpo = [timespan]::FromMinutes(5)
+                IsCurrent = $true
+            }
+            Shows = '*', 'smc-trading', 'eu-central-1', 'east, west', '15 min', '5 min'
+        }
+    ) | ForEach-Object { $_ + @{ Type = $_.Model.GetType().Name } }
+}
+
+BeforeAll {
+    Import-Module ([System.IO.Path]::Combine($PSScriptRoot, 'SmcDr.TestSupport.psm1')) -Force
+    Import-Module (Get-SmcModulePath) -Global
+}
+
+Describe 'The view of <Type>' -ForEach $models {
+    BeforeAll {
+        $PSStyle.OutputRendering = 'PlainText'
+        $text = $Model | Out-String -Width 120
+        $lines = $text -split '\r?\n'
+    }
+
+    It 'is a table that fits 120 columns' {
+        $lines -match '^-+( +-+)+' | Should -Not -BeNullOrEmpty
+        ($lines | Measure-Object -Property Length -Maximum).Maximum | Should -BeLessOrEqual 120
+    }
+
+    It 'shows what matters in full' {
+        foreach ($value in $Shows) {
+            $text | Should -Match ([regex]::Escape($value))
+        }
+    }
+
+    It 'survives a model with nothing but what is required' {
+        $Error.Clear()
+        $bare = [System.Runtime.CompilerServices.RuntimeHelpers]::GetUninitializedObject($Model.GetType())
+        $null = $bare | Out-String -Width 120
+        $Error | Should -BeNullOrEmpty
+    }
+
+    It 'names in its list only properties that there are' {
+        $set = $Model.PSStandardMembers.DefaultDisplayPropertySet.ReferencedPropertyNames
+        $set | Should -Not -BeNullOrEmpty
+        foreach ($name in $set) {
+            $Model.PSObject.Properties.Name | Should -Contain $name
+        }
+    }
+}
+
+Describe 'Readable text' {
+    It 'writes <Bytes> bytes as <Expected>' -ForEach @(
+        @{ Bytes = 0; Expected = '0 B' }
+        @{ Bytes = 1023; Expected = '1023 B' }
+        @{ Bytes = 1024; Expected = '1.0 KiB' }
+        @{ Bytes = 1048575; Expected = '1.0 MiB' }
+        @{ Bytes = 1536MB; Expected = '1.5 GiB' }
+        @{ Bytes = [long]::MaxValue; Expected = '8.0 EiB' }
+        @{ Bytes = -2048; Expected = '-2.0 KiB' }
+        @{ Bytes = $null; Expected = '' }
+    ) {
+        [SmcDr.DisplayText]::Size($Bytes) | Should -Be $Expected
+    }
+
+    It 'writes <Seconds> seconds as <Expected>' -ForEach @(
+        @{ Seconds = 0; Expected = '0 ms' }
+        @{ Seconds = 0.9996; Expected = '1.0 s' }
+        @{ Seconds = 59.94; Expected = '59.9 s' }
+        @{ Seconds = 59.96; Expected = '1 min' }
+        @{ Seconds = 3599.6; Expected = '1 h' }
+        @{ Seconds = 7500; Expected = '2 h 05 min' }
+        @{ Seconds = 273600; Expected = '3 d 04 h' }
+        @{ Seconds = [double]::NaN; Expected = '' }
+        @{ Seconds = 1e300; Expected = '' }
+        @{ Seconds = $null; Expected = '' }
+    ) {
+        [SmcDr.DisplayText]::Seconds($Seconds) | Should -Be $Expected
+    }
+
+    It 'is the same under another culture' {
+        $culture = [cultureinfo]::CurrentCulture
+        try {
+            [cultureinfo]::CurrentCulture = 'de-DE'
+            [SmcDr.DisplayText]::Size(1536) | Should -Be '1.5 KiB'
+            [SmcDr.DisplayText]::Seconds(1.5) | Should -Be '1.5 s'
+        } finally {
+            [cultureinfo]::CurrentCulture = $culture
+        }
+    }
+
+    It 'writes a time in UTC' {
+        [SmcDr.DisplayText]::Time([DateTimeOffset]'2026-11-05T11:00:00+01:00') | Should -Be '2026-11-05 10:00:00Z'
+    }
+}

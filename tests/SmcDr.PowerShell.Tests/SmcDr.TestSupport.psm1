@@ -1,0 +1,113 @@
+#Requires -Version 7.6
+$ErrorActionPreference = 'Stop'
+Set-StrictMode -Version Latest
+
+$root = [System.IO.Path]::GetFullPath([System.IO.Path]::Combine($PSScriptRoot, '..', '..'))
+
+function Get-SmcModulePath {
+    <#
+    .SYNOPSIS
+    The staged module that is tested: SMCDR_MODULE, or out/SmcDr of this repository.
+    #>
+    [CmdletBinding()]
+    [OutputType([string])]
+    param()
+
+    $path = $env:SMCDR_MODULE ? $env:SMCDR_MODULE : [System.IO.Path]::Combine($root, 'out', 'SmcDr', 'SmcDr.psd1')
+    if (-not [System.IO.File]::Exists($path)) {
+        throw "There is no staged module at '$path'. Run ./build.ps1 first, or name the module by SMCDR_MODULE."
+    }
+
+    $path
+}
+
+function Build-TestProject {
+    <#
+    .SYNOPSIS
+    Builds a project beside the tests, once in this process, and gives the folder with its assemblies.
+    #>
+    [CmdletBinding()]
+    [OutputType([string])]
+    param(
+        [Parameter(Mandatory)]
+        [ValidateSet('OtherVersions', 'TestCmdlets')]
+        [string] $Name
+    )
+
+    $project = Join-Path $PSScriptRoot $Name
+    $done = "SmcDr.TestSupport.$Name"
+    if (-not [System.AppContext]::GetData($done)) {
+        $output = dotnet build $project --configuration Release --verbosity quiet --nologo 2>&1
+        if ($LASTEXITCODE -ne 0) {
+            throw "dotnet build of $Name failed:`n$($output -join "`n")"
+        }
+
+        # The process remembers, not the module: every test file imports it anew.
+        [System.AppDomain]::CurrentDomain.SetData($done, $true)
+    }
+
+    [System.IO.Path]::Combine($project, 'bin', 'Release', 'net10.0')
+}
+
+function Get-TestCmdletAssembly {
+    <#
+    .SYNOPSIS
+    Imports SmcDr and loads the test cmdlets into its load context, for Import-Module -Assembly.
+    #>
+    [CmdletBinding()]
+    [OutputType([System.Reflection.Assembly])]
+    param(
+        [Parameter(Mandatory)]
+        [string] $Module,
+
+        [Parameter(Mandatory)]
+        [string] $Path
+    )
+
+    Import-Module $Module -Global
+    $context = [System.Runtime.Loader.AssemblyLoadContext]::All | Where-Object Name -EQ 'SmcDr'
+    $context.LoadFromAssemblyPath($Path)
+}
+
+function Invoke-FreshPwsh {
+    <#
+    .SYNOPSIS
+    Runs a script in a pwsh process of its own and gives what it wrote, by way of JSON.
+    #>
+    [CmdletBinding()]
+    param(
+        [Parameter(Mandatory)]
+        [scriptblock] $Script,
+
+        [hashtable] $Parameters = @{}
+    )
+
+    $values = ConvertTo-Json -InputObject $Parameters -Compress
+    $text = @"
+`$ErrorActionPreference = 'Stop'
+`$ProgressPreference = 'SilentlyContinue'
+`$given = ConvertFrom-Json -AsHashtable '$($values.Replace("'", "''"))'
+try {
+    `$result = & { $Script } @given
+    '>>>' + (ConvertTo-Json -InputObject @(`$result) -Depth 4 -Compress)
+} catch {
+    '!!!' + `$_.Exception.Message + ' ' + `$_.ScriptStackTrace
+}
+"@
+    $encoded = [System.Convert]::ToBase64String([System.Text.Encoding]::Unicode.GetBytes($text))
+    $pwsh = [System.Environment]::ProcessPath
+    $output = & $pwsh -NoProfile -NonInteractive -OutputFormat Text -EncodedCommand $encoded
+    $failure = @($output) -like '!!!*'
+    if ($failure) {
+        throw "In the fresh process: $($failure.Substring(3))"
+    }
+
+    $json = @($output) -like '>>>*'
+    if (-not $json) {
+        throw "The fresh process ended with $LASTEXITCODE and said: $($output -join "`n")"
+    }
+
+    ConvertFrom-Json -InputObject $json[0].Substring(3) -NoEnumerate -DateKind String | ForEach-Object { $_ }
+}
+
+Export-ModuleMember -Function Get-SmcModulePath, Build-TestProject, Get-TestCmdletAssembly, Invoke-FreshPwsh
