@@ -440,6 +440,8 @@ class Extractor:
             self.apply(entry, directory)
             os.close(directory)
         details = self.backup.header.get("fileStore")
+        if self.backup.header.get("database"):
+            os.fchmod(self.target.root, self.backup.header["database"]["directoryMode"])
         if details:
             self.apply({"path": ".", "mode": details["rootMode"], "node": details["root"]}, self.target.root)
         os.sync()

@@ -1,8 +1,12 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
-using System.Text;
+using SmcDr.Core.Operations;
+using SmcDr.Core.Postgres.BaseBackups;
+using SmcDr.Core.Postgres.Wal;
 using SmcDr.Core.Repositories;
+using SmcDr.Core.Tests.Fixtures;
+using SmcDr.Core.Tests.Postgres.BaseBackups;
 using SmcDr.Core.Tests.Repositories;
 
 namespace SmcDr.Core.Tests.FileStores;
@@ -187,22 +191,56 @@ public sealed class StandaloneReaderTests : IDisposable
         Run(1, "wal", _sandbox.RepositoryPath, "7234567890123456789", "000000020000000100000005", _sandbox.NewTarget());
     }
 
-    private static Task PutWalAsync(Repository repository, string segment, byte[] wal, int start, int end, bool whole)
+    /// <summary>A base backup and its WAL, restored by the stand-alone reader alone, start a server that has everything.</summary>
+    [Fact]
+    public async Task ExtractAndWal_BaseBackup_StartsAsTheServerItWas()
     {
-        byte[] content = wal[start..end];
-        byte[] payload = new byte[BlockCodecs.Bound(content.Length)];
-        int length = BlockCodecs.Compress(BlockCodec.Zstd, content, payload, 1);
-        payload = length == 0 ? content : payload[..length];
-        ulong begin = (1UL << 32) + (ulong)(Convert.ToUInt32(segment[16..], 16) * wal.Length);
-        string head = $$"""
-            {"format":1,"repositoryId":"{{repository.Id}}","name":"{{segment}}","systemId":"7234567890123456789","timeline":2,
-            "start":"{{new Lsn(begin + (ulong)start)}}","end":"{{new Lsn(begin + (ulong)end)}}","walSegmentSize":{{wal.Length}},
-            "length":{{content.Length}},"sha256":"{{Hash256.Compute(content)}}","codec":"{{(length == 0 ? "none" : "zstd")}}",
-            "stored":{{payload.Length}},"crc32C":{{Crc32C.Compute(payload)}}}
-            """.ReplaceLineEndings("");
-        string key = "wal/7234567890123456789/00000002/" + segment + (whole ? "" : $".{start:X8}-{end:X8}");
-        byte[] line = Envelope.Seal(Encoding.UTF8.GetBytes(head));
-        return repository.Store.PutAsync(key, (byte[])[.. line, .. payload], CancellationToken.None);
+        await using BackupLab lab = await BackupLab.StartAsync();
+        await lab.Server.ExecuteAsync("CREATE TABLE t AS SELECT i, md5(i::text) AS b FROM generate_series(1, 20000) i");
+        BackupInfo info = await BaseBackup.RunAsync(
+            lab.Server.CreateConnector(), lab.Repository, new BaseBackupOptions(), NullObserver.Instance, CancellationToken.None);
+
+        string target = lab.NewPath();
+        Run(0, "extract", lab.RepositoryDirectory, info.Id, target);
+        string archive = lab.NewServerDirectory();
+        string folder = Path.Combine(lab.RepositoryDirectory, "wal", info.SystemId!);
+        foreach (string segment in Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories)
+            .Select(static path => Path.GetFileName(path)[..24]).Distinct())
+        {
+            Run(0, "wal", lab.RepositoryDirectory, info.SystemId!, segment, Path.Combine(archive, segment));
+        }
+
+        if (PostgresPrograms.OsUser is { } user)
+        {
+            FileStoreSandbox.Shell("chown -R \"$1\" \"$2\" \"$3\"", user, target, archive);
+        }
+
+        await using PostgresServer restored = await lab.RecoverAsync(target, archive);
+        Assert.Equal(20000L, await restored.ScalarAsync<long>("SELECT count(*) FROM t WHERE b = md5(i::text)"));
+    }
+
+    private static Task PutWalAsync(Repository repository, string segment, byte[] wal, uint start, uint end, bool whole)
+    {
+        WalSegmentName name = WalSegmentName.Parse(segment);
+        Lsn begin = name.StartLsn(wal.Length);
+        WalKey key = whole ? WalKey.Whole(name) : WalKey.Piece(name, start, end);
+        WalObjectHead head = new()
+        {
+            RepositoryId = repository.Id,
+            Name = segment,
+            SystemId = "7234567890123456789",
+            Timeline = name.Timeline,
+            Start = begin + start,
+            End = begin + end,
+            WalSegmentSize = wal.Length,
+            Length = 0,
+            Sha256 = default,
+            Codec = "",
+            Stored = 0,
+            Crc32C = 0,
+        };
+        byte[] content = WalObject.Seal(head, wal.AsSpan((int)start, (int)(end - start)));
+        return repository.Store.PutAsync(key.ToKey(7234567890123456789), content, CancellationToken.None);
     }
 
     private static string Run(int expectedExitCode, params string[] arguments)
