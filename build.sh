@@ -105,6 +105,20 @@ ensure_moto() {
     fi
 }
 
+# What the tests of the stand-alone reader need: with these two alone a repository must be readable.
+ensure_reader() {
+    local program
+    for program in python3 zstd; do
+        if command -v "$program" >/dev/null; then
+            say "found $program"
+        elif can_install && apt_install "$program"; then
+            say "installed $program"
+        else
+            say "$program is missing: tests of the stand-alone reader will be skipped"
+        fi
+    done
+}
+
 ensure_dotnet() {
     command -v dotnet >/dev/null || fail 'the .NET SDK is missing; install .NET SDK 10 and put dotnet on the path.'
     # On a machine without ICU not even 'dotnet --version' runs; PostgreSQL brings ICU with it, so this comes after it.
@@ -156,6 +170,7 @@ powershell_lacks() {
 run_tests() {
     ensure_postgres
     ensure_zstd
+    ensure_reader
     ensure_moto
     ensure_dotnet
     rm -rf "$results"
