@@ -114,7 +114,7 @@ ensure_reader() {
         elif can_install && apt_install "$program"; then
             say "installed $program"
         else
-            say "$program is missing: tests of the stand-alone reader will be skipped"
+            say "$program is missing: tests of the stand-alone reader will fail"
         fi
     done
 }
