@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Help;
 using SmcDr.Cli.Commands;
 using SmcDr.Cli.Output;
 
@@ -8,12 +9,13 @@ namespace SmcDr.Cli;
 internal sealed class CliApplication
 {
     private readonly CliHost _host;
-    private readonly RootCommand _root;
+    private readonly Command _root;
 
     public CliApplication(CliHost host)
     {
         _host = host;
-        _root = new RootCommand("Backs up, restores and rehearses the recovery of a PostgreSQL system.")
+        // Not a RootCommand: that is called after its assembly, and help would not show the name that people type.
+        _root = new Command("smcdr", "Backs up, restores and rehearses the recovery of a PostgreSQL system.")
         {
             new Command("backup", "Takes and lists backups.")
             {
@@ -41,6 +43,8 @@ internal sealed class CliApplication
             new DrillCommand(host),
             new VersionCommand(host),
         };
+        _root.Options.Add(new HelpOption());
+        _root.Options.Add(new VersionOption());
         _root.Options.Add(GlobalOptions.Site);
         _root.Options.Add(GlobalOptions.Verbose);
         _root.Options.Add(GlobalOptions.NoColor);
@@ -56,7 +60,7 @@ internal sealed class CliApplication
                 SmcErrorCode.ArgumentInvalid,
                 string.Join(' ', parsed.Errors.Select(static error => error.Message)),
                 recommendation: $"Run '{CommandPath(parsed)} --help' to see what it takes."));
-            return ExitCodes.Failure;
+            return SmcErrors.Get(SmcErrorCode.ArgumentInvalid).ExitCode;
         }
 
         using StopSignals signals = new(_host, cancellationToken);
@@ -101,12 +105,12 @@ internal sealed class CliApplication
         List<string> names = [];
         for (System.CommandLine.Parsing.SymbolResult? result = parsed.CommandResult; result is not null; result = result.Parent)
         {
-            if (result is System.CommandLine.Parsing.CommandResult { Command: not RootCommand } command)
+            if (result is System.CommandLine.Parsing.CommandResult command)
             {
                 names.Insert(0, command.Command.Name);
             }
         }
 
-        return string.Join(' ', names.Prepend("smcdr"));
+        return string.Join(' ', names);
     }
 }

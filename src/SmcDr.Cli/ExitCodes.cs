@@ -5,7 +5,7 @@ internal static class ExitCodes
 {
     public const int Success = 0;
 
-    /// <summary>A wrong command line, or a defect.</summary>
+    /// <summary>A defect.</summary>
     public const int Failure = 1;
 
     /// <summary>Stopped by a signal: 128 + SIGINT, as shells do it.</summary>

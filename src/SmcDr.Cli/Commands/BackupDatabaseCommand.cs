@@ -16,6 +16,11 @@ internal sealed class BackupDatabaseCommand : CliCommand
         HelpName = "N",
     };
 
+    private readonly Option<bool> _newCluster = new("--new-cluster")
+    {
+        Description = "Accept a database cluster that the repository does not know yet: after pg_upgrade or initdb.",
+    };
+
     public BackupDatabaseCommand(CliHost host)
         : base(host, "database", "Takes a base backup of the primary region's database.")
     {
@@ -28,6 +33,7 @@ internal sealed class BackupDatabaseCommand : CliCommand
         });
         Options.Add(_label);
         Options.Add(_parallelism);
+        Options.Add(_newCluster);
         Options.Add(GlobalOptions.Json);
     }
 
@@ -39,6 +45,7 @@ internal sealed class BackupDatabaseCommand : CliCommand
         {
             Label = context.Parsed.GetValue(_label),
             Parallelism = context.Parsed.GetValue(_parallelism),
+            NewCluster = context.Parsed.GetValue(_newCluster),
         };
         BackupInfo backup = await context.ObserveAsync(observer => BaseBackup.RunAsync(
             site.CreateConnector(context.Secrets), repository, options, observer, cancellationToken)).ConfigureAwait(false);

@@ -20,19 +20,26 @@ internal static class DrillDisplay
 
         IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(error) });
         LiveSteps steps = new(console, context.Verbose);
-        return await console.Live(steps.Render()).AutoClear(true).StartAsync(async live =>
+        Task<DrillResult> work = drill(steps, steps);
+        try
         {
-            Task<DrillResult> work = drill(steps, steps);
-            using PeriodicTimer timer = new(s_refreshInterval);
-            while (!work.IsCompleted)
+            await console.Live(steps.Render()).AutoClear(true).StartAsync(async live =>
             {
-                live.UpdateTarget(steps.Render());
-                Task tick = timer.WaitForNextTickAsync().AsTask();
-                await Task.WhenAny(work, tick).ConfigureAwait(false);
-            }
+                using PeriodicTimer timer = new(s_refreshInterval);
+                while (!work.IsCompleted)
+                {
+                    live.UpdateTarget(steps.Render());
+                    await Task.WhenAny(work, timer.WaitForNextTickAsync().AsTask()).ConfigureAwait(false);
+                }
+            }).ConfigureAwait(false);
+        }
+        finally
+        {
+            // A terminal that cannot be drawn on must not end the process before the drill has cleaned up behind itself.
+            await ((Task)work).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
 
-            return await work.ConfigureAwait(false);
-        }).ConfigureAwait(false);
+        return await work.ConfigureAwait(false);
     }
 
     private sealed class PlainSteps(TextWriter error) : IProgress<DrillStep>

@@ -11,7 +11,7 @@ public sealed partial class S3ObjectStore
     /// <inheritdoc/>
     /// <remarks>
     /// Also gives up multipart uploads below the location that were begun over a week ago, so by writers long killed: they are paid
-    /// for, and no list of objects shows them.
+    /// for, and no list of objects shows them. Not where the location is a whole bucket, in which others may be at work.
     /// </remarks>
     public async Task<ObjectStoreCapabilities> ProbeAsync(CancellationToken cancellationToken)
     {
@@ -37,7 +37,11 @@ public sealed partial class S3ObjectStore
 
         // An account that may write and not delete is found out here.
         await DeleteAsync(key, cancellationToken).ConfigureAwait(false);
-        await AbortForgottenUploadsAsync(cancellationToken).ConfigureAwait(false);
+        if (S3.Prefix.Length > 0)
+        {
+            await AbortForgottenUploadsAsync(cancellationToken).ConfigureAwait(false);
+        }
+
         bool versioning = await AskAsync(
             async token =>
             {

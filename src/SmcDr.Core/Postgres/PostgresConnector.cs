@@ -86,7 +86,10 @@ public sealed class PostgresConnector
     /// <summary>Opens a physical replication connection.</summary>
     public async Task<PhysicalReplicationConnection> OpenReplicationAsync(CancellationToken cancellationToken)
     {
-        PhysicalReplicationConnection connection = new(await BuildAsync(cancellationToken).ConfigureAwait(false));
+        // A cancelled stream breaks its connection at once. Npgsql's polite way asks the server first, and where the server hears of it
+        // before it hears START_REPLICATION the request is lost: the stream then hangs beyond wal_sender_timeout.
+        NpgsqlConnectionStringBuilder settings = new(await BuildAsync(cancellationToken).ConfigureAwait(false)) { CancellationTimeout = -1 };
+        PhysicalReplicationConnection connection = new(settings.ConnectionString);
         try
         {
             await connection.Open(cancellationToken).ConfigureAwait(false);

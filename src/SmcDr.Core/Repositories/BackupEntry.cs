@@ -21,7 +21,7 @@ public sealed record BackupEntry(
             Id = Id,
             Component = Component.ToString(),
             Kind = Header?.Kind ?? Start?.Kind ?? "Unknown",
-            State = IsComplete ? "Complete" : Problem is null ? "Incomplete" : "Damaged",
+            State = IsComplete ? (Header?.FileStore is { UnreadableCount: > 0 } ? "Partial" : "Complete") : Problem is null ? "Incomplete" : "Damaged",
             StartTime = Header?.StartTime ?? Start?.StartTime ?? default,
             StopTime = Header?.StopTime,
             Duration = Header is { CompletedTime: { } completed } ? completed - Header.StartTime : null,

@@ -47,4 +47,7 @@ public sealed record BackupHeader
 
     /// <summary>Set for the component <see cref="Component.Database"/>.</summary>
     public DatabaseBackupDetails? Database { get; init; }
+
+    /// <summary>Set for the component <see cref="Component.FileStore"/>.</summary>
+    public FileStoreBackupDetails? FileStore { get; init; }
 }

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Security.Cryptography;
 using SmcDr.Core.ObjectStores;
 
 namespace SmcDr.Core.Repositories;
@@ -9,6 +10,9 @@ public sealed class BackupReader
     // Neighbouring blocks are read in one request up to this size; a gap up to the other is read along and dropped.
     private const long MaximumRun = 16 << 20;
     private const long MaximumGap = 128 << 10;
+
+    // A longer manifest is held in a temporary file.
+    private const long MaximumManifestInMemory = 8 << 20;
 
     private readonly Repository _repository;
     private readonly BackupMarker _marker;
@@ -22,47 +26,72 @@ public sealed class BackupReader
     /// <summary>What is true of the backup as a whole.</summary>
     public BackupHeader Header => _marker.Header;
 
-    /// <summary>Reads the manifest.</summary>
+    /// <summary>Reads the manifest into memory.</summary>
     /// <exception cref="SmcException">It is missing, damaged or not valid.</exception>
     public async Task<Manifest> ReadManifestAsync(CancellationToken cancellationToken)
     {
+        StreamedManifest manifest = await OpenManifestAsync(cancellationToken).ConfigureAwait(false);
+        await using (manifest.ConfigureAwait(false))
+        {
+            List<ManifestEntry> entries = [];
+            await foreach (ManifestEntry entry in manifest.ReadEntriesAsync(cancellationToken).ConfigureAwait(false))
+            {
+                entries.Add(entry);
+            }
+
+            return new Manifest(manifest.Header, manifest.Packs, entries);
+        }
+    }
+
+    /// <summary>Fetches the manifest, checks its digest and reads it entry by entry, for backups with more files than fit into memory.</summary>
+    /// <exception cref="SmcException">It is missing, damaged or not valid.</exception>
+    public async Task<StreamedManifest> OpenManifestAsync(CancellationToken cancellationToken)
+    {
         string key = RepositoryKeys.Manifest(Header.Component, Header.Id);
-        byte[] content = new byte[checked((int)_marker.ManifestLength)];
+        BlockCodec codec = BlockCodecs.Parse(_marker.ManifestCodec);
+        long length = _marker.ManifestLength;
         ObjectInfo? info = await _repository.Store.GetInfoAsync(key, cancellationToken).ConfigureAwait(false);
-        if (info is not null && info.Length != content.Length)
+        if (info is not null && info.Length != length)
         {
             throw new SmcException(
                 SmcErrorCode.ChecksumMismatch,
-                $"The manifest '{key}' has {info.Length} bytes and should have {content.Length}.",
+                $"The manifest '{key}' has {info.Length} bytes and should have {length}.",
                 target: key);
         }
 
-        Stream stream = await _repository.Store.OpenReadAsync(key, 0, content.Length, cancellationToken).ConfigureAwait(false);
-        await using (stream.ConfigureAwait(false))
+        Stream content = length <= MaximumManifestInMemory ? new MemoryStream((int)length) : TemporaryFile.Create();
+        try
         {
-            await stream.ReadExactlyAsync(content, cancellationToken).ConfigureAwait(false);
-        }
+            if (await FetchAsync(key, length, content, cancellationToken).ConfigureAwait(false) != _marker.ManifestHash)
+            {
+                throw new SmcException(
+                    SmcErrorCode.ChecksumMismatch, $"The manifest '{key}' does not match its digest in the marker.", target: key);
+            }
 
-        if (Hash256.Compute(content) != _marker.ManifestHash)
-        {
-            throw new SmcException(
-                SmcErrorCode.ChecksumMismatch, $"The manifest '{key}' does not match its digest in the marker.", target: key);
+            StreamedManifest manifest = new(key, Header.Component, codec, content);
+            content = Stream.Null;
+            return manifest;
         }
-
-        Stream lines = BlockCodecs.OpenDecompressor(BlockCodecs.Parse(_marker.ManifestCodec), new MemoryStream(content));
-        await using (lines.ConfigureAwait(false))
+        finally
         {
-            return await new ManifestReader(key, Header.Component).ReadAsync(lines, cancellationToken).ConfigureAwait(false);
+            await content.DisposeAsync().ConfigureAwait(false);
         }
     }
 
     /// <summary>Finds out, without reading them, whether all packs are there with the right length.</summary>
     /// <exception cref="SmcException"><see cref="SmcErrorCode.ObjectNotFound"/> or <see cref="SmcErrorCode.ChecksumMismatch"/>.</exception>
-    public async Task CheckPacksAsync(Manifest manifest, CancellationToken cancellationToken)
+    public Task CheckPacksAsync(Manifest manifest, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(manifest);
+        return CheckPacksAsync(manifest.Packs, cancellationToken);
+    }
+
+    /// <inheritdoc cref="CheckPacksAsync(Manifest, CancellationToken)"/>
+    public async Task CheckPacksAsync(IReadOnlyList<PackReference> packs, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(packs);
         await Parallel.ForEachAsync(
-            manifest.Packs,
+            packs,
             new ParallelOptions { MaxDegreeOfParallelism = 8, CancellationToken = cancellationToken },
             async (pack, token) =>
             {
@@ -102,6 +131,38 @@ public sealed class BackupReader
             Runs(blocks),
             new ParallelOptions { MaxDegreeOfParallelism = parallelism, CancellationToken = cancellationToken },
             (run, token) => ReadRunAsync(blocks, run, consume, token)).ConfigureAwait(false);
+    }
+
+    private async Task<Hash256> FetchAsync(string key, long length, Stream destination, CancellationToken cancellationToken)
+    {
+        using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        byte[] buffer = ArrayPool<byte>.Shared.Rent(256 << 10);
+        try
+        {
+            Stream stream = await _repository.Store.OpenReadAsync(key, 0, length, cancellationToken).ConfigureAwait(false);
+            await using (stream.ConfigureAwait(false))
+            {
+                int read;
+                while ((read = await stream.ReadAsync(buffer, cancellationToken).ConfigureAwait(false)) > 0)
+                {
+                    hash.AppendData(buffer, 0, read);
+                    try
+                    {
+                        await destination.WriteAsync(buffer.AsMemory(0, read), cancellationToken).ConfigureAwait(false);
+                    }
+                    catch (IOException e)
+                    {
+                        throw TemporaryFile.Failure(e);
+                    }
+                }
+            }
+
+            return Hash256.FromBytes(hash.GetHashAndReset());
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
     }
 
     private static List<int[]> Runs(IReadOnlyList<BlockReference> blocks)

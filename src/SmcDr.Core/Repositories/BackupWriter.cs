@@ -16,7 +16,7 @@ public sealed class BackupWriter : IAsyncDisposable
     private readonly BackupStart _start;
     private readonly BackupWriterOptions _options;
     private readonly ConcurrentBag<OpenPack> _packs = [];
-    private readonly ConcurrentBag<ManifestEntry> _entries = [];
+    private readonly ManifestSpool _entries;
     private int _lastPack;
     private long _storedBytes;
     private bool _completed;
@@ -26,6 +26,7 @@ public sealed class BackupWriter : IAsyncDisposable
         _store = store;
         _start = start;
         _options = options;
+        _entries = new ManifestSpool(start.Component, options);
     }
 
     /// <summary>The backup's id.</summary>
@@ -56,8 +57,6 @@ public sealed class BackupWriter : IAsyncDisposable
         string kind, Func<BackupHeader, BackupHeader> fill, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(fill);
-        ManifestEntry[] entries = [.. _entries];
-        Array.Sort(entries, static (left, right) => string.CompareOrdinal(left.Path, right.Path));
         BackupHeader header = fill(new BackupHeader
         {
             Id = Id,
@@ -69,14 +68,14 @@ public sealed class BackupWriter : IAsyncDisposable
             Label = _start.Label,
             Site = _start.Site,
             Tool = Repository.ToolVersion,
-            SizeBytes = entries.Sum(static entry => entry.Size),
+            SizeBytes = _entries.Bytes,
             StoredBytes = StoredBytes,
-            FileCount = entries.LongCount(static entry => entry.Kind == ManifestEntryKind.File),
+            FileCount = _entries.Files,
         });
 
         string manifestKey = RepositoryKeys.Manifest(_start.Component, Id);
         (long length, Hash256 hash, BlockCodec codec) = await ManifestWriter
-            .WriteAsync(_store, manifestKey, header, entries, _options, cancellationToken).ConfigureAwait(false);
+            .WriteAsync(_store, manifestKey, header, _entries, _options, cancellationToken).ConfigureAwait(false);
 
         BackupMarker marker = new(Repository.FormatVersion, length, hash, BlockCodecs.NameOf(codec), header);
         await Repository.PutDocumentAsync(
@@ -92,6 +91,7 @@ public sealed class BackupWriter : IAsyncDisposable
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
+        _entries.Dispose();
         if (_completed)
         {
             return;

@@ -14,4 +14,7 @@ public sealed record BackupWriterOptions
 
     /// <summary>Small files share blocks of about this size.</summary>
     public int SharedBlockSize { get; init; } = 1 << 20;
+
+    /// <summary>So many entries of the manifest are kept in memory; more go through temporary files.</summary>
+    public int EntriesInMemory { get; init; } = 1 << 15;
 }

@@ -16,7 +16,7 @@ public sealed record ManifestEntry
 
     public DateTimeOffset? ModifiedTime { get; init; }
 
-    /// <summary>Where a link points to.</summary>
+    /// <summary>Where a link points to; for a hard link, the path of the file in the same backup.</summary>
     public string? LinkTarget { get; init; }
 
     /// <summary>The content of a file, from its beginning to its end.</summary>
@@ -24,6 +24,9 @@ public sealed record ManifestEntry
 
     /// <summary>The SHA-256 of a small file that shares its block with others; larger ones are covered by their blocks' digests.</summary>
     public Hash256? Hash { get; init; }
+
+    /// <summary>What else the file system knows of it, in file stores.</summary>
+    public FileNode? Node { get; init; }
 
     /// <summary>Throws where the path could lead out of the root that it is restored to.</summary>
     /// <exception cref="SmcException"><see cref="SmcErrorCode.ManifestInvalid"/>.</exception>

@@ -11,6 +11,8 @@ internal sealed record ManifestLine
     public const string FileLine = "file";
     public const string DirectoryLine = "dir";
     public const string LinkLine = "link";
+    public const string HardLinkLine = "hard";
+    public const string SpecialLine = "special";
     public const string EndLine = "end";
 
     public required string T { get; init; }
@@ -46,9 +48,47 @@ internal sealed record ManifestLine
     /// <summary>Triples of block number (−1 for zeros), first byte in the block's content, and length.</summary>
     public int[][]? Extents { get; init; }
 
+    public FileNode? Node { get; init; }
+
     public long? Files { get; init; }
 
     public long? Bytes { get; init; }
+
+    /// <summary>The line of an entry, with the number that each block has.</summary>
+    public static ManifestLine From(ManifestEntry entry, Func<BlockReference, int> numberOf)
+    {
+        int[][]? extents = null;
+        if (entry.Kind == ManifestEntryKind.File)
+        {
+            extents = new int[entry.Extents.Count][];
+            for (int i = 0; i < extents.Length; i++)
+            {
+                FileExtent extent = entry.Extents[i];
+                extents[i] = [extent.Block is null ? -1 : numberOf(extent.Block), extent.Start, extent.Length];
+            }
+        }
+
+        return new ManifestLine
+        {
+            T = entry.Kind switch
+            {
+                ManifestEntryKind.File => FileLine,
+                ManifestEntryKind.Directory => DirectoryLine,
+                ManifestEntryKind.Link => LinkLine,
+                ManifestEntryKind.HardLink => HardLinkLine,
+                ManifestEntryKind.Special => SpecialLine,
+                _ => throw new ArgumentOutOfRangeException(nameof(entry)),
+            },
+            Path = entry.Path,
+            Size = entry.Kind == ManifestEntryKind.File ? entry.Size : null,
+            Mode = entry.Kind == ManifestEntryKind.HardLink ? null : Convert.ToString(entry.Mode, 8),
+            Mtime = entry.ModifiedTime,
+            To = entry.LinkTarget,
+            Sha256 = entry.Hash,
+            Extents = extents,
+            Node = entry.Node,
+        };
+    }
 }
 
 /// <summary>How the lines of a manifest are written.</summary>
@@ -57,6 +97,6 @@ internal sealed record ManifestLine
     UseStringEnumConverter = true,
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
     UnmappedMemberHandling = JsonUnmappedMemberHandling.Skip,
-    Converters = [typeof(Hash256JsonConverter), typeof(LsnJsonConverter)])]
+    Converters = [typeof(Hash256JsonConverter), typeof(LsnJsonConverter), typeof(FileTimeJsonConverter)])]
 [JsonSerializable(typeof(ManifestLine))]
 internal sealed partial class ManifestJson : JsonSerializerContext;

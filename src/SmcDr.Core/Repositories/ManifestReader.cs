@@ -1,94 +1,108 @@
-using System.Buffers;
 using System.Globalization;
-using System.IO.Pipelines;
 using System.Text.Json;
 
 namespace SmcDr.Core.Repositories;
 
-/// <summary>Reads the lines of a manifest whose digest was found right, and believes none of them unseen.</summary>
-internal sealed class ManifestReader(string key, Component component)
+/// <summary>Reads the lines of a manifest whose digest was found right, and believes none of them unseen. For one pass.</summary>
+internal sealed class ManifestReader : IDisposable
 {
+    private readonly string _key;
+    private readonly Component _component;
     private readonly List<PackReference> _packs = [];
     private readonly List<BlockReference> _blocks = [];
-    private readonly List<ManifestEntry> _entries = [];
-    private BackupHeader? _header;
-    private bool _ended;
+    private readonly ManifestEntryParser _entries;
+    private readonly IEnumerator<ManifestLine> _lines;
+    private bool _hasLine;
     private long _files;
     private long _bytes;
 
-    public async Task<Manifest> ReadAsync(Stream lines, CancellationToken cancellationToken)
+    /// <summary>Reads the header and the packs.</summary>
+    /// <param name="key">The manifest's key, for errors.</param>
+    /// <param name="component">The component whose folder holds its packs.</param>
+    /// <param name="lines">The decompressed lines, which stay the caller's.</param>
+    public ManifestReader(string key, Component component, Stream lines)
     {
-        try
+        _key = key;
+        _component = component;
+        _entries = new ManifestEntryParser(key, _blocks);
+        _lines = ManifestLineReader.Read(lines).GetEnumerator();
+        Header = NextLine() is { T: ManifestLine.HeaderLine } first
+            ? first.Header ?? throw Invalid("its header is missing")
+            : throw Invalid("its lines are not in order");
+        while (NextLine() is { T: ManifestLine.PackLine } line)
         {
-            PipeReader reader = PipeReader.Create(lines, new StreamPipeReaderOptions(bufferSize: 256 << 10, leaveOpen: true));
-            while (true)
-            {
-                ReadResult result = await reader.ReadAsync(cancellationToken).ConfigureAwait(false);
-                ReadOnlySequence<byte> buffer = result.Buffer;
-                while (buffer.PositionOf((byte)'\n') is { } end)
-                {
-                    Take(buffer.Slice(0, end));
-                    buffer = buffer.Slice(buffer.GetPosition(1, end));
-                }
-
-                if (result.IsCompleted)
-                {
-                    if (!buffer.IsEmpty || !_ended || _header is null)
-                    {
-                        throw Invalid("it ends too early");
-                    }
-
-                    await reader.CompleteAsync().ConfigureAwait(false);
-                    return new Manifest(_header, _packs, _entries);
-                }
-
-                reader.AdvanceTo(buffer.Start, buffer.End);
-            }
-        }
-        catch (Exception e) when (e is JsonException or InvalidDataException or FormatException or OverflowException)
-        {
-            throw Invalid(e.Message, e);
+            _packs.Add(new PackReference(
+                _component,
+                RepositoryKeys.IsId(line.Backup) ? line.Backup! : throw Invalid($"it names the backup '{line.Backup}'"),
+                Need(line.Pack),
+                Need(line.Length),
+                Need(line.Sha256)));
         }
     }
 
-    private void Take(ReadOnlySequence<byte> text)
-    {
-        Utf8JsonReader json = new(text);
-        ManifestLine line = JsonSerializer.Deserialize(ref json, ManifestJson.Default.ManifestLine) ?? throw Invalid("a line is null");
-        if (_ended || (_header is null) != (line.T == ManifestLine.HeaderLine))
-        {
-            throw Invalid("its lines are not in order");
-        }
+    public BackupHeader Header { get; }
 
-        switch (line.T)
+    public IReadOnlyList<PackReference> Packs => _packs;
+
+    /// <summary>The next entry; null where the manifest has ended as it should.</summary>
+    public ManifestEntry? Next()
+    {
+        try
         {
-            case ManifestLine.HeaderLine:
-                _header = line.Header ?? throw Invalid("its header is missing");
-                break;
-            case ManifestLine.PackLine:
-                _packs.Add(new PackReference(
-                    component,
-                    RepositoryKeys.IsId(line.Backup) ? line.Backup! : throw Invalid($"it names the backup '{line.Backup}'"),
-                    Need(line.Pack),
-                    Need(line.Length),
-                    Need(line.Sha256)));
-                break;
-            case ManifestLine.BlockLine:
-                TakeBlock(line);
-                break;
-            case ManifestLine.FileLine or ManifestLine.DirectoryLine or ManifestLine.LinkLine:
-                TakeEntry(line);
-                break;
-            case ManifestLine.EndLine:
-                if (Need(line.Files) != _files || Need(line.Bytes) != _bytes)
+            while (_hasLine)
+            {
+                ManifestLine line = _lines.Current;
+                if (line.T == ManifestLine.EndLine)
                 {
-                    throw Invalid("its end does not agree with its lines");
+                    if (Need(line.Files) != _files || Need(line.Bytes) != _bytes)
+                    {
+                        throw Invalid("its end does not agree with its lines");
+                    }
+
+                    return NextLine() is null ? null : throw Invalid("its lines are not in order");
                 }
 
-                _ended = true;
-                break;
-            default:
-                throw Invalid($"it holds a line of the unknown kind '{line.T}'");
+                if (line.T == ManifestLine.BlockLine)
+                {
+                    TakeBlock(line);
+                    NextLine();
+                }
+                else if (ManifestEntryParser.IsEntry(line.T))
+                {
+                    ManifestEntry entry = _entries.Parse(line);
+                    _files += entry.Kind == ManifestEntryKind.File ? 1 : 0;
+                    _bytes += entry.Size;
+                    NextLine();
+                    return entry;
+                }
+                else
+                {
+                    throw Invalid(line.T is ManifestLine.HeaderLine or ManifestLine.PackLine
+                        ? "its lines are not in order"
+                        : $"it holds a line of the unknown kind '{line.T}'");
+                }
+            }
+        }
+        catch (Exception e) when (e is FormatException or OverflowException or ArgumentException)
+        {
+            throw Invalid(e.Message, e);
+        }
+
+        throw Invalid("it ends too early");
+    }
+
+    public void Dispose() => _lines.Dispose();
+
+    private ManifestLine? NextLine()
+    {
+        try
+        {
+            _hasLine = _lines.MoveNext();
+            return _hasLine ? _lines.Current : null;
+        }
+        catch (Exception e) when (e is JsonException or InvalidDataException or OverflowException)
+        {
+            throw Invalid(e.Message, e);
         }
     }
 
@@ -112,57 +126,9 @@ internal sealed class ManifestReader(string key, Component component)
         _blocks.Add(new BlockReference(_packs[pack], at, stored, length, BlockCodecs.Parse(line.Codec), crc, Need(line.Sha256)));
     }
 
-    private void TakeEntry(ManifestLine line)
-    {
-        ManifestEntryKind kind = line.T switch
-        {
-            ManifestLine.FileLine => ManifestEntryKind.File,
-            ManifestLine.DirectoryLine => ManifestEntryKind.Directory,
-            _ => ManifestEntryKind.Link,
-        };
-        long size = kind == ManifestEntryKind.File ? Need(line.Size) : 0;
-        FileExtent[] extents = [.. (line.Extents ?? []).Select(Extent)];
-        if (extents.Sum(static extent => (long)extent.Length) != size)
-        {
-            throw Invalid($"the parts of '{line.Path}' do not make up its size");
-        }
-
-        ManifestEntry entry = new()
-        {
-            Kind = kind,
-            Path = line.Path ?? throw Invalid("an entry has no path"),
-            Size = size,
-            Mode = Convert.ToInt32(line.Mode ?? "0", 8),
-            ModifiedTime = line.Mtime,
-            LinkTarget = line.To,
-            Extents = extents,
-            Hash = line.Sha256,
-        };
-        entry.ValidatePath();
-        if (_entries.Count > 0 && string.CompareOrdinal(_entries[^1].Path, entry.Path) >= 0)
-        {
-            throw Invalid($"'{entry.Path}' is not in order");
-        }
-
-        _entries.Add(entry);
-        _files += kind == ManifestEntryKind.File ? 1 : 0;
-        _bytes += size;
-    }
-
-    private FileExtent Extent(int[] triple)
-    {
-        if (triple is not [int number, int start, int length] || number < -1 || number >= _blocks.Count || start < 0 || length <= 0 ||
-            (number >= 0 && (long)start + length > _blocks[number].Length))
-        {
-            throw Invalid("a part of a file lies outside its block");
-        }
-
-        return new FileExtent(number < 0 ? null : _blocks[number], start, length);
-    }
-
     private T Need<T>(T? value)
         where T : struct => value ?? throw Invalid("a line lacks a field");
 
     private SmcException Invalid(string reason, Exception? inner = null) =>
-        new(SmcErrorCode.ManifestInvalid, $"The manifest '{key}' is not valid: {reason.TrimEnd('.')}.", inner, target: key);
+        new(SmcErrorCode.ManifestInvalid, $"The manifest '{_key}' is not valid: {reason.TrimEnd('.')}.", inner, target: _key);
 }

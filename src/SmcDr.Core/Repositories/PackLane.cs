@@ -8,6 +8,9 @@ namespace SmcDr.Core.Repositories;
 /// </summary>
 public sealed class PackLane : IAsyncDisposable
 {
+    // Files of a few bytes each would otherwise fill the memory before they fill a block.
+    private const int MaximumWaiting = 8192;
+
     private readonly BackupWriter _writer;
     private readonly BackupWriterOptions _options;
     private readonly List<(ManifestEntry Entry, int Start)> _waiting = [];
@@ -57,7 +60,7 @@ public sealed class PackLane : IAsyncDisposable
             return;
         }
 
-        if (_sharedLength + content.Length > _options.SharedBlockSize)
+        if (_sharedLength + content.Length > _options.SharedBlockSize || _waiting.Count >= MaximumWaiting)
         {
             await FlushSharedAsync(cancellationToken).ConfigureAwait(false);
         }

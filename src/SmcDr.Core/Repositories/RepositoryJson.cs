@@ -9,7 +9,7 @@ namespace SmcDr.Core.Repositories;
     UseStringEnumConverter = true,
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
     UnmappedMemberHandling = JsonUnmappedMemberHandling.Skip,
-    Converters = [typeof(Hash256JsonConverter), typeof(LsnJsonConverter)])]
+    Converters = [typeof(Hash256JsonConverter), typeof(LsnJsonConverter), typeof(FileTimeJsonConverter)])]
 [JsonSerializable(typeof(RepositoryRoot))]
 [JsonSerializable(typeof(BackupStart))]
 [JsonSerializable(typeof(BackupMarker))]

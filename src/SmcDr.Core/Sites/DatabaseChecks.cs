@@ -250,7 +250,7 @@ internal sealed class DatabaseChecks(string region, DatabaseSettings database, S
             return used < most
                 ? CheckFinding.Warning(
                     $"The replication slot '{database.Slot}' does not exist yet, so nothing keeps WAL for the stream.",
-                    "Run Enable-SmcPointInTimeRecovery.")
+                    "Start the WAL stream (Start-SmcWalStream, or smcdr wal stream): it creates the slot.")
                 : CheckFinding.Failed(
                     string.Create(CultureInfo.InvariantCulture, $"All {most} replication slots are taken, and '{database.Slot}' does not exist yet."),
                     "Raise max_replication_slots and restart the server, or drop a slot that is no longer needed.");
@@ -268,7 +268,7 @@ internal sealed class DatabaseChecks(string region, DatabaseSettings database, S
         {
             "lost" => CheckFinding.Failed(
                 $"The replication slot '{database.Slot}' is lost: the server has removed WAL that was not streamed yet.",
-                "Drop the slot, run Enable-SmcPointInTimeRecovery and take a new base backup at once: there is a gap before it."),
+                "Drop the slot, start the WAL stream anew and take a new base backup at once: there is a gap before it."),
             "unreserved" => CheckFinding.Failed(
                 $"The replication slot '{database.Slot}' is about to lose WAL that was not streamed yet.",
                 "Start the WAL stream now, and raise max_slot_wal_keep_size."),

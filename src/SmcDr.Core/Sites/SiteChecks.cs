@@ -40,7 +40,7 @@ public sealed class SiteChecks
         }
 
         yield return await new CheckRun(_site.Repository.Location, _clock).CheckAsync(
-            "RepositoryEncryption", () => CheckEncryptionAsync(cancellationToken)).ConfigureAwait(false);
+            "RepositoryEncryption", () => Task.FromResult(CheckEncryption())).ConfigureAwait(false);
 
         RegionSettings region = _site.PrimaryRegion;
         if (region.Database is null)
@@ -57,16 +57,11 @@ public sealed class SiteChecks
         }
     }
 
-    private async Task<CheckFinding> CheckEncryptionAsync(CancellationToken cancellationToken)
-    {
-        if (_site.Repository.EncryptionKey is not { } key)
-        {
-            return CheckFinding.Warning(
-                "Backups are not encrypted: whoever can read the repository can read the database.",
-                "Give repository.encryptionKey a secret reference, such as file:/etc/smcdr/repository.key, and keep a copy of the key elsewhere.");
-        }
-
-        _ = await _secrets.ResolveAsync(key, cancellationToken).ConfigureAwait(false);
-        return CheckFinding.Passed($"Backups are encrypted by the key of '{key}'.");
-    }
+    private CheckFinding CheckEncryption() => _site.Repository.EncryptionKey is null
+        ? CheckFinding.Warning(
+            "Backups are not encrypted: whoever can read the repository can read the database.",
+            "Let only the accounts that back up and restore read the repository, and turn on the storage's own encryption.")
+        : CheckFinding.Failed(
+            "repository.encryptionKey asks for encrypted backups, and this version does not encrypt; backups are refused.",
+            "Remove repository.encryptionKey, and protect the storage by its own encryption and access rules.");
 }

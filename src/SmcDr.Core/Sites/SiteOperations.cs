@@ -13,15 +13,13 @@ public static class SiteOperations
     /// <summary>Opens the site's repository, which must exist.</summary>
     public static Task<Repository> OpenRepositoryAsync(this Site site, CancellationToken cancellationToken)
     {
-        ArgumentNullException.ThrowIfNull(site);
-        return Repository.OpenAsync(ObjectStoreFactory.Open(site.Repository.Location), cancellationToken);
+        return Repository.OpenAsync(OpenStore(site), cancellationToken);
     }
 
     /// <summary>Opens the site's repository, and makes it where there is none yet.</summary>
     public static Task<Repository> OpenOrCreateRepositoryAsync(this Site site, CancellationToken cancellationToken)
     {
-        ArgumentNullException.ThrowIfNull(site);
-        return Repository.OpenOrCreateAsync(ObjectStoreFactory.Open(site.Repository.Location), cancellationToken);
+        return Repository.OpenOrCreateAsync(OpenStore(site), cancellationToken);
     }
 
     /// <summary>How a base backup of the primary database is taken.</summary>
@@ -67,5 +65,18 @@ public static class SiteOperations
             BinDirectory = database.BinDirectory,
             OsUser = database.OsUser,
         };
+    }
+
+    private static IObjectStore OpenStore(Site site)
+    {
+        ArgumentNullException.ThrowIfNull(site);
+        // Who asks for encryption must not get backups in clear without a word.
+        return site.Repository.EncryptionKey is null
+            ? ObjectStoreFactory.Open(site.Repository.Location)
+            : throw new SmcException(
+                SmcErrorCode.SiteInvalid,
+                $"The site '{site.Name}' asks for an encrypted repository, and this version does not encrypt.",
+                recommendation: $"Remove 'encryptionKey' from '{site.Path}' and protect the storage itself, by its own encryption and access rules.",
+                target: site.Path);
     }
 }

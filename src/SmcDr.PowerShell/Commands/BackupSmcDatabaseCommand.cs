@@ -42,12 +42,24 @@ public sealed class BackupSmcDatabaseCommand : SiteCmdlet
     [ValidateRange(1, 64)]
     public int? Parallelism { get; set; }
 
+    /// <summary>
+    /// Accepts a database cluster that the repository does not know yet, beside those that it knows: after pg_upgrade or initdb. Without it,
+    /// another cluster than the repository's is refused, since it usually means a wrong address.
+    /// </summary>
+    [Parameter]
+    public SwitchParameter NewCluster { get; set; }
+
     /// <inheritdoc/>
     protected override async Task ProcessRecordAsync(SmcPipeline pipeline, CancellationToken cancellationToken)
     {
         Site site = await LoadSiteAsync(pipeline).ConfigureAwait(false);
         PostgresConnector connector = site.CreateConnector(SiteArguments.CreateSecrets(pipeline));
-        BaseBackupOptions options = site.CreateBackupOptions() with { Label = Label, Parallelism = Parallelism };
+        BaseBackupOptions options = site.CreateBackupOptions() with
+        {
+            Label = Label,
+            Parallelism = Parallelism,
+            NewCluster = NewCluster,
+        };
         if (!await pipeline.ShouldProcessAsync(
             $"PostgreSQL at {connector.Display}", $"Back up the database cluster to {site.Repository.Location}").ConfigureAwait(false))
         {

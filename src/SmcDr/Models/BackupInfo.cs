@@ -12,7 +12,10 @@ public sealed record BackupInfo
     /// <summary><c>Full</c>, <c>Incremental</c>, <c>Logical</c> or <c>Emergency</c>.</summary>
     public required string Kind { get; init; }
 
-    /// <summary><c>Complete</c>, or <c>Incomplete</c> for one that is running or was interrupted and cannot be restored.</summary>
+    /// <summary>
+    /// <c>Complete</c>; <c>Partial</c> for a file store of which something could not be read; <c>Incomplete</c> for one that is running
+    /// or was interrupted, and <c>Damaged</c> for one whose marker cannot be believed, neither of which can be restored.
+    /// </summary>
     public required string State { get; init; }
 
     /// <summary>When the backup began, in UTC.</summary>

@@ -24,7 +24,7 @@ public sealed class CliApplicationTests : IDisposable
     {
         CliRun run = await CliRun.Of(arguments);
 
-        Assert.Equal(1, run.ExitCode);
+        Assert.Equal(SmcErrors.Get(SmcErrorCode.ArgumentInvalid).ExitCode, run.ExitCode);
         Assert.Empty(run.Out);
         Assert.Equal(3, run.ErrorLines.Length);
         Assert.StartsWith("Error: ", run.ErrorLines[0], StringComparison.Ordinal);

@@ -53,6 +53,41 @@ public sealed class RepositoryTests : IDisposable
     }
 
     [Fact]
+    public async Task Backup_MoreEntriesThanFitIntoMemory_IsTheSame()
+    {
+        Repository repository = await Repository.OpenOrCreateAsync(Store, CancellationToken.None);
+        SortedDictionary<string, byte[]> files = SampleBackup.Files(3);
+        BackupHeader whole = await SampleBackup.WriteAsync(repository, files);
+        BackupHeader spooled = await SampleBackup.WriteAsync(repository, files, SampleBackup.SmallPacks with { EntriesInMemory = 3 });
+        Assert.Equal(files, await SampleBackup.ReadAsync(Store, spooled.Id));
+        Assert.Equal((whole.FileCount, whole.SizeBytes), (spooled.FileCount, spooled.SizeBytes));
+
+        Manifest left = await (await repository.OpenBackupAsync(Component.FileStore, whole.Id, default)).ReadManifestAsync(default);
+        Manifest right = await (await repository.OpenBackupAsync(Component.FileStore, spooled.Id, default)).ReadManifestAsync(default);
+        Assert.Equal(left.Entries.Select(static entry => entry.Path), right.Entries.Select(static entry => entry.Path));
+        Assert.Equal(left.Packs.Select(static pack => pack.Hash), right.Packs.Select(static pack => pack.Hash));
+    }
+
+    [Fact]
+    public async Task CompleteAsync_TwoEntriesOfOnePath_IsRefused()
+    {
+        Repository repository = await Repository.OpenOrCreateAsync(Store, CancellationToken.None);
+        foreach (int limit in new[] { 2, 100 })
+        {
+            await using BackupWriter writer = await repository.BeginBackupAsync(
+                Component.FileStore, "Full", null, null, null, new BackupWriterOptions { EntriesInMemory = limit }, CancellationToken.None);
+            foreach (string path in new[] { "a", "b", "c", "a" })
+            {
+                writer.Add(new ManifestEntry { Kind = ManifestEntryKind.Directory, Path = path });
+            }
+
+            SmcException error = await Assert.ThrowsAsync<SmcException>(
+                () => writer.CompleteAsync("Full", static header => header, CancellationToken.None));
+            Assert.Equal(SmcErrorCode.InternalError, error.Code);
+        }
+    }
+
+    [Fact]
     public async Task BeginBackupAsync_SameSecond_GivesEachAnIdOfItsOwn()
     {
         Repository repository = await Repository.OpenOrCreateAsync(Store, CancellationToken.None);
@@ -215,14 +250,23 @@ public sealed class RepositoryTests : IDisposable
     [InlineData("{\"t\":\"block\",\"pack\":0,\"at\":0,\"stored\":1,\"length\":1,\"codec\":\"none\",\"crc32c\":\"00000000\"}")]
     [InlineData("{\"t\":\"pack\",\"backup\":\"../../x\",\"pack\":1,\"length\":1}")]
     [InlineData("{\"t\":\"surprise\"}")]
+    [InlineData("{\"t\":\"file\",\"path\":\"x\",\"size\":0,\"mode\":\"170000\",\"extents\":[]}")]
+    [InlineData("{\"t\":\"hard\",\"path\":\"x\",\"to\":\"y\"}")]
+    [InlineData("{\"t\":\"special\",\"path\":\"x\",\"mode\":\"600\"}")]
+    [InlineData("{\"t\":\"dir\",\"path\":\"x\",\"mode\":\"700\"}\n{\"t\":\"dir\",\"path\":\"x\",\"mode\":\"700\"}")]
     [InlineData("not json")]
-    public async Task ManifestReader_LineThatCannotBeTrue_IsRefused(string line)
+    public void ManifestReader_LineThatCannotBeTrue_IsRefused(string line)
     {
         string text = "{\"t\":\"header\",\"header\":{\"id\":\"20260101T000000Z-full\",\"repositoryId\":\"6f9619ff-8b86-d011-b42d-00c04fc964ff\"," +
             "\"component\":\"Database\",\"kind\":\"Full\",\"startTime\":\"2026-01-01T00:00:00+00:00\"}}\n" + line +
             "\n{\"t\":\"end\",\"files\":1,\"bytes\":5}\n";
-        SmcException error = await Assert.ThrowsAsync<SmcException>(() => new ManifestReader("manifest", Component.Database)
-            .ReadAsync(new MemoryStream(Encoding.UTF8.GetBytes(text)), CancellationToken.None));
+        SmcException error = Assert.Throws<SmcException>(() =>
+        {
+            using ManifestReader reader = new("manifest", Component.Database, new MemoryStream(Encoding.UTF8.GetBytes(text)));
+            while (reader.Next() is not null)
+            {
+            }
+        });
         Assert.True(error.Code is SmcErrorCode.ManifestInvalid or SmcErrorCode.RepositoryFormatUnknown, error.Message);
     }
 

@@ -35,12 +35,7 @@ internal static class BackupWal
         WalReceiver receiver = new(
             request.Connector,
             request.Repository,
-            new WalReceiverOptions
-            {
-                StartLsn = request.StartLsn,
-                ExpectedSystemId = request.SystemId,
-                FlushInterval = TimeSpan.FromSeconds(5),
-            },
+            new WalReceiverOptions { StartLsn = request.StartLsn, ExpectedSystemId = request.SystemId },
             request.Observer);
         return new ReceivedWal(receiver);
     }

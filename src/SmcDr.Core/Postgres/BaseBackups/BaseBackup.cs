@@ -89,6 +89,8 @@ public static class BaseBackup
             {
                 ServerFacts facts = await ServerFacts.ReadAsync(connector, session.Connection, observer, cancellationToken)
                     .ConfigureAwait(false);
+                await ClusterIdentity.CheckAsync(repository, facts.SystemId, options.NewCluster, connector.Display, cancellationToken)
+                    .ConfigureAwait(false);
                 Run run = new(connector, repository, options, observer, facts, session, openWal, watchInterval, Break);
                 return await run.ExecuteAsync(broken.Token).ConfigureAwait(false);
             }

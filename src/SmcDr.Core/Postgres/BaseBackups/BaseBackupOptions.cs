@@ -20,6 +20,9 @@ public sealed record BaseBackupOptions
     /// </summary>
     public string? Slot { get; init; }
 
+    /// <summary>Whether a database cluster that the repository does not know yet is accepted beside those that it knows: after pg_upgrade, say.</summary>
+    public bool NewCluster { get; init; }
+
     /// <summary>
     /// Whether the checkpoint with which a backup begins is made at once. If not, the server takes its time for it
     /// (<c>checkpoint_completion_target</c>) and is disturbed less.

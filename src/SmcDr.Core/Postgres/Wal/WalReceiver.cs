@@ -271,6 +271,11 @@ public sealed partial class WalReceiver
                 target: _connector.Display);
         }
 
+        if (_systemId is null)
+        {
+            await ClusterIdentity.CheckAsync(_repository, systemId, isNewCluster: false, _connector.Display, cancellationToken).ConfigureAwait(false);
+        }
+
         _systemId = systemId;
         WalArchive archive = new(_repository, systemId);
         NpgsqlConnection sql = await _connector.OpenAsync(cancellationToken).ConfigureAwait(false);

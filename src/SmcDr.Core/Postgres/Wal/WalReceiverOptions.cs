@@ -12,7 +12,7 @@ public sealed record WalReceiverOptions
     /// <summary>Where to begin. Where null: where the archive ends, else at the slot's restart point, else at the server's present position.</summary>
     public Lsn? StartLsn { get; init; }
 
-    /// <summary>The cluster that the server must be.</summary>
+    /// <summary>The cluster that the server must be; null = one that the repository knows, or any where it knows none.</summary>
     public ulong? ExpectedSystemId { get; init; }
 
     /// <summary>How long received bytes may wait to become durable.</summary>

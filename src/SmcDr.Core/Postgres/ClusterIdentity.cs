@@ -1,0 +1,42 @@
+using System.Globalization;
+using SmcDr.Core.Postgres.Wal;
+using SmcDr.Core.Repositories;
+
+namespace SmcDr.Core.Postgres;
+
+/// <summary>Keeps a repository from receiving the backups and the WAL of a database cluster that is not its own.</summary>
+/// <remarks>
+/// A changed address, or an initdb in the place of a restore, is noticed at the first contact instead of at the next recovery. After
+/// pg_upgrade the cluster is a new one as well, knowingly: its first backup says so, and the repository then knows both.
+/// </remarks>
+internal static class ClusterIdentity
+{
+    /// <summary>Returns where the repository knows the cluster, knows none, or a new one is meant.</summary>
+    /// <exception cref="SmcException"><see cref="SmcErrorCode.SystemIdMismatch"/>.</exception>
+    public static async Task CheckAsync(
+        Repository repository, ulong systemId, bool isNewCluster, string server, CancellationToken cancellationToken)
+    {
+        if (isNewCluster)
+        {
+            return;
+        }
+
+        List<ulong> known = [];
+        // Every backup brings WAL, so this knows all clusters, and by one listing.
+        await foreach (ulong id in WalArchive.ListSystemsAsync(repository, cancellationToken).ConfigureAwait(false))
+        {
+            known.Add(id);
+        }
+
+        if (known.Count > 0 && !known.Contains(systemId))
+        {
+            string list = string.Join(", ", known.Select(static id => id.ToString(CultureInfo.InvariantCulture)));
+            throw new SmcException(
+                SmcErrorCode.SystemIdMismatch,
+                $"PostgreSQL at {server} is the database cluster {systemId}, and {repository.Location} holds that of {list}.",
+                recommendation: "Check the connection. If the cluster is a new one on purpose, after pg_upgrade or initdb, give it a repository " +
+                    "of its own, or take its first backup with -NewCluster (or --new-cluster).",
+                target: server);
+        }
+    }
+}
