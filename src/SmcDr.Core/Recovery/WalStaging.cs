@@ -73,7 +73,7 @@ internal sealed class WalStaging
         foreach (TimelineHistory history in histories.Where(static h => h.Branches.Count > 0))
         {
             string name = TimelineHistory.FileName(history.Timeline);
-            Write(name, Encoding.UTF8.GetString(TimelineHistory.Format(history.Branches)));
+            Write(name, Encoding.UTF8.GetString(history.Content.Span));
             names.Add(name);
         }
 

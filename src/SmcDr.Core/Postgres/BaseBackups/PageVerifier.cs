@@ -17,6 +17,7 @@ internal sealed class PageVerifier(Lsn startLsn, int pageSize, int segmentPages,
 {
     /// <summary>How many damaged pages are named.</summary>
     public const int MaximumNames = 1000;
+    private const int MaximumWarnings = 10;
 
     private const int Rereads = 5;
 
@@ -128,8 +129,9 @@ internal sealed class PageVerifier(Lsn startLsn, int pageSize, int segmentPages,
                 _damaged.Add(name);
             }
 
-            observer.Warning(
-                $"The page '{name}' does not match its checksum: the server's copy of it is damaged. The backup goes on and names it.");
+            // A disk that dies damages thousands: the first are warned of, all are counted, and the backup ends with the number.
+            Action<string> tell = count <= MaximumWarnings ? observer.Warning : observer.Verbose;
+            tell($"The page '{name}' does not match its checksum: the server's copy of it is damaged. The backup goes on and names it.");
         }
     }
 }
