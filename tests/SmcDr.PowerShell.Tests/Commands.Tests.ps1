@@ -26,9 +26,10 @@ AfterAll {
 
 Describe 'The site' {
     It 'is the session''s, and listed' {
-        $current = Get-SmcSite | Where-Object IsCurrent
+        $current = Get-SmcSite pester
         $current | Should -BeOfType [SmcDr.SiteInfo]
         $current.Path | Should -Be $site
+        $current.IsCurrent | Should -BeTrue
         (Get-SmcSite pest*).Name | Should -Contain 'pester'
         Get-SmcSite nosuch* | Should -BeNullOrEmpty
         Assert-SmcError SmcSiteNotFound { Get-SmcSite nosuch -ErrorAction Stop }
@@ -42,7 +43,7 @@ Describe 'The site' {
     It 'is not changed by -WhatIf' {
         $other = Save-TestSite $server -Name other
         Set-SmcSite $other -WhatIf
-        (Get-SmcSite | Where-Object IsCurrent).Name | Should -Be 'pester'
+        (Get-SmcSite pester).IsCurrent | Should -BeTrue
         Get-SmcSite other* | Should -BeNullOrEmpty
     }
 
@@ -207,16 +208,10 @@ Describe 'Backup and WAL' {
 
     It 'completes the ids of backups, with age and size' {
         $line = "Restore-SmcDatabase -Site '$site' -BackupId 20"
-        $matches20 = $null
         # The first press of the key may come too early for a slow store; the answer is there for a later one.
-        Wait-Until 'the id is completed' {
-            $script:matches20 = [System.Management.Automation.CommandCompletion]::CompleteInput($line, $line.Length, $null).CompletionMatches
-            $script:matches20.CompletionText -contains $backup.Id
-        }
-        $script:matches20[0].ToolTip | Should -BeLike '*Database*old*MiB*first of all*'
-        $line = "Get-SmcBackup -Site '$TestDrive/none.yaml' -Id 20"
-        [System.Management.Automation.CommandCompletion]::CompleteInput($line, $line.Length, $null).CompletionMatches.CompletionText |
-            Should -Not -Contain $backup.Id
+        Wait-Until 'the id is completed' { (Get-Completion $line).CompletionText -contains $backup.Id }
+        (Get-Completion $line)[0].ToolTip | Should -BeLike '*Database*old*MiB*first of all*'
+        (Get-Completion "Get-SmcBackup -Site '$TestDrive/none.yaml' -Id 20").CompletionText | Should -Not -Contain $backup.Id
     }
 
     It 'refuses another database cluster' {

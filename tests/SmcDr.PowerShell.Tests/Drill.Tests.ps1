@@ -39,7 +39,8 @@ Describe 'A drill' {
         $failures | Should -BeNullOrEmpty
         $result | Should -BeOfType [SmcDr.DrillResult]
         $result.Succeeded | Should -BeTrue
-        $result.LostAcknowledged | Should -Be 0
+        $result.UnexpectedRows | Should -Be 0
+        $result.RpoSeconds | Should -BeLessOrEqual 2 -Because 'that is what the WAL stream promises'
         @($steps | Where-Object Tags -Contains 'Drill').Count | Should -Be $result.Steps.Count
         $result.ReportPath | Should -Be $report
         $report | Should -Exist

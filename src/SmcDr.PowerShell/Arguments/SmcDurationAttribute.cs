@@ -16,6 +16,9 @@ public sealed class SmcDurationAttribute : SmcArgumentTransformationAttribute
             : DurationText.Parse((typed ?? Convert.ToString(input, CultureInfo.InvariantCulture) ?? "").Trim());
         return duration >= TimeSpan.Zero
             ? duration
-            : throw new SmcException(SmcErrorCode.ArgumentInvalid, $"'{duration}' is a negative duration.");
+            : throw new SmcException(
+                SmcErrorCode.ArgumentInvalid,
+                $"'{duration}' is negative; give {DurationText.Expected}.",
+                recommendation: $"Write {DurationText.Expected}.");
     }
 }

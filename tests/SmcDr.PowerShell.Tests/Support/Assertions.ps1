@@ -87,3 +87,16 @@ function Wait-Until {
         Start-Sleep -Milliseconds 100
     }
 }
+
+function Get-Completion {
+    <#
+    .SYNOPSIS
+    What the Tab key offers behind a line; an empty offer where there is nothing.
+    #>
+    [CmdletBinding()]
+    [OutputType([System.Management.Automation.CompletionResult])]
+    param([Parameter(Mandatory)] [string] $Line)
+
+    $found = [System.Management.Automation.CommandCompletion]::CompleteInput($Line, $Line.Length, $null).CompletionMatches
+    $found.Count -gt 0 ? $found : [System.Management.Automation.CompletionResult]::new('nothing')
+}
