@@ -10,13 +10,13 @@ public sealed class WalArchiveTests(WalSample sample) : IClassFixture<WalSample>
 {
     private const int Size = WalSample.SegmentSize;
 
-    private readonly MemoryObjectStore _store = new();
+    private MemoryObjectStore _store = null!;
     private Repository _repository = null!;
 
     // A new archive knows nothing from before: it reads every head anew.
     private WalArchive Archive => new(_repository, sample.SystemId);
 
-    public async Task InitializeAsync() => _repository = await Repository.OpenOrCreateAsync(_store, CancellationToken.None);
+    public async Task InitializeAsync() => (_store, _repository) = await CreateRepositoryAsync();
 
     public async Task DisposeAsync() => await _store.DisposeAsync();
 
@@ -428,6 +428,12 @@ public sealed class WalArchiveTests(WalSample sample) : IClassFixture<WalSample>
         Assert.Null(windows[2].Gap);
         Assert.Equal(sample.Segments[2].Name.EndLsn(Size).ToString(), windows[0].LatestLsn);
         Assert.NotNull(windows[0].LatestTime);
+    }
+
+    private static async Task<(MemoryObjectStore Store, Repository Repository)> CreateRepositoryAsync()
+    {
+        MemoryObjectStore store = new();
+        return (store, await Repository.OpenOrCreateAsync(store, CancellationToken.None));
     }
 
     private static async Task<SmcException> ThrowsAsync(SmcErrorCode code, Func<Task> action)

@@ -15,6 +15,7 @@ public sealed class WalReceiverTests : IAsyncLifetime
 
     private readonly string _directory = Directory.CreateTempSubdirectory("smcdr-test-").FullName;
     private readonly List<PostgresServer> _servers = [];
+    private readonly List<string> _copies = [];
     private PostgresServer _server = null!;
     private Repository _repository = null!;
     private ulong _systemId;
@@ -36,7 +37,10 @@ public sealed class WalReceiverTests : IAsyncLifetime
             await server.DisposeAsync();
         }
 
-        Directory.Delete(_directory, recursive: true);
+        foreach (string path in _copies.Append(_directory))
+        {
+            Directory.Delete(path, recursive: true);
+        }
     }
 
     [Fact]
@@ -168,8 +172,8 @@ public sealed class WalReceiverTests : IAsyncLifetime
 
         // The server has sent it, and hears status reports all the time while the store hangs; none of them claims more than there is.
         await UntilAsync(async () => await _server.ScalarAsync<bool>($"SELECT coalesce(bool_or(sent_lsn >= '{end}'), false) FROM pg_stat_replication"));
-        DateTime sent = await _server.ScalarAsync<DateTime>("SELECT clock_timestamp()");
-        await UntilAsync(async () => await _server.ScalarAsync<DateTime>("SELECT max(reply_time) FROM pg_stat_replication") > sent);
+        string sent = await _server.ScalarAsync<string>("SELECT clock_timestamp()::text");
+        await UntilAsync(async () => await _server.ScalarAsync<bool>($"SELECT coalesce(max(reply_time) > '{sent}', false) FROM pg_stat_replication"));
         Assert.False(await _server.ScalarAsync<bool>($"SELECT coalesce(bool_or(flush_lsn > '{before}'), false) FROM pg_stat_replication"));
         Assert.True(stream.Receiver.FlushedLsn < end);
 
@@ -481,7 +485,9 @@ public sealed class WalReceiverTests : IAsyncLifetime
     /// <summary>Starts a copy of a stopped server's directory on a port of its own.</summary>
     private async Task<PostgresServer> CopyAsync(PostgresServer source, bool standby = false)
     {
-        string directory = Path.Combine(PostgresPrograms.CreateDirectory(), "data");
+        string parent = PostgresPrograms.CreateDirectory();
+        _copies.Add(parent);
+        string directory = Path.Combine(parent, "data");
         await CopyDirectoryAsync(source.DataDirectory, directory);
         if (standby)
         {
