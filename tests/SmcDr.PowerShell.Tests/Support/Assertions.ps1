@@ -39,16 +39,18 @@ function Get-HostText {
     param([Parameter(Mandatory)] [scriptblock] $Script)
 
     $path = Join-Path ([System.IO.Path]::GetTempPath()) "smcdr-pester-$([guid]::NewGuid()).txt"
-    $null = Start-Transcript -LiteralPath $path -UseMinimalHeader
     try {
-        $null = & $Script
-    } finally {
-        $null = Stop-Transcript
-    }
+        $null = Start-Transcript -LiteralPath $path -UseMinimalHeader
+        try {
+            $null = & $Script
+        } finally {
+            $null = Stop-Transcript
+        }
 
-    $text = Get-Content -LiteralPath $path -Raw
-    Remove-Item -LiteralPath $path
-    $text
+        Get-Content -LiteralPath $path -Raw
+    } finally {
+        Remove-Item -LiteralPath $path
+    }
 }
 
 function Get-DirectoryState {
