@@ -97,6 +97,19 @@ public static partial class Posix
         return true;
     }
 
+    /// <summary>
+    /// Renames a file or a link and replaces what has the name already, in one step (rename(2)). .NET's own looks at what a link points
+    /// to, and so does not move one to a directory.
+    /// </summary>
+    [UnsupportedOSPlatform("windows")]
+    public static void Replace(string source, string destination)
+    {
+        if (rename(source, destination) != 0)
+        {
+            throw Failure($"'{source}' cannot be renamed to '{destination}'");
+        }
+    }
+
     /// <summary>The user and group that own a file or directory; links are followed.</summary>
     [UnsupportedOSPlatform("windows")]
     public static (uint User, uint Group) GetOwner(string path)
@@ -138,6 +151,9 @@ public static partial class Posix
 
     [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int link(string source, string destination);
+
+    [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int rename(string source, string destination);
 
     [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int renameat2(int sourceDirectory, string source, int destinationDirectory, string destination, uint flags);

@@ -714,15 +714,22 @@ internal sealed class RecoveryRun
             return;
         }
 
+        if (OperatingSystem.IsWindows())
+        {
+            File.Delete(link);
+            File.CreateSymbolicLink(link, target);
+            return;
+        }
+
         string temporary = link + ".smcdr-tmp";
         File.Delete(temporary);
         File.CreateSymbolicLink(temporary, target);
-        if (!OperatingSystem.IsWindows() && Posix.IsRoot && _account is { } account)
+        if (Posix.IsRoot && _account is { } account)
         {
             Posix.SetOwner(temporary, account.UserId, account.GroupId);
         }
 
-        File.Move(temporary, link, overwrite: true);
+        Posix.Replace(temporary, link);
         Posix.SyncDirectory(Path.GetDirectoryName(link)!);
     }
 

@@ -1,8 +1,10 @@
 using System.Globalization;
 using System.Security.Cryptography;
 using Npgsql;
+using SmcDr.Core.ObjectStores;
 using SmcDr.Core.Operations;
 using SmcDr.Core.Recovery;
+using SmcDr.Core.Repositories;
 using SmcDr.Core.Tests.Fixtures;
 using TestPrograms = SmcDr.Core.Tests.Fixtures.PostgresPrograms;
 
@@ -70,6 +72,23 @@ internal sealed class RecoveryPlace(RecoveryWorld world, string root) : IAsyncDi
             $"Host=127.0.0.1;Port={Port};Username=postgres;Database=postgres;Password={world.Password};Pooling=false");
         await connection.OpenAsync();
         return connection;
+    }
+
+    /// <summary>A repository like the world's, without some of its objects.</summary>
+    public async Task<Repository> CopyRepositoryAsync(Func<string, bool> drop)
+    {
+        string path = Directory.CreateDirectory(Path.Combine(Root, "repository")).FullName;
+        foreach (string file in Directory.GetFiles(world.RepositoryPath, "*", SearchOption.AllDirectories))
+        {
+            string key = Path.GetRelativePath(world.RepositoryPath, file);
+            if (!drop(key))
+            {
+                Directory.CreateDirectory(Path.GetDirectoryName(Path.Combine(path, key))!);
+                File.Copy(file, Path.Combine(path, key));
+            }
+        }
+
+        return await Repository.OpenAsync(new DirectoryObjectStore(path), default);
     }
 
     /// <summary>All names and contents below a directory: by it a test knows that nothing was changed.</summary>
