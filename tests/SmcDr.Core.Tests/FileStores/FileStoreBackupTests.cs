@@ -5,6 +5,7 @@ using SmcDr.Core.FileStores;
 using SmcDr.Core.ObjectStores;
 using SmcDr.Core.Platform;
 using SmcDr.Core.Repositories;
+using SmcDr.Core.Tests.Fixtures;
 
 namespace SmcDr.Core.Tests.FileStores;
 
@@ -380,15 +381,9 @@ public sealed class FileStoreBackupTests : IDisposable
         Assert.False(File.Exists(Path.Combine(target, "bad")));
     }
 
-    [Fact]
+    [OrdinaryUserFact]
     public async Task RunAsync_DirectoryWithoutPermission_MakesTheBackupPartial()
     {
-        if (Posix.IsRoot)
-        {
-            // Root may read everything.
-            return;
-        }
-
         _sandbox.Write("closed/inner", "x");
         _sandbox.Write("file", "x");
         FileStoreSandbox.Shell("cd \"$1\"; chmod 0 closed file", _sandbox.Source);

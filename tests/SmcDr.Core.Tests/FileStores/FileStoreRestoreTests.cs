@@ -3,6 +3,7 @@ using SmcDr.Core.FileStores;
 using SmcDr.Core.Operations;
 using SmcDr.Core.Platform;
 using SmcDr.Core.Repositories;
+using SmcDr.Core.Tests.Fixtures;
 using SmcDr.Core.Tests.Repositories;
 
 namespace SmcDr.Core.Tests.FileStores;
@@ -261,14 +262,9 @@ public sealed class FileStoreRestoreTests : IDisposable
     }
 
     /// <summary>Not root: somebody else's file comes back as ours, and then not with the right to act as its owner.</summary>
-    [Fact]
+    [RootFact]
     public async Task RunAsync_OwnersNotRestored_DropsSetUserId()
     {
-        if (!Posix.IsRoot)
-        {
-            return;
-        }
-
         _sandbox.Write("program", "x");
         _sandbox.Write("own", "x");
         FileStoreSandbox.Shell("cd \"$1\"; chown 12345:54321 program; chmod 6755 program own", _sandbox.Source);
@@ -279,14 +275,9 @@ public sealed class FileStoreRestoreTests : IDisposable
         Assert.Equal("6755 0 0\n", FileStoreSandbox.Shell("stat -c '%a %u %g' \"$1/own\"", target));
     }
 
-    [Fact]
+    [RootFact]
     public async Task RunAsync_OwnersName_CountsMoreThanItsNumber()
     {
-        if (!Posix.IsRoot)
-        {
-            return;
-        }
-
         FileNode node = new() { UserId = 4711, UserName = "nobody", GroupId = 4711, GroupName = "no-such-group", Modified = new FileTime(1, 0) };
         BackupHeader header = await ForgeAsync(node, writer =>
             writer.Add(new ManifestEntry { Kind = ManifestEntryKind.File, Path = "file", Mode = 0x180, Node = node }));

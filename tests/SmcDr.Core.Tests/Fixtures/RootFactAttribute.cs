@@ -2,7 +2,7 @@ using SmcDr.Core.Platform;
 
 namespace SmcDr.Core.Tests.Fixtures;
 
-/// <summary>A test that mounts a file system of its own, which only root may on Linux; skipped elsewhere.</summary>
+/// <summary>A test that mounts a file system or gives files to others, which only root may on Linux; skipped elsewhere.</summary>
 [AttributeUsage(AttributeTargets.Method)]
 public sealed class RootFactAttribute : FactAttribute
 {
@@ -10,7 +10,7 @@ public sealed class RootFactAttribute : FactAttribute
     {
         if (!OperatingSystem.IsLinux() || !Posix.IsRoot)
         {
-            Skip = "Mounting a small file system to fill needs root on Linux.";
+            Skip = "Mounting a small file system to fill, and giving files to other accounts, needs root on Linux.";
         }
     }
 }
