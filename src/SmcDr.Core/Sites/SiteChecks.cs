@@ -42,6 +42,15 @@ public sealed class SiteChecks
         yield return await new CheckRun(_site.Repository.Location, _clock).CheckAsync(
             "RepositoryEncryption", () => Task.FromResult(CheckEncryption())).ConfigureAwait(false);
 
+        if (UnusedSettings() is { Count: > 0 } unused)
+        {
+            yield return await new CheckRun(_site.Name, _clock).CheckAsync(
+                "UnusedSettings",
+                () => Task.FromResult(CheckFinding.Warning(
+                    $"This version reads these settings and does nothing by them: {string.Join(", ", unused)}.",
+                    "Do not rely on them: make copies, and remove what is too old, by other means."))).ConfigureAwait(false);
+        }
+
         RegionSettings region = _site.PrimaryRegion;
         if (region.Database is null)
         {
@@ -55,6 +64,28 @@ public sealed class SiteChecks
         {
             yield return result;
         }
+    }
+
+    /// <summary>What an operator could believe to be in force, because the site file says so.</summary>
+    private List<string> UnusedSettings()
+    {
+        List<string> names = [];
+        if (_site.Repository.Copies.Count > 0)
+        {
+            names.Add("repository.copies");
+        }
+
+        if (_site.Repository.Retention is not null)
+        {
+            names.Add("repository.retention");
+        }
+
+        if (_site.Notifications.Count > 0)
+        {
+            names.Add("notifications");
+        }
+
+        return names;
     }
 
     private CheckFinding CheckEncryption() => _site.Repository.EncryptionKey is null

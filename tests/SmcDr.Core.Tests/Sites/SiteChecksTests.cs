@@ -51,6 +51,27 @@ public sealed class SiteChecksTests : IClassFixture<PostgresServerFixture>, IAsy
     }
 
     [Fact]
+    public async Task RunAsync_SettingsThatNothingUses_AreNamed()
+    {
+        Site site = SiteOf("connection: Host=localhost");
+        site = site with
+        {
+            Repository = site.Repository with { Copies = ["s3://vault?region=us-west-2"], Retention = new RetentionSettings() },
+        };
+
+        CheckResult? result = null;
+        await foreach (CheckResult each in new SiteChecks(site, new SecretResolver(), _ => _store).RunAsync(CancellationToken.None))
+        {
+            result = each.Name == "UnusedSettings" ? each : result;
+        }
+
+        Assert.NotNull(result);
+        Assert.Equal(CheckOutcomes.Warning, result.Outcome);
+        Assert.Contains("repository.copies, repository.retention", result.Message, StringComparison.Ordinal);
+        Assert.False((await CollectAsync(SiteOf("connection: Host=localhost"), _ => _store)).ContainsKey("UnusedSettings"));
+    }
+
+    [Fact]
     public async Task RunAsync_Repository_ReportsWhatIsWrongWithIt()
     {
         async Task<CheckResult> CheckAsync(MemoryObjectStore store, string name) =>
