@@ -188,14 +188,9 @@ public sealed class RecoveryPreflightTests(RecoveryWorld world) : IClassFixture<
         await RefusedAsync(place, place.Request() with { DataDirectory = world.RepositoryPath, Force = true }, SmcErrorCode.TargetUnsuitable);
     }
 
-    [Fact]
+    [RootFact]
     public async Task Account_ThatDoesNotExist_IsRefused()
     {
-        if (!Posix.IsRoot)
-        {
-            return;
-        }
-
         await using RecoveryPlace place = world.NewPlace();
 
         await RefusedAsync(place, place.Request() with { OsUser = "nobody-has-this-name" }, SmcErrorCode.TargetUnsuitable);
@@ -217,14 +212,9 @@ public sealed class RecoveryPreflightTests(RecoveryWorld world) : IClassFixture<
             place, request with { Tablespaces = new Dictionary<string, string> { ["other"] = place.Tablespace } }, SmcErrorCode.ArgumentInvalid);
     }
 
-    [Fact]
+    [RootFact]
     public async Task Disk_TooSmall_IsRefused_AndAMountPointAsWell()
     {
-        if (!Posix.IsRoot)
-        {
-            return;
-        }
-
         await using RecoveryPlace place = world.NewPlace();
         string disk = Directory.CreateDirectory(Path.Combine(place.Root, "disk")).FullName;
         await RunAsync("mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", disk);

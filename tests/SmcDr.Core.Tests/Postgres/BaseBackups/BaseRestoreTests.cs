@@ -205,15 +205,9 @@ public sealed class BaseRestoreTests(BaseRestoreTests.OneBackup fixture) : IClas
         Assert.Contains("checkpoint record", error, StringComparison.Ordinal);
     }
 
-    [Fact]
+    [RootFact]
     public async Task RestoreFilesAsync_DiskFull_SaysSoAndASecondRunWithRoomCompletes()
     {
-        if (!Posix.IsRoot || !OperatingSystem.IsLinux())
-        {
-            // Only root can make a small disk.
-            return;
-        }
-
         (BackupReader reader, Manifest manifest) = await _lab.OpenAsync(_id);
         string disk = _lab.NewServerDirectory();
         Mount(disk, "size=16m");
