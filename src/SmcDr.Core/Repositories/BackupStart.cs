@@ -21,6 +21,9 @@ public sealed record BackupStart
 
     public string? SystemId { get; init; }
 
+    /// <summary>The backup whose packs this one may refer to.</summary>
+    public string? Parent { get; init; }
+
     /// <summary>The machine that writes it.</summary>
     public required string Host { get; init; }
 

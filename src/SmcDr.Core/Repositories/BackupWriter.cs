@@ -67,6 +67,7 @@ public sealed class BackupWriter : IAsyncDisposable
             CompletedTime = DateTimeOffset.UtcNow,
             Label = _start.Label,
             Site = _start.Site,
+            Parent = _start.Parent,
             Tool = Repository.ToolVersion,
             SizeBytes = _entries.Bytes,
             StoredBytes = StoredBytes,

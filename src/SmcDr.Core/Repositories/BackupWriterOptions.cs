@@ -3,6 +3,12 @@ namespace SmcDr.Core.Repositories;
 /// <summary>How a backup is written.</summary>
 public sealed record BackupWriterOptions
 {
+    /// <summary>
+    /// The id of the backup whose blocks are used again. It stands in the claim, so that whoever removes backups sees that its packs are
+    /// needed before this backup has a manifest that says so.
+    /// </summary>
+    public string? Parent { get; init; }
+
     /// <summary>A pack is closed once it is so long. Larger packs make fewer objects; smaller ones let expiry free more.</summary>
     public long PackSize { get; init; } = 64 << 20;
 

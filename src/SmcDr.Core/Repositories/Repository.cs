@@ -101,6 +101,7 @@ public sealed class Repository
                 Label = label,
                 Site = site,
                 SystemId = systemId,
+                Parent = options?.Parent,
                 Host = Environment.MachineName,
                 ProcessId = Environment.ProcessId,
             };
