@@ -15,6 +15,7 @@
     # Explicit, because a wildcard makes PowerShell import the module to find out what it exports.
     CmdletsToExport      = @(
         'Backup-SmcDatabase'
+        'Backup-SmcFileStore'
         'Get-SmcBackup'
         'Get-SmcRecoveryWindow'
         'Get-SmcSite'
@@ -22,6 +23,7 @@
         'Invoke-SmcDrill'
         'Invoke-SmcPointInTimeRecovery'
         'Restore-SmcDatabase'
+        'Restore-SmcFileStore'
         'Set-SmcSite'
         'Start-SmcWalStream'
         'Test-SmcSite'

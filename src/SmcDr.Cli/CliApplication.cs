@@ -20,6 +20,7 @@ internal sealed class CliApplication
             new Command("backup", "Takes and lists backups.")
             {
                 new BackupDatabaseCommand(host),
+                new BackupFileStoreCommand(host),
                 new BackupListCommand(host),
             },
             new Command("site", "Shows and tests the site file.")
@@ -39,6 +40,7 @@ internal sealed class CliApplication
             new Command("restore", "Restores and recovers.")
             {
                 new RestoreDatabaseCommand(host),
+                new RestoreFileStoreCommand(host),
             },
             new DrillCommand(host),
             new VersionCommand(host),

@@ -8,6 +8,9 @@ internal static class ExitCodes
     /// <summary>A defect.</summary>
     public const int Failure = 1;
 
+    /// <summary>Done in part: the result and the warnings say what is missing.</summary>
+    public const int Partial = 3;
+
     /// <summary>Stopped by a signal: 128 + SIGINT, as shells do it.</summary>
     public const int Cancelled = 130;
 }

@@ -8,10 +8,10 @@ namespace SmcDr.Cli.Commands;
 /// <summary><c>smcdr backup list</c>.</summary>
 internal sealed class BackupListCommand : CliCommand
 {
-    private static readonly Column<BackupInfo>[] s_columns =
+    public static readonly IReadOnlyList<Column<BackupInfo>> Columns =
     [
         new("Backup", static backup => backup.Id),
-        new("Component", static backup => backup.Component),
+        new("Component", static backup => backup.Name is null ? backup.Component : $"{backup.Component} {backup.Name}"),
         new("State", static backup => backup.State),
         new("Started", static backup => DisplayText.Time(backup.StartTime)),
         new("Took", static backup => DisplayText.Duration(backup.Duration), IsNumber: true),
@@ -48,7 +48,7 @@ internal sealed class BackupListCommand : CliCommand
         }
 
         context.WriteList(
-            [.. backups.OrderBy(static backup => backup.StartTime)], s_columns, "There are no backups. 'smcdr backup database' takes one.");
+            [.. backups.OrderBy(static backup => backup.StartTime)], Columns, "There are no backups. 'smcdr backup database' takes one.");
         return ExitCodes.Success;
     }
 }

@@ -43,7 +43,9 @@ public sealed class FileStoreRestore
     private readonly HashSet<DirectoryHandle> _windowDirectories = [];
     private long _windowBytes;
 
+    private long _wantedFiles;
     private long _wantedBytes;
+    private long _replaced;
     private long _keptFiles;
     private long _files;
     private long _bytes;
@@ -81,25 +83,15 @@ public sealed class FileStoreRestore
     public static async Task<FileStoreRestoreResult> RunAsync(
         BackupReader reader, FileStoreRestoreOptions options, IOperationObserver observer, CancellationToken cancellationToken)
     {
-        ArgumentNullException.ThrowIfNull(reader);
-        ArgumentNullException.ThrowIfNull(options);
-        ArgumentNullException.ThrowIfNull(observer);
-        FileStoreHost.ThrowIfUnsupported();
-        if (reader.Header.FileStore is not { } details)
-        {
-            throw new SmcException(
-                SmcErrorCode.BackupUnsuitable, $"The backup '{reader.Header.Id}' is not that of a file store.", target: reader.Header.Id);
-        }
-
-        string target = Path.GetFullPath(options.TargetPath ?? NativeName.Display(details.Path));
+        FileStoreBackupDetails details = Check(reader, options, observer);
+        string target = TargetOf(details, options);
         string activity = $"Restore of file store {details.Name}";
         long started = Stopwatch.GetTimestamp();
         try
         {
-            StreamedManifest manifest = await reader.OpenManifestAsync(cancellationToken).ConfigureAwait(false);
+            StreamedManifest manifest = await OpenManifestAsync(reader, cancellationToken).ConfigureAwait(false);
             await using (manifest.ConfigureAwait(false))
             {
-                await reader.CheckPacksAsync(manifest.Packs, cancellationToken).ConfigureAwait(false);
                 using DirectoryHandle root = OpenTarget(target, out bool isEmpty);
                 using RestoreTree tree = new(root);
                 FileStoreRestore restore = new(reader, manifest, options, tree, observer, activity);
@@ -117,6 +109,81 @@ public sealed class FileStoreRestore
         finally
         {
             observer.Progress(new OperationProgress(activity, "") { IsCompleted = true });
+        }
+    }
+
+    /// <summary>Finds out what a restore would do and whether it can be done. Nothing is changed, the directory is not even made.</summary>
+    /// <inheritdoc cref="RunAsync"/>
+    public static async Task<FileStoreRestorePlan> PlanAsync(
+        BackupReader reader, FileStoreRestoreOptions options, IOperationObserver observer, CancellationToken cancellationToken)
+    {
+        FileStoreBackupDetails details = Check(reader, options, observer);
+        string target = TargetOf(details, options);
+        try
+        {
+            StreamedManifest manifest = await OpenManifestAsync(reader, cancellationToken).ConfigureAwait(false);
+            await using (manifest.ConfigureAwait(false))
+            {
+                // Where the directory is still to be made, the one above it only stands for the file system.
+                string existing = NearestDirectory(target);
+                using DirectoryHandle root = DirectoryHandle.OpenRoot(existing);
+                using RestoreTree tree = new(root);
+                FileStoreRestore restore = new(reader, manifest, options, tree, observer, details.Name);
+                bool isEmpty = existing != target || root.ReadNames().Count == 0;
+                await restore.ExamineAsync(target, isEmpty, cancellationToken).ConfigureAwait(false);
+                return new FileStoreRestorePlan
+                {
+                    BackupId = reader.Header.Id,
+                    Name = details.Name,
+                    TargetPath = target,
+                    FileCount = restore._wantedFiles,
+                    SizeBytes = restore._wantedBytes,
+                    ReplacedCount = restore._replaced,
+                    KeptFileCount = restore._keptFiles,
+                };
+            }
+        }
+        catch (PosixException e)
+        {
+            throw FileStoreHost.Failure(e);
+        }
+    }
+
+    private static FileStoreBackupDetails Check(BackupReader reader, FileStoreRestoreOptions options, IOperationObserver observer)
+    {
+        ArgumentNullException.ThrowIfNull(reader);
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentNullException.ThrowIfNull(observer);
+        FileStoreHost.ThrowIfUnsupported();
+        return reader.Header.FileStore ?? throw new SmcException(
+            SmcErrorCode.BackupUnsuitable, $"The backup '{reader.Header.Id}' is not that of a file store.", target: reader.Header.Id);
+    }
+
+    private static string TargetOf(FileStoreBackupDetails details, FileStoreRestoreOptions options) =>
+        Path.TrimEndingDirectorySeparator(Path.GetFullPath(options.TargetPath ?? NativeName.Display(details.Path)));
+
+    private static string NearestDirectory(string path)
+    {
+        while (!Directory.Exists(path))
+        {
+            path = Path.GetDirectoryName(path) ?? "/";
+        }
+
+        return path;
+    }
+
+    private static async Task<StreamedManifest> OpenManifestAsync(BackupReader reader, CancellationToken cancellationToken)
+    {
+        StreamedManifest manifest = await reader.OpenManifestAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            await reader.CheckPacksAsync(manifest.Packs, cancellationToken).ConfigureAwait(false);
+            return manifest;
+        }
+        catch
+        {
+            await manifest.DisposeAsync().ConfigureAwait(false);
+            throw;
         }
     }
 
@@ -184,6 +251,10 @@ public sealed class FileStoreRestore
                 conflictCount++;
                 Note(conflicts, entry.Path);
             }
+            else if (finding is Finding.Differs)
+            {
+                _replaced++;
+            }
             else if (finding is Finding.Obstructed)
             {
                 Note(obstacles, entry.Path);
@@ -195,6 +266,7 @@ public sealed class FileStoreRestore
 
             if (entry.Kind == ManifestEntryKind.File && finding != Finding.Same)
             {
+                _wantedFiles++;
                 _wantedBytes += entry.Size;
                 room += entry.Extents.Sum(static extent => extent.Block is null ? 0L : extent.Length);
             }
@@ -228,7 +300,7 @@ public sealed class FileStoreRestore
                 $"Nothing in the backup '{_manifest.Header.Id}' matches {string.Join(", ", _options.Include.Select(static text => $"'{text}'"))}.");
         }
 
-        long available = new DriveInfo(target).AvailableFreeSpace;
+        long available = new DriveInfo(NearestDirectory(target)).AvailableFreeSpace;
         if (room > available)
         {
             throw new SmcException(

@@ -20,6 +20,7 @@ public sealed record BackupEntry(
         {
             Id = Id,
             Component = Component.ToString(),
+            Name = Header?.FileStore?.Name,
             Kind = Header?.Kind ?? Start?.Kind ?? "Unknown",
             State = IsComplete ? (Header?.FileStore is { UnreadableCount: > 0 } ? "Partial" : "Complete") : Problem is null ? "Incomplete" : "Damaged",
             StartTime = Header?.StartTime ?? Start?.StartTime ?? default,

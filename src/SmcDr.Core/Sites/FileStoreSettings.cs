@@ -8,4 +8,10 @@ public sealed record FileStoreSettings
 
     [SiteKey("The directory.", Kind = SiteValueKind.Path)]
     public required string Path { get; init; }
+
+    [SiteKey("What is left out, as patterns such as *.log or cache/**; one without a slash is looked for at any depth.")]
+    public IReadOnlyList<string> Exclude { get; init; } = [];
+
+    [SiteKey("Whether directories on other file systems are left out.")]
+    public bool OneFileSystem { get; init; } = true;
 }

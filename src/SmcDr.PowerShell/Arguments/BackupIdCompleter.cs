@@ -18,7 +18,7 @@ public sealed class BackupIdCompleter : SmcCompleter
     /// <inheritdoc/>
     protected override IEnumerable<(string Value, string ToolTip)> Find(IDictionary boundParameters)
     {
-        string path = Locate(boundParameters["Site"]);
+        string path = LocateSite(boundParameters["Site"]);
         Listing listing = s_listings.AddOrUpdate(
             path, Listing.Start, static (path, known) => known.IsFresh ? known : Listing.Start(path));
 
@@ -26,21 +26,6 @@ public sealed class BackupIdCompleter : SmcCompleter
         return Await(listing.Backups, s_patience) is { } backups
             ? backups.Select(static backup => (backup.Id, Describe(backup)))
             : [];
-    }
-
-    private static string Locate(object? site) => site switch
-    {
-        SiteInfo info => info.Path,
-        string text => SiteState.OfThisRunspace().Find(text)?.Path ?? Path.GetFullPath(text, CurrentDirectory()),
-        _ => SiteArguments.FindDefault(CurrentDirectory),
-    };
-
-    private static string CurrentDirectory()
-    {
-        using System.Management.Automation.PowerShell shell =
-            System.Management.Automation.PowerShell.Create(RunspaceMode.CurrentRunspace);
-        return shell.AddCommand("Microsoft.PowerShell.Management\\Get-Location").AddParameter("PSProvider", "FileSystem")
-            .Invoke<PathInfo>()[0].ProviderPath;
     }
 
     private static string Describe(BackupInfo backup)

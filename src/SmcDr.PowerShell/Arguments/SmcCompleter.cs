@@ -1,6 +1,7 @@
 using System.Collections;
 using System.Management.Automation;
 using System.Management.Automation.Language;
+using SmcDr.PowerShell.Session;
 
 namespace SmcDr.PowerShell.Arguments;
 
@@ -41,6 +42,22 @@ public abstract class SmcCompleter : IArgumentCompleter
     /// <summary>What could stand there. Takes no longer than a fifth of a second, and asks nobody anything.</summary>
     /// <param name="boundParameters">The parameters that stand on the command line already.</param>
     protected abstract IEnumerable<(string Value, string ToolTip)> Find(IDictionary boundParameters);
+
+    /// <summary>The site file that the command line, the session or the current directory means.</summary>
+    private protected static string LocateSite(object? site) => site switch
+    {
+        SiteInfo info => info.Path,
+        string text => SiteState.OfThisRunspace().Find(text)?.Path ?? Path.GetFullPath(text, CurrentDirectory()),
+        _ => SiteArguments.FindDefault(CurrentDirectory),
+    };
+
+    private static string CurrentDirectory()
+    {
+        using System.Management.Automation.PowerShell shell =
+            System.Management.Automation.PowerShell.Create(RunspaceMode.CurrentRunspace);
+        return shell.AddCommand("Microsoft.PowerShell.Management\\Get-Location").AddParameter("PSProvider", "FileSystem")
+            .Invoke<PathInfo>()[0].ProviderPath;
+    }
 
     /// <summary>What the task gives, or null where it takes longer. The task goes on, and its failure is nobody's.</summary>
     private protected static T? Await<T>(Task<T> task, TimeSpan patience)

@@ -9,6 +9,9 @@ public sealed record BackupInfo
     /// <summary>The component that was backed up: <c>Database</c>, <c>Redis</c>, <c>Configuration</c> or <c>FileStore</c>.</summary>
     public required string Component { get; init; }
 
+    /// <summary>Which of several of its component was backed up: the file store's name. Null for a database.</summary>
+    public string? Name { get; init; }
+
     /// <summary><c>Full</c>, <c>Incremental</c>, <c>Logical</c> or <c>Emergency</c>.</summary>
     public required string Kind { get; init; }
 

@@ -6,6 +6,9 @@ public enum BackupState
     /// <summary>It can.</summary>
     Complete,
 
+    /// <summary>It can, and something could not be read: only file stores are ever backed up in part.</summary>
+    Partial,
+
     /// <summary>It is running, or was interrupted.</summary>
     Incomplete,
 
