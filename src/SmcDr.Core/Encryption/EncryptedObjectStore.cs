@@ -246,28 +246,28 @@ internal sealed class EncryptedObjectStore : IObjectStore
         string key, ObjectHeader header, long storedLength, CancellationToken cancellationToken)
     {
         int headerLength = ObjectHeader.LengthOf(key);
-        long number = ((storedLength - headerLength) / FrameLayout.StoredFrameLength) - 1;
-        if (number >= 0)
+        long count = (storedLength - headerLength) / FrameLayout.StoredFrameLength;
+        byte[] frame = new byte[FrameLayout.StoredFrameLength];
+        byte[] content = new byte[FrameLayout.FrameLength];
+        try
         {
-            byte[] frame = new byte[FrameLayout.StoredFrameLength];
-            Stream stream = await Inner.OpenReadAsync(
-                key, headerLength + (number * frame.Length), frame.Length, cancellationToken).ConfigureAwait(false);
+            Stream stream = await Inner.OpenReadAsync(key, headerLength, count * frame.Length, cancellationToken).ConfigureAwait(false);
             await using (stream.ConfigureAwait(false))
             {
-                await stream.ReadExactlyAsync(frame, cancellationToken).ConfigureAwait(false);
+                using ObjectCipher cipher = header.CreateCipher(key);
+                for (long number = 0; number < count; number++)
+                {
+                    await stream.ReadExactlyAsync(frame, cancellationToken).ConfigureAwait(false);
+                    if (!cipher.TryOpen(number, false, frame, content))
+                    {
+                        return FrameDiagnosis.Explain(key, Location, header, number, count + 1, frame);
+                    }
+                }
             }
-
-            byte[] content = new byte[FrameLayout.FrameLength];
-            using ObjectCipher cipher = header.CreateCipher(key);
-            bool isLast = cipher.TryOpen(number, true, frame, content);
+        }
+        finally
+        {
             CryptographicOperations.ZeroMemory(content);
-            if (isLast)
-            {
-                return new SmcException(
-                    SmcErrorCode.ObjectExtended,
-                    $"The object '{key}' in {Location} goes on behind its last frame, {number + 1}: something was appended to it.",
-                    target: key);
-            }
         }
 
         return new SmcException(

@@ -12,7 +12,7 @@ public static class KeyFile
     /// <summary>Makes a new key file, readable by this account only.</summary>
     /// <param name="path">Its full path. What is there already is never replaced.</param>
     /// <exception cref="SmcException"><see cref="SmcErrorCode.TargetNotEmpty"/>, or <see cref="SmcErrorCode.TargetUnsuitable"/>.</exception>
-    public static void Create(string path)
+    public static KeyFileInfo Create(string path)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         byte[] key = RandomNumberGenerator.GetBytes(RepositoryKey.Length);
@@ -33,6 +33,8 @@ public static class KeyFile
 
             // A key whose name is lost in a power cut, after a repository was encrypted with it, would be the end of that repository.
             Posix.SyncDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
+            using KeyFileSource source = new([.. key]);
+            return new KeyFileInfo { Path = Path.GetFullPath(path), Fingerprint = source.Fingerprint };
         }
         catch (IOException exception) when (File.Exists(path))
         {
