@@ -17,14 +17,18 @@
         'Backup-SmcDatabase'
         'Get-SmcBackup'
         'Get-SmcRecoveryWindow'
+        'Get-SmcRepositoryKey'
         'Get-SmcSite'
         'Get-SmcWalArchive'
         'Invoke-SmcDrill'
         'Invoke-SmcPointInTimeRecovery'
+        'New-SmcRepositoryKey'
+        'Remove-SmcRepositoryKey'
         'Restore-SmcDatabase'
         'Set-SmcSite'
         'Start-SmcWalStream'
         'Test-SmcSite'
+        'Update-SmcRepositoryKey'
     )
     FunctionsToExport    = @()
     AliasesToExport      = @()

@@ -23,6 +23,10 @@ public abstract class RepositoryKeySource : IDisposable
         ? new KeyFileSource(KeyFile.Parse(secret))
         : new PassphraseSource(secret);
 
+    /// <summary>A passphrase, whatever it looks like.</summary>
+    /// <exception cref="SmcException"><see cref="SmcErrorCode.KeyInvalid"/>: there is nothing in it.</exception>
+    public static RepositoryKeySource FromPassphrase(string passphrase) => new PassphraseSource(passphrase);
+
     /// <summary>A key of the AWS Key Management Service.</summary>
     /// <param name="key">The key's ARN, or that of an alias, or <c>alias/name</c> in the region of the environment.</param>
     public static RepositoryKeySource FromAwsKms(string key) => new AwsKmsSource(key, null);

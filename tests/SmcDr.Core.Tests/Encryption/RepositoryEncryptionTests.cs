@@ -343,9 +343,13 @@ public sealed class RepositoryEncryptionTests(MotoServer moto) : IDisposable
         await SmcErrorCode.KeyWrong.ThrowsAsync(() => Repository.OpenAsync(_store, new AwsKmsSource(foreign, CreateKms), default));
         RepositoryKeyInfo info = Assert.Single(await RepositoryRecipients.ListAsync(_store, new AwsKmsSource(own, CreateKms), Fail, default));
         Assert.Equal(("AwsKms", own, true), (info.Kind, info.Fingerprint, info.Opens));
-        SmcException gone = await SmcErrorCode.SecretUnavailable.ThrowsAsync(
-            () => Repository.OpenAsync(_store, new AwsKmsSource("alias/nothing", CreateKms), default));
-        Assert.Contains("alias/nothing", gone.Message, StringComparison.Ordinal);
+        SmcException gone = await SmcErrorCode.SecretUnavailable.ThrowsAsync(() => Repository.OpenAsync(
+            _store,
+            new AwsKmsSource(own, static () => new AmazonKeyManagementServiceClient(
+                MotoServer.Credentials,
+                new AmazonKeyManagementServiceConfig { ServiceURL = "http://127.0.0.1:1", AuthenticationRegion = "us-east-1", MaxErrorRetry = 0 })),
+            default));
+        Assert.Contains(own, gone.Message, StringComparison.Ordinal);
     }
 
     [Fact]
