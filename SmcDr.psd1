@@ -18,15 +18,19 @@
         'Backup-SmcFileStore'
         'Get-SmcBackup'
         'Get-SmcRecoveryWindow'
+        'Get-SmcRepositoryKey'
         'Get-SmcSite'
         'Get-SmcWalArchive'
         'Invoke-SmcDrill'
         'Invoke-SmcPointInTimeRecovery'
+        'New-SmcRepositoryKey'
+        'Remove-SmcRepositoryKey'
         'Restore-SmcDatabase'
         'Restore-SmcFileStore'
         'Set-SmcSite'
         'Start-SmcWalStream'
         'Test-SmcSite'
+        'Update-SmcRepositoryKey'
     )
     FunctionsToExport    = @()
     AliasesToExport      = @()

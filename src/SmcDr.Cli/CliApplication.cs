@@ -42,6 +42,14 @@ internal sealed class CliApplication
                 new RestoreDatabaseCommand(host),
                 new RestoreFileStoreCommand(host),
             },
+            new Command("key", "Makes key files, and manages who can open an encrypted repository.")
+            {
+                new KeyNewCommand(host),
+                new KeyListCommand(host),
+                new KeyAddCommand(host),
+                new KeyRemoveCommand(host),
+                new KeyRenewCommand(host),
+            },
             new DrillCommand(host),
             new VersionCommand(host),
         };

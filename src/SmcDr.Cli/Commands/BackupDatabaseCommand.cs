@@ -40,7 +40,7 @@ internal sealed class BackupDatabaseCommand : CliCommand
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
         Site site = context.LoadSite();
-        Repository repository = await site.OpenOrCreateRepositoryAsync(cancellationToken).ConfigureAwait(false);
+        Repository repository = await site.OpenOrCreateRepositoryAsync(context.Secrets, cancellationToken).ConfigureAwait(false);
         BaseBackupOptions options = site.CreateBackupOptions() with
         {
             Label = context.Parsed.GetValue(_label),

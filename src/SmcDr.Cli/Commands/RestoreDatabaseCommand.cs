@@ -90,7 +90,7 @@ internal sealed class RestoreDatabaseCommand : CliCommand
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
         Site site = context.LoadSite();
-        Repository repository = await site.OpenRepositoryAsync(cancellationToken).ConfigureAwait(false);
+        Repository repository = await site.OpenRepositoryAsync(context.Secrets, cancellationToken).ConfigureAwait(false);
         RecoveryRequest request = Bind(context, site, repository);
         RecoveryPlan plan = await context.ObserveAsync(
             observer => DatabaseRecovery.PlanAsync(request, observer, cancellationToken)).ConfigureAwait(false);

@@ -28,7 +28,7 @@ internal sealed class WalListCommand : CliCommand
 
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
-        Repository repository = await context.LoadSite().OpenRepositoryAsync(cancellationToken).ConfigureAwait(false);
+        Repository repository = await context.LoadSite().OpenRepositoryAsync(context.Secrets, cancellationToken).ConfigureAwait(false);
         List<WalSegmentInfo> entries = [];
         await foreach (ulong system in WalArchive.ListSystemsAsync(repository, cancellationToken).ConfigureAwait(false))
         {

@@ -27,7 +27,7 @@ internal sealed class WindowListCommand : CliCommand
 
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
-        Repository repository = await context.LoadSite().OpenRepositoryAsync(cancellationToken).ConfigureAwait(false);
+        Repository repository = await context.LoadSite().OpenRepositoryAsync(context.Secrets, cancellationToken).ConfigureAwait(false);
         List<RecoveryWindow> windows = [];
         await foreach (RecoveryWindow window in WalWindows.ListAsync(repository, cancellationToken).ConfigureAwait(false))
         {

@@ -130,7 +130,7 @@ public sealed class FileStoreBackup
                 observer.Verbose(string.Create(
                     CultureInfo.InvariantCulture,
                     $"The backup '{header.Id}' holds {header.FileCount} files; {details.UnchangedFiles} were taken over, {details.ReadFiles} were read."));
-                return new BackupEntry(Component.FileStore, header.Id, header, null, null).ToInfo(repository.Location);
+                return new BackupEntry(Component.FileStore, header.Id, header, null, null) { IsEncrypted = repository.IsEncrypted }.ToInfo(repository.Location);
             }
         }
         finally
@@ -202,8 +202,8 @@ public sealed class FileStoreBackup
             await reader.CheckPacksAsync(manifest.Packs, cancellationToken).ConfigureAwait(false);
             return (reader, manifest);
         }
-        catch (SmcException e) when (e.Code is SmcErrorCode.ChecksumMismatch or SmcErrorCode.ManifestInvalid or
-            SmcErrorCode.ObjectNotFound or SmcErrorCode.ObjectTruncated or SmcErrorCode.BackupIncomplete or SmcErrorCode.BackupNotFound)
+        catch (SmcException e) when (SmcErrors.IsDamage(e.Code) || e.Code is
+            SmcErrorCode.ObjectNotFound or SmcErrorCode.BackupIncomplete or SmcErrorCode.BackupNotFound)
         {
             observer.Warning($"The backup '{newest.Id}' cannot be built on, so every file is read: {e.Message}");
             if (manifest is not null)

@@ -9,6 +9,9 @@ namespace SmcDr.Core.Repositories;
 public sealed record BackupEntry(
     Component Component, string Id, BackupHeader? Header, BackupStart? Start, SmcException? Problem)
 {
+    /// <summary>Whether its objects are encrypted, as all of its repository are.</summary>
+    public bool IsEncrypted { get; init; }
+
     /// <summary>Whether it can be restored.</summary>
     public bool IsComplete => Header is not null;
 
@@ -35,7 +38,7 @@ public sealed record BackupEntry(
             StartLsn = database?.StartLsn.ToString(),
             StopLsn = database?.StopLsn.ToString(),
             PageChecksumErrors = database?.PageChecksumErrors,
-            Encrypted = Header?.Encryption is not null,
+            Encrypted = IsEncrypted,
             Label = Header?.Label ?? Start?.Label,
             Repository = repository,
         };

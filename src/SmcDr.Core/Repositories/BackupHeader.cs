@@ -42,9 +42,6 @@ public sealed record BackupHeader
 
     public long FileCount { get; init; }
 
-    /// <summary>How packs and manifest are encrypted; null where they are not.</summary>
-    public BackupEncryption? Encryption { get; init; }
-
     /// <summary>Set for the component <see cref="Component.Database"/>.</summary>
     public DatabaseBackupDetails? Database { get; init; }
 

@@ -2,6 +2,7 @@ using System.Reflection;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
+using SmcDr.Core.Encryption;
 using SmcDr.Core.ObjectStores;
 
 namespace SmcDr.Core.Repositories;
@@ -19,9 +20,10 @@ public sealed class Repository
 
     private readonly RepositoryRoot _root;
 
-    private Repository(IObjectStore store, RepositoryRoot root)
+    private Repository(IObjectStore store, RepositoryRoot root, RepositoryKeyring? keyring)
     {
-        Store = store;
+        RawStore = store;
+        Store = keyring is null ? store : new EncryptedObjectStore(store, keyring);
         _root = root;
     }
 
@@ -29,7 +31,7 @@ public sealed class Repository
     public static string ToolVersion { get; } =
         typeof(Repository).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "0";
 
-    /// <summary>What it is kept in.</summary>
+    /// <summary>What it is kept in, as those see it who have the key.</summary>
     public IObjectStore Store { get; }
 
     /// <summary>Its identity.</summary>
@@ -38,38 +40,61 @@ public sealed class Repository
     /// <summary>Where it is.</summary>
     public string Location => Store.Location;
 
-    /// <summary>Opens a repository.</summary>
+    /// <summary>Whether all objects, but for the root and the key envelopes, are encrypted.</summary>
+    public bool IsEncrypted => _root.Encryption is not null;
+
+    /// <summary>What it is kept in, as it is stored.</summary>
+    internal IObjectStore RawStore { get; }
+
+    /// <summary>Opens a repository that is not encrypted.</summary>
     /// <exception cref="SmcException"><see cref="SmcErrorCode.RepositoryNotFound"/> where there is none.</exception>
-    public static async Task<Repository> OpenAsync(IObjectStore store, CancellationToken cancellationToken)
+    public static Task<Repository> OpenAsync(IObjectStore store, CancellationToken cancellationToken) =>
+        OpenAsync(store, null, cancellationToken);
+
+    /// <summary>Opens a repository.</summary>
+    /// <param name="store">Where it is.</param>
+    /// <param name="key">What opens it; null for one that is not encrypted. Whoever gives a key is never given a repository in clear.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
+    /// <exception cref="SmcException">
+    /// <see cref="SmcErrorCode.RepositoryNotFound"/>, <see cref="SmcErrorCode.KeyMissing"/>, <see cref="SmcErrorCode.KeyWrong"/> or
+    /// <see cref="SmcErrorCode.RepositoryNotEncrypted"/>.
+    /// </exception>
+    public static async Task<Repository> OpenAsync(IObjectStore store, RepositoryKeySource? key, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(store);
-        RepositoryRoot root = await TryReadRootAsync(store, cancellationToken).ConfigureAwait(false)
-            ?? throw new SmcException(
-                SmcErrorCode.RepositoryNotFound, $"There is no repository at {store.Location}.", target: store.Location);
-        return new Repository(store, root);
+        RepositoryRoot root = await ReadRootAsync(store, cancellationToken).ConfigureAwait(false);
+        return await OpenAsync(store, root, key, cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>Opens a repository, or creates it where there is none. Two that create at once end with one.</summary>
-    public static async Task<Repository> OpenOrCreateAsync(IObjectStore store, CancellationToken cancellationToken)
+    /// <inheritdoc cref="OpenOrCreateAsync(IObjectStore, RepositoryKeySource?, CancellationToken)"/>
+    public static Task<Repository> OpenOrCreateAsync(IObjectStore store, CancellationToken cancellationToken) =>
+        OpenOrCreateAsync(store, null, cancellationToken);
+
+    /// <summary>Opens a repository, or creates it where there is none: encrypted where a key is given. Two that create at once end with one.</summary>
+    public static async Task<Repository> OpenOrCreateAsync(IObjectStore store, RepositoryKeySource? key, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(store);
         if (await TryReadRootAsync(store, cancellationToken).ConfigureAwait(false) is { } existing)
         {
-            return new Repository(store, existing);
+            return await OpenAsync(store, existing, key, cancellationToken).ConfigureAwait(false);
         }
 
         RepositoryRoot root = new(FormatVersion, Guid.NewGuid(), DateTimeOffset.UtcNow, ToolVersion);
-        try
+        if (key is not null)
         {
-            await PutDocumentAsync(store, RepositoryKeys.Root, root, RepositoryJson.Default.RepositoryRoot, cancellationToken)
-                .ConfigureAwait(false);
-            return new Repository(store, root);
+            return await CreateEncryptedAsync(store, root, key, cancellationToken).ConfigureAwait(false);
         }
-        catch (SmcException e) when (e.Code == SmcErrorCode.ObjectExists)
-        {
-            return await OpenAsync(store, cancellationToken).ConfigureAwait(false);
-        }
+
+        return await TryPutRootAsync(store, root, cancellationToken).ConfigureAwait(false)
+            ? new Repository(store, root, null)
+            : await OpenAsync(store, cancellationToken).ConfigureAwait(false);
     }
+
+    /// <summary>The root, without which there is no repository.</summary>
+    internal static async Task<RepositoryRoot> ReadRootAsync(IObjectStore store, CancellationToken cancellationToken) =>
+        await TryReadRootAsync(store, cancellationToken).ConfigureAwait(false)
+            ?? throw new SmcException(
+                SmcErrorCode.RepositoryNotFound, $"There is no repository at {store.Location}.", target: store.Location);
 
     /// <summary>Begins a backup: claims an id that nobody else has.</summary>
     /// <param name="component">The component.</param>
@@ -149,10 +174,10 @@ public sealed class Repository
             BackupMarker? marker = await TryReadMarkerAsync(component, id, cancellationToken).ConfigureAwait(false);
             if (marker is not null)
             {
-                return new BackupEntry(component, id, marker.Header, null, null);
+                return new BackupEntry(component, id, marker.Header, null, null) { IsEncrypted = IsEncrypted };
             }
         }
-        catch (SmcException e) when (e.Code is SmcErrorCode.ChecksumMismatch or SmcErrorCode.ManifestInvalid)
+        catch (SmcException e) when (SmcErrors.IsDamage(e.Code) || e.Code == SmcErrorCode.KeyMissing)
         {
             problem = e;
         }
@@ -163,12 +188,12 @@ public sealed class Repository
             start = await TryReadDocumentAsync(
                 RepositoryKeys.Started(component, id), RepositoryJson.Default.BackupStart, cancellationToken).ConfigureAwait(false);
         }
-        catch (SmcException e) when (e.Code is SmcErrorCode.ChecksumMismatch or SmcErrorCode.ManifestInvalid)
+        catch (SmcException e) when (SmcErrors.IsDamage(e.Code) || e.Code == SmcErrorCode.KeyMissing)
         {
             problem ??= e;
         }
 
-        return start is null && problem is null ? null : new BackupEntry(component, id, null, start, problem);
+        return start is null && problem is null ? null : new BackupEntry(component, id, null, start, problem) { IsEncrypted = IsEncrypted };
     }
 
     /// <summary>Opens a complete backup for reading.</summary>
@@ -186,12 +211,7 @@ public sealed class Repository
                 : new SmcException(SmcErrorCode.BackupNotFound, $"There is no backup '{id}' in {Location}.", target: id);
         }
 
-        return marker.Header.Encryption is null
-            ? new BackupReader(this, marker)
-            : throw new SmcException(
-                SmcErrorCode.RepositoryFormatUnknown,
-                $"The backup '{id}' is encrypted with '{marker.Header.Encryption.Algorithm}', which this version cannot read.",
-                target: id);
+        return new BackupReader(this, marker);
     }
 
     internal static async Task PutDocumentAsync<T>(
@@ -201,6 +221,98 @@ public sealed class Repository
 
     internal Task<T?> TryReadDocumentAsync<T>(string key, JsonTypeInfo<T> type, CancellationToken cancellationToken)
         where T : class => TryReadDocumentAsync(Store, key, type, cancellationToken);
+
+    private static async Task<Repository> OpenAsync(
+        IObjectStore store, RepositoryRoot root, RepositoryKeySource? key, CancellationToken cancellationToken)
+    {
+        if (root.Encryption is null)
+        {
+            // The root is in clear, and whoever can write to the store can replace it. That a repository must be encrypted is the site's word.
+            return key is null
+                ? new Repository(store, root, null)
+                : throw new SmcException(
+                    SmcErrorCode.RepositoryNotEncrypted,
+                    $"A key is given for the repository at {store.Location}, which is not encrypted.",
+                    target: store.Location);
+        }
+
+        if (key is null)
+        {
+            throw new SmcException(
+                SmcErrorCode.KeyMissing,
+                $"The repository at {store.Location} is encrypted, and no key is given.",
+                target: store.Location);
+        }
+
+        if (root.Encryption != RepositoryRoot.FrameEncryption || root.KeyId is null)
+        {
+            throw new SmcException(
+                SmcErrorCode.RepositoryFormatUnknown,
+                $"The repository at {store.Location} is encrypted with '{root.Encryption}', which this version does not know.",
+                target: store.Location);
+        }
+
+        return new Repository(
+            store, root, await new KeyFolder(store, root.Id).OpenAsync(root.KeyId, key, cancellationToken).ConfigureAwait(false));
+    }
+
+    /// <summary>
+    /// Makes key, envelope and canary, and the root last: from then on there is a repository, and it names its key. Of two that create at
+    /// once, one root wins; the other one's key was never used for anything. So is one that an interrupted creation has left: it belongs
+    /// to a repository that never came to be.
+    /// </summary>
+    private static async Task<Repository> CreateEncryptedAsync(
+        IObjectStore store, RepositoryRoot root, RepositoryKeySource source, CancellationToken cancellationToken)
+    {
+        KeyFolder folder = new(store, root.Id);
+        RepositoryKey? key = RepositoryKey.Create();
+        try
+        {
+            string name = source.DefaultName;
+            await folder.AddAsync(key, source, name, cancellationToken).ConfigureAwait(false);
+            await folder.PutCanaryAsync(key, null, cancellationToken).ConfigureAwait(false);
+            root = root with { Encryption = RepositoryRoot.FrameEncryption, KeyId = key.Id };
+            if (await TryPutRootAsync(store, root, cancellationToken).ConfigureAwait(false))
+            {
+                Repository repository = new(store, root, new RepositoryKeyring([key]));
+                key = null;
+                return repository;
+            }
+
+            RepositoryRoot winner = await ReadRootAsync(store, cancellationToken).ConfigureAwait(false);
+            if (winner.Id != root.Id)
+            {
+                try
+                {
+                    await folder.AbandonAsync(key.Id, name, cancellationToken).ConfigureAwait(false);
+                }
+                catch (SmcException)
+                {
+                    // Storage that keeps what is written keeps this as well. It opens nothing.
+                }
+            }
+
+            return await OpenAsync(store, winner, source, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            key?.Dispose();
+        }
+    }
+
+    private static async Task<bool> TryPutRootAsync(IObjectStore store, RepositoryRoot root, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await PutDocumentAsync(store, RepositoryKeys.Root, root, RepositoryJson.Default.RepositoryRoot, cancellationToken)
+                .ConfigureAwait(false);
+            return true;
+        }
+        catch (SmcException e) when (e.Code == SmcErrorCode.ObjectExists)
+        {
+            return false;
+        }
+    }
 
     private static async Task<T?> TryReadDocumentAsync<T>(
         IObjectStore store, string key, JsonTypeInfo<T> type, CancellationToken cancellationToken)

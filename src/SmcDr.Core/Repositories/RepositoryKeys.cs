@@ -9,6 +9,9 @@ public static partial class RepositoryKeys
     /// <summary>The document that makes a location a repository.</summary>
     public const string Root = "repository";
 
+    /// <summary>The folder of the envelopes that hold the keys of an encrypted repository.</summary>
+    public const string KeysFolder = "keys/";
+
     /// <summary>The folder of a component's backups.</summary>
     public static string ComponentFolder(Component component) => component switch
     {
@@ -39,6 +42,15 @@ public static partial class RepositoryKeys
     /// <summary>The folder of a timeline's WAL, with its final <c>/</c>.</summary>
     public static string Wal(ulong systemId, uint timeline) =>
         string.Create(CultureInfo.InvariantCulture, $"wal/{systemId}/{timeline:X8}/");
+
+    /// <summary>The folder of a repository key, with its final <c>/</c>.</summary>
+    internal static string Key(string keyId) => $"{KeysFolder}{keyId}/";
+
+    /// <summary>The envelope that holds a repository key for one recipient.</summary>
+    internal static string Recipient(string keyId, string name) => Key(keyId) + name;
+
+    /// <summary>What is encrypted with a repository key to be recognized, and says of which one it follows.</summary>
+    internal static string Canary(string keyId) => Key(keyId) + "canary";
 
     /// <summary>A new id: the second in UTC, and the kind in small letters.</summary>
     public static string NewId(DateTimeOffset time, string kind) =>

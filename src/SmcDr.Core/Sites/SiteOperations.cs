@@ -1,3 +1,4 @@
+using SmcDr.Core.Encryption;
 using SmcDr.Core.ObjectStores;
 using SmcDr.Core.Operations;
 using SmcDr.Core.Postgres.BaseBackups;
@@ -11,15 +12,30 @@ namespace SmcDr.Core.Sites;
 public static class SiteOperations
 {
     /// <summary>Opens the site's repository, which must exist.</summary>
-    public static Task<Repository> OpenRepositoryAsync(this Site site, CancellationToken cancellationToken)
+    /// <param name="site">The site.</param>
+    /// <param name="secrets">Gives the key of an encrypted one.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
+    public static async Task<Repository> OpenRepositoryAsync(this Site site, SecretResolver secrets, CancellationToken cancellationToken)
     {
-        return Repository.OpenAsync(OpenStore(site), cancellationToken);
+        using RepositoryKeySource? key = await site.ResolveKeyAsync(secrets, cancellationToken).ConfigureAwait(false);
+        return await Repository.OpenAsync(ObjectStoreFactory.Open(site.Repository.Location), key, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Opens the site's repository, and makes it where there is none yet.</summary>
-    public static Task<Repository> OpenOrCreateRepositoryAsync(this Site site, CancellationToken cancellationToken)
+    /// <inheritdoc cref="OpenRepositoryAsync"/>
+    public static async Task<Repository> OpenOrCreateRepositoryAsync(this Site site, SecretResolver secrets, CancellationToken cancellationToken)
     {
-        return Repository.OpenOrCreateAsync(OpenStore(site), cancellationToken);
+        using RepositoryKeySource? key = await site.ResolveKeyAsync(secrets, cancellationToken).ConfigureAwait(false);
+        return await Repository.OpenOrCreateAsync(ObjectStoreFactory.Open(site.Repository.Location), key, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>What opens the site's repository; null where the site does not ask for an encrypted one.</summary>
+    public static async Task<RepositoryKeySource?> ResolveKeyAsync(this Site site, SecretResolver secrets, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(site);
+        return site.Repository.EncryptionKey is { } reference
+            ? await reference.ResolveAsync(secrets, cancellationToken).ConfigureAwait(false)
+            : null;
     }
 
     /// <summary>How a base backup of the primary database is taken.</summary>
@@ -65,18 +81,5 @@ public static class SiteOperations
             BinDirectory = database.BinDirectory,
             OsUser = database.OsUser,
         };
-    }
-
-    private static IObjectStore OpenStore(Site site)
-    {
-        ArgumentNullException.ThrowIfNull(site);
-        // Who asks for encryption must not get backups in clear without a word.
-        return site.Repository.EncryptionKey is null
-            ? ObjectStoreFactory.Open(site.Repository.Location)
-            : throw new SmcException(
-                SmcErrorCode.SiteInvalid,
-                $"The site '{site.Name}' asks for an encrypted repository, and this version does not encrypt.",
-                recommendation: $"Remove 'encryptionKey' from '{site.Path}' and protect the storage itself, by its own encryption and access rules.",
-                target: site.Path);
     }
 }

@@ -45,7 +45,7 @@ public sealed class BackupIdCompleter : SmcCompleter
         private static async Task<IReadOnlyList<BackupInfo>> ListAsync(string path)
         {
             using CancellationTokenSource limit = new(s_listingLimit);
-            Repository repository = await SiteFile.Load(path).OpenRepositoryAsync(limit.Token).ConfigureAwait(false);
+            Repository repository = await SiteFile.Load(path).OpenRepositoryAsync(new SecretResolver(), limit.Token).ConfigureAwait(false);
             List<BackupInfo> backups = [];
             foreach (Component component in Enum.GetValues<Component>())
             {

@@ -66,7 +66,7 @@ public sealed class BackupSmcDatabaseCommand : SiteCmdlet
             return;
         }
 
-        Repository repository = await site.OpenOrCreateRepositoryAsync(cancellationToken).ConfigureAwait(false);
+        Repository repository = await site.OpenOrCreateRepositoryAsync(SiteArguments.CreateSecrets(pipeline), cancellationToken).ConfigureAwait(false);
         BackupInfo backup = await BaseBackup.RunAsync(connector, repository, options, pipeline, cancellationToken).ConfigureAwait(false);
         await pipeline.WriteObjectAsync(backup).ConfigureAwait(false);
     }

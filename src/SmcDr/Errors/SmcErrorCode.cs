@@ -58,6 +58,28 @@ public enum SmcErrorCode
     /// <summary>A backup cannot be used for what was asked.</summary>
     BackupUnsuitable,
 
+    // Encryption
+    /// <summary>A repository or an object is encrypted with a key that was not given.</summary>
+    KeyMissing,
+    /// <summary>The key that was given opens none of the repository's key envelopes.</summary>
+    KeyWrong,
+    /// <summary>A key file or passphrase cannot be used as such.</summary>
+    KeyInvalid,
+    /// <summary>There is no recipient of that name.</summary>
+    KeyNotFound,
+    /// <summary>A recipient of that name exists.</summary>
+    KeyExists,
+    /// <summary>Without this recipient the repository could not be opened any more.</summary>
+    KeyNeeded,
+    /// <summary>A key is given, and the repository is not encrypted.</summary>
+    RepositoryNotEncrypted,
+    /// <summary>An encrypted object lies in the place of another one.</summary>
+    ObjectSwapped,
+    /// <summary>The frames of an encrypted object are not in their order.</summary>
+    FramesReordered,
+    /// <summary>Something follows the end of an encrypted object.</summary>
+    ObjectExtended,
+
     // PostgreSQL
     /// <summary>The database server cannot be reached.</summary>
     ServerUnavailable,

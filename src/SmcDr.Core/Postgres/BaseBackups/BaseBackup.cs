@@ -156,7 +156,7 @@ public static class BaseBackup
             await using (writer.ConfigureAwait(false))
             {
                 BackupHeader header = await WriteAsync(writer, cancellationToken).ConfigureAwait(false);
-                return new BackupEntry(Component.Database, header.Id, header, null, null).ToInfo(repository.Location);
+                return new BackupEntry(Component.Database, header.Id, header, null, null) { IsEncrypted = repository.IsEncrypted }.ToInfo(repository.Location);
             }
         }
 
