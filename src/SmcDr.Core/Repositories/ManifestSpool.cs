@@ -37,6 +37,7 @@ internal sealed class ManifestSpool(Component component, BackupWriterOptions opt
             .Where(static extent => extent.Block is not null)
             .Select(static extent => extent.Block!)
             .Concat(_blocks)
+            .SelectMany(static block => block.PageHashes is { } hashes ? (BlockReference[])[block, hashes.Block] : [block])
             .Select(static block => block.Pack)
             .Distinct()
             .OrderBy(static pack => pack.BackupId, StringComparer.Ordinal)

@@ -65,19 +65,15 @@ internal static class ManifestWriter
         {
             foreach (FileExtent extent in entry.Extents)
             {
-                if (extent.Block is { } block && blocks.TryAdd(block, blocks.Count))
+                if (extent.Block is { } block && !blocks.ContainsKey(block))
                 {
-                    yield return new ManifestLine
+                    if (block.PageHashes is { } hashes && blocks.TryAdd(hashes.Block, blocks.Count))
                     {
-                        T = ManifestLine.BlockLine,
-                        Pack = packs[(block.Pack.BackupId, block.Pack.Number)],
-                        At = block.Offset,
-                        Stored = block.StoredLength,
-                        Length = block.Length,
-                        Codec = BlockCodecs.NameOf(block.Codec),
-                        Crc32c = block.Crc.ToString("x8", CultureInfo.InvariantCulture),
-                        Sha256 = block.Hash,
-                    };
+                        yield return Line(hashes.Block);
+                    }
+
+                    blocks.Add(block, blocks.Count);
+                    yield return Line(block);
                 }
             }
 
@@ -85,5 +81,18 @@ internal static class ManifestWriter
         }
 
         yield return new ManifestLine { T = ManifestLine.EndLine, Files = entries.Files, Bytes = entries.Bytes };
+
+        ManifestLine Line(BlockReference block) => new()
+        {
+            T = ManifestLine.BlockLine,
+            Pack = packs[(block.Pack.BackupId, block.Pack.Number)],
+            At = block.Offset,
+            Stored = block.StoredLength,
+            Length = block.Length,
+            Codec = BlockCodecs.NameOf(block.Codec),
+            Crc32c = block.Crc.ToString("x8", CultureInfo.InvariantCulture),
+            Sha256 = block.Hash,
+            Hashes = block.PageHashes is { } hashes ? [blocks[hashes.Block], hashes.At] : null,
+        };
     }
 }
