@@ -27,6 +27,8 @@ public sealed record BackupEntry(
             Duration = Header is { CompletedTime: { } completed } ? completed - Header.StartTime : null,
             Parent = Header?.Parent ?? Start?.Parent,
             SizeBytes = Header?.SizeBytes,
+            UnchangedFileCount = database?.UnchangedFiles ?? Header?.FileStore?.UnchangedFiles,
+            ComparedBytes = database?.ComparedBytes,
             SentBytes = database?.ReceivedBytes,
             StoredBytes = Header?.StoredBytes,
             FileCount = Header?.FileCount,

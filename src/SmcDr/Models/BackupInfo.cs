@@ -36,6 +36,12 @@ public sealed record BackupInfo
     /// <summary>The size of what was backed up, in bytes.</summary>
     public long? SizeBytes { get; init; }
 
+    /// <summary>How many files were taken over from the parent without being read, since neither size nor time had changed.</summary>
+    public long? UnchangedFileCount { get; init; }
+
+    /// <summary>The bytes of files that the database server compared with the parent's.</summary>
+    public long? ComparedBytes { get; init; }
+
     /// <summary>The bytes of files that the database server sent for the backup: of an incremental one, what changed.</summary>
     public long? SentBytes { get; init; }
 

@@ -308,8 +308,13 @@ internal sealed class FileCopier
             }
         }
 
-        await worker.Source.CompareAsync([.. all.Select(static one => one.Range)], _facts.BlockSize, worker.Buffer, cancellationToken)
-            .ConfigureAwait(false);
+        if (all.Count > 0)
+        {
+            await worker.Source
+                .CompareAsync([.. all.Select(static one => one.Range)], _facts.BlockSize, worker.Buffer, cancellationToken)
+                .ConfigureAwait(false);
+        }
+
         foreach ((BigFile file, PageRange range, FileExtent[] known) in all)
         {
             if (range.Found is not { } found)

@@ -37,5 +37,14 @@ internal sealed class PageRange(string path, long offset, int length, byte[] has
 
     public void SetWhole(Range place) => Whole = place;
 
-    public void Add(int page, Range place) => _changed.Add((page, place));
+    public void Add(int page, Range place)
+    {
+        // Whoever takes the pages relies on it, and no plan of the query could change it.
+        if (_changed.Count > 0 && (_changed[^1].Page >= page || !_changed[^1].Place.End.Equals(place.Start)))
+        {
+            throw new SmcException(SmcErrorCode.InternalError, $"The server sent the pages of '{path}' out of order.", target: path);
+        }
+
+        _changed.Add((page, place));
+    }
 }

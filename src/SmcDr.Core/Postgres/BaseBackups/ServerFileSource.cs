@@ -252,30 +252,26 @@ internal sealed class ServerFileSource : IFileSource, IAsyncDisposable
             };
             await _many.PrepareAsync(cancellationToken).ConfigureAwait(false);
             _pages = new NpgsqlCommand(
+                // The search path is empty, so that operators are those of pg_catalog.
                 string.Create(
                     CultureInfo.InvariantCulture,
                     $"""
                     SELECT f.number, pg_catalog.length(r.content), p.page,
-                        CASE WHEN p.page OPERATOR(pg_catalog.<) 0 THEN r.content
-                            ELSE pg_catalog.substring(r.content, p.page OPERATOR(pg_catalog.*) $5 OPERATOR(pg_catalog.+) 1, $5) END
+                        CASE WHEN p.page < 0 THEN r.content ELSE pg_catalog.substring(r.content, p.page * $5 + 1, $5) END
                     FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4)) WITH ORDINALITY
                         AS f (path, start, length, hashes, number)
                     CROSS JOIN LATERAL (SELECT pg_catalog.pg_read_binary_file(f.path, f.start, f.length, true) AS content OFFSET 0) AS r
                     CROSS JOIN LATERAL (
                         SELECT pg_catalog.count(*) AS count,
                             pg_catalog.array_agg(n.page) FILTER (
-                                WHERE pg_catalog.substring(pg_catalog.sha256(pg_catalog.substring(
-                                        r.content, n.page OPERATOR(pg_catalog.*) $5 OPERATOR(pg_catalog.+) 1, $5)), 1, {PageHashes.HashSize})
-                                    OPERATOR(pg_catalog.<>) pg_catalog.substring(
-                                        f.hashes, n.page OPERATOR(pg_catalog.*) {PageHashes.HashSize} OPERATOR(pg_catalog.+) 1, {PageHashes.HashSize})
-                            ) AS changed
-                        FROM pg_catalog.generate_series(
-                            0, (pg_catalog.length(r.content) OPERATOR(pg_catalog.+) $5 OPERATOR(pg_catalog.-) 1) OPERATOR(pg_catalog./) $5 OPERATOR(pg_catalog.-) 1
-                        ) AS n (page)
+                                WHERE pg_catalog.substring(
+                                    pg_catalog.sha256(pg_catalog.substring(r.content, n.page * $5 + 1, $5)), 1, {PageHashes.HashSize})
+                                    <> pg_catalog.substring(f.hashes, n.page * {PageHashes.HashSize} + 1, {PageHashes.HashSize})) AS changed
+                        FROM pg_catalog.generate_series(0, (pg_catalog.length(r.content) + $5 - 1) / $5 - 1) AS n (page)
                         OFFSET 0) AS c
                     LEFT JOIN LATERAL pg_catalog.unnest(
-                        CASE WHEN pg_catalog.cardinality(c.changed) OPERATOR(pg_catalog.*) 4 OPERATOR(pg_catalog.>=) c.count OPERATOR(pg_catalog.*) 3
-                            THEN '{"{-1}"}'::pg_catalog.int4[] ELSE c.changed END) AS p (page) ON true
+                        CASE WHEN pg_catalog.cardinality(c.changed) * 4 >= c.count * 3 THEN '{"{-1}"}'::pg_catalog.int4[] ELSE c.changed END
+                    ) AS p (page) ON true
                     """),
                 _connection)
             {
