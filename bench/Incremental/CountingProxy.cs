@@ -10,6 +10,7 @@ internal sealed class CountingProxy : IDisposable
     private readonly int _target;
     private long _received;
     private long _sent;
+    private long _wal;
 
     public CountingProxy(int target)
     {
@@ -20,8 +21,12 @@ internal sealed class CountingProxy : IDisposable
 
     public int Port => ((IPEndPoint)_listener.LocalEndpoint).Port;
 
-    /// <summary>The bytes that came from the server and that went to it, since this was asked last.</summary>
-    public (long FromServer, long ToServer) Take() => (Interlocked.Exchange(ref _received, 0), Interlocked.Exchange(ref _sent, 0));
+    /// <summary>
+    /// The bytes that came from the server, that went to it, and that came as WAL, since this was asked last. A backup ends the
+    /// WAL segment that it is in, so that of WAL there are always 16 MB.
+    /// </summary>
+    public (long FromServer, long ToServer, long Wal) Take() =>
+        (Interlocked.Exchange(ref _received, 0), Interlocked.Exchange(ref _sent, 0), Interlocked.Exchange(ref _wal, 0));
 
     public void Dispose() => _listener.Dispose();
 
@@ -42,12 +47,17 @@ internal sealed class CountingProxy : IDisposable
             TcpClient server = new() { NoDelay = true };
             client.NoDelay = true;
             await server.ConnectAsync(IPAddress.Loopback, _target);
-            _ = PumpAsync(server, client, count => Interlocked.Add(ref _received, count));
-            _ = PumpAsync(client, server, count => Interlocked.Add(ref _sent, count));
+            bool isWal = false;
+            _ = PumpAsync(server, client, bytes => Interlocked.Add(ref isWal ? ref _wal : ref _received, bytes.Length));
+            _ = PumpAsync(client, server, bytes =>
+            {
+                isWal |= bytes.Length < 1024 && bytes.AsSpan().IndexOf("replication\0"u8) >= 0;
+                Interlocked.Add(ref _sent, bytes.Length);
+            });
         }
     }
 
-    private static async Task PumpAsync(TcpClient from, TcpClient to, Action<int> count)
+    private static async Task PumpAsync(TcpClient from, TcpClient to, Action<byte[]> count)
     {
         byte[] buffer = new byte[256 << 10];
         try
@@ -55,7 +65,7 @@ internal sealed class CountingProxy : IDisposable
             int read;
             while ((read = await from.GetStream().ReadAsync(buffer)) > 0)
             {
-                count(read);
+                count(buffer[..read]);
                 await to.GetStream().WriteAsync(buffer.AsMemory(0, read));
             }
         }

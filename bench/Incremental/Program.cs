@@ -26,7 +26,7 @@ Repository repository = await Repository.OpenOrCreateAsync(new DirectoryObjectSt
 await using NpgsqlConnection connection = await direct.OpenAsync(CancellationToken.None);
 long pages = (long)(await ScalarAsync("SELECT pg_relation_size('public.pgbench_accounts') / 8192"))!;
 (DataPages before, _, _) = DataPages.Read(data, null);
-Console.WriteLine($"{"",-12}{"changed",12}{"compressed",12}{"packs",12}{"manifest",12}{"stored/compr",14}{"received",12}{"recv/changed",14}{"on the wire",12}{"wire/changed",14}{"compared",14}{"taken over",11}{"seconds",9}");
+Console.WriteLine($"{"",-12}{"changed",12}{"compressed",12}{"packs",12}{"manifest",12}{"stored/compr",14}{"received",12}{"recv/changed",14}{"on the wire",12}{"wire/changed",14}{"to server",12}{"compared",14}{"taken over",11}{"seconds",9}");
 List<string> ids = [];
 for (int i = 0; i <= Increments; i++)
 {
@@ -48,13 +48,13 @@ for (int i = 0; i <= Increments; i++)
     BackupInfo info = await BaseBackup.RunAsync(counted, repository, new BaseBackupOptions { Full = i == 0 }, NullObserver.Instance, CancellationToken.None);
     double seconds = watch.Elapsed.TotalSeconds;
     ids.Add(info.Id);
-    (long wire, _) = proxy.Take();
+    (long wire, long upload, _) = proxy.Take();
     string folder = Path.Combine(root, "database", info.Id);
     long manifest = new FileInfo(Path.Combine(folder, "manifest")).Length;
     long all = Directory.EnumerateFiles(folder).Sum(static file => new FileInfo(file).Length);
     long changed = Math.Max(raw, 1);
     Console.WriteLine(
-        $"{info.Kind,-12}{raw,12}{compressed,12}{all - manifest,12}{manifest,12}{(i == 0 ? 0 : (double)all / compressed),14:0.000}{info.SentBytes,12}{(i == 0 ? 0 : (double)info.SentBytes!.Value / changed),14:0.000}{wire,12}{(i == 0 ? 0 : (double)wire / changed),14:0.000}{info.ComparedBytes,14}{info.UnchangedFileCount,11}{seconds,9:0.0}");
+        $"{info.Kind,-12}{raw,12}{compressed,12}{all - manifest,12}{manifest,12}{(i == 0 ? 0 : (double)all / compressed),14:0.000}{info.SentBytes,12}{(i == 0 ? 0 : (double)info.SentBytes!.Value / changed),14:0.000}{wire,12}{(i == 0 ? 0 : (double)wire / changed),14:0.000}{upload,12}{info.ComparedBytes,14}{info.UnchangedFileCount,11}{seconds,9:0.0}");
 }
 
 BackupInfo full = await BaseBackup.RunAsync(counted, repository, new BaseBackupOptions { Full = true }, NullObserver.Instance, CancellationToken.None);

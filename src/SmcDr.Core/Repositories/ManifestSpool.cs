@@ -100,9 +100,10 @@ internal sealed class ManifestSpool(Component component, BackupWriterOptions opt
         try
         {
             using ManifestFrame frame = new(options);
+            ExtentText extents = new();
             foreach (ManifestEntry entry in _entries)
             {
-                frame.Add(ManifestLine.From(entry, NumberOf));
+                frame.Add(ManifestLine.From(entry, extents, NumberOf));
                 if (frame.IsFull)
                 {
                     run.Write(frame.Take().Span);

@@ -16,7 +16,7 @@ internal static class ManifestWriter
         CancellationToken cancellationToken)
     {
         using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        using ManifestFrame frame = new(options);
+        using ManifestFrame frame = new(options, ManifestFrame.DurableLevel);
         ObjectWriter writer = await store.CreateAsync(key, cancellationToken).ConfigureAwait(false);
         await using (writer.ConfigureAwait(false))
         {
@@ -60,6 +60,7 @@ internal static class ManifestWriter
             };
         }
 
+        ExtentText extents = new();
         Dictionary<BlockReference, int> blocks = new(ReferenceEqualityComparer.Instance);
         foreach (ManifestEntry entry in entries.ReadSorted())
         {
@@ -77,7 +78,7 @@ internal static class ManifestWriter
                 }
             }
 
-            yield return ManifestLine.From(entry, block => blocks[block]);
+            yield return ManifestLine.From(entry, extents, block => blocks[block]);
         }
 
         yield return new ManifestLine { T = ManifestLine.EndLine, Files = entries.Files, Bytes = entries.Bytes };

@@ -117,20 +117,28 @@ internal sealed class BackupParent : IAsyncDisposable
     /// </remarks>
     public DateTimeOffset? UnchangedBefore(ServerFacts facts, ServerPosition position, ServerClock clock, IOperationObserver observer)
     {
-        if (Details.Timeline != position.Timeline || Details.DataDirectory != facts.DataDirectory || Details.CopyStartTime is not { } start)
+        if (Details.Timeline != position.Timeline || Details.DataDirectory != facts.DataDirectory)
         {
             observer.Verbose("Every file is compared, since the parent is of another timeline or data directory.");
             return null;
         }
 
-        TimeSpan shift = clock.ServerTime - clock.LocalTime - (Details.StopTime - Details.StopTimeHere);
-        if (clock.ServerTime < Details.StopTime || shift.Duration() > s_margin)
+        DateTimeOffset? limit = TimeLimit(Details, clock);
+        if (limit is null)
         {
-            observer.Verbose($"Every file is compared, since the server's clock, or this machine's, was set by {shift.Duration()} since the parent.");
-            return null;
+            observer.Verbose("Every file is compared, since the server's clock, or this machine's, was set since the parent was taken.");
         }
 
-        return DateTimeOffset.FromUnixTimeSeconds(start.ToUnixTimeSeconds()) - s_margin;
+        return limit;
+    }
+
+    internal static DateTimeOffset? TimeLimit(DatabaseBackupDetails parent, ServerClock clock)
+    {
+        TimeSpan difference = clock.ServerTime - clock.LocalTime;
+        bool wasSet = clock.ServerTime < parent.StopTime || (difference - (parent.StopTime - parent.StopTimeHere)).Duration() > s_margin;
+        return parent.CopyStartTime is { } start && !wasSet
+            ? DateTimeOffset.FromUnixTimeSeconds(start.ToUnixTimeSeconds()) - s_margin
+            : null;
     }
 
     public ValueTask DisposeAsync() => _manifest.DisposeAsync();

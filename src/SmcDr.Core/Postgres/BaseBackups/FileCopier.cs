@@ -24,6 +24,9 @@ internal sealed class FileCopier
     /// <summary>What is compared in one query: a worker holds so much where all of it has changed.</summary>
     private const int CompareSize = 8 << 20;
 
+    /// <summary>What the server reads for it at a time, and what is stored as a block of its own where most of it has changed.</summary>
+    private const int CompareRange = 1 << 20;
+
     private const int BatchSize = 1 << 20;
     private const int BatchCount = 256;
 
@@ -95,15 +98,10 @@ internal sealed class FileCopier
         int.MaxValue, 1 + (_listing.Files.Count / BatchCount) + (_listing.TotalBytes / (_parent is null ? RangeSize : CompareSize)));
 
     /// <summary>
-    /// The size of blocks: larger for larger files, so that a manifest stays small; the same for the same size of file and a
-    /// multiple of 64 KiB, so that a later backup can compare range with range.
+    /// The size of blocks: larger for larger files, since each costs its digests in the manifest of every backup that refers to it; a
+    /// multiple of all page sizes.
     /// </summary>
-    public static int BlockSizeOf(long fileSize) => fileSize switch
-    {
-        <= 16L << 30 => 1 << 20,
-        <= 32L << 30 => 2 << 20,
-        _ => ReadSize,
-    };
+    public static int BlockSizeOf(long fileSize) => fileSize < 64 << 20 ? 1 << 20 : ReadSize;
 
     /// <summary>Cuts the work into units for the workers. Called once, beside them.</summary>
     public async Task PlanAsync(CancellationToken cancellationToken)
@@ -209,7 +207,7 @@ internal sealed class FileCopier
                 else
                 {
                     BigFile big = new(
-                        file, BlockSizeOf(file.Size), (int)((file.Size + CompareSize - 1) / CompareSize), new KnownPages(known, damaged));
+                        file, CompareRange, (int)((file.Size + CompareSize - 1) / CompareSize), new KnownPages(known, damaged));
                     for (long offset = 0; offset < file.Size; offset += CompareSize)
                     {
                         Piece piece = new(big, offset, Math.Min(CompareSize, file.Size - offset));
