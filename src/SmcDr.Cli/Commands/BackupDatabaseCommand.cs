@@ -21,6 +21,11 @@ internal sealed class BackupDatabaseCommand : CliCommand
         Description = "Accept a database cluster that the repository does not know yet: after pg_upgrade or initdb.",
     };
 
+    private readonly Option<bool> _full = new("--full")
+    {
+        Description = "Read and store everything. Default: what has changed since the backup before, where there is one.",
+    };
+
     public BackupDatabaseCommand(CliHost host)
         : base(host, "database", "Takes a base backup of the primary region's database.")
     {
@@ -31,6 +36,7 @@ internal sealed class BackupDatabaseCommand : CliCommand
                 result.AddError("--parallelism must be 1 or more.");
             }
         });
+        Options.Add(_full);
         Options.Add(_label);
         Options.Add(_parallelism);
         Options.Add(_newCluster);
@@ -43,6 +49,7 @@ internal sealed class BackupDatabaseCommand : CliCommand
         Repository repository = await site.OpenOrCreateRepositoryAsync(context.Secrets, cancellationToken).ConfigureAwait(false);
         BaseBackupOptions options = site.CreateBackupOptions() with
         {
+            Full = context.Parsed.GetValue(_full),
             Label = context.Parsed.GetValue(_label),
             Parallelism = context.Parsed.GetValue(_parallelism),
             NewCluster = context.Parsed.GetValue(_newCluster),
@@ -53,7 +60,12 @@ internal sealed class BackupDatabaseCommand : CliCommand
             writer,
             ("Backup", backup.Id),
             ("State", backup.State),
+            ("Kind", backup.Kind),
+            ("Built on", backup.Parent),
             ("Size", DisplayText.Size(backup.SizeBytes)),
+            ("Unchanged files", backup.Parent is null ? null : FormattableString.Invariant($"{backup.UnchangedFileCount}")),
+            ("Compared", backup.Parent is null ? null : DisplayText.Size(backup.ComparedBytes)),
+            ("Sent", DisplayText.Size(backup.SentBytes)),
             ("Stored", DisplayText.Size(backup.StoredBytes)),
             ("Took", DisplayText.Duration(backup.Duration)),
             ("Consistent at", DisplayText.Time(backup.StopTime)),

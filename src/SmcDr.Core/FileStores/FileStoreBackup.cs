@@ -130,7 +130,7 @@ public sealed class FileStoreBackup
                 observer.Verbose(string.Create(
                     CultureInfo.InvariantCulture,
                     $"The backup '{header.Id}' holds {header.FileCount} files; {details.UnchangedFiles} were taken over, {details.ReadFiles} were read."));
-                return new BackupEntry(Component.FileStore, header.Id, header, null, null) { IsEncrypted = repository.IsEncrypted }.ToInfo(repository.Location);
+                return repository.Describe(header);
             }
         }
         finally

@@ -196,6 +196,13 @@ public sealed class Repository
         return start is null && problem is null ? null : new BackupEntry(component, id, null, start, problem) { IsEncrypted = IsEncrypted };
     }
 
+    /// <summary>The view that users see of a complete backup.</summary>
+    public BackupInfo Describe(BackupHeader header)
+    {
+        ArgumentNullException.ThrowIfNull(header);
+        return new BackupEntry(header.Component, header.Id, header, null, null) { IsEncrypted = IsEncrypted }.ToInfo(Location);
+    }
+
     /// <summary>Opens a complete backup for reading.</summary>
     /// <exception cref="SmcException">
     /// <see cref="SmcErrorCode.BackupNotFound"/>, <see cref="SmcErrorCode.BackupIncomplete"/>, or the damage of its marker.

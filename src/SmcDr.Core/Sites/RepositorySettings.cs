@@ -12,6 +12,9 @@ public sealed record RepositorySettings : ISiteRules
     [SiteKey("What opens the encrypted repository: a key file, a passphrase, or a KMS key as awskms:ARN; without it nothing is encrypted.")]
     public KeyReference? EncryptionKey { get; init; }
 
+    [SiteKey("How often a base backup of the database is a full one; those between build on the one before them.")]
+    public TimeSpan FullEvery { get; init; } = TimeSpan.FromDays(7);
+
     [SiteKey("How long backups are kept; without it all are.")]
     public RetentionSettings? Retention { get; init; }
 

@@ -42,7 +42,7 @@ public static class SiteOperations
     public static BaseBackupOptions CreateBackupOptions(this Site site)
     {
         ArgumentNullException.ThrowIfNull(site);
-        return new BaseBackupOptions { Site = site.Name, Slot = site.GetDatabase().Slot };
+        return new BaseBackupOptions { Site = site.Name, Slot = site.GetDatabase().Slot, FullInterval = site.Repository.FullEvery };
     }
 
     /// <summary>What receives the WAL of the primary database.</summary>

@@ -16,6 +16,11 @@ namespace SmcDr.PowerShell.Commands;
 /// recovered to any instant from its end on.
 /// </para>
 /// <para>
+/// The first backup is a full one. Later ones build on the newest that is sound: files that have not changed are not read, and of those that
+/// have, the server compares pages with known hashes and sends only what differs. Each backup still restores on its own, and as fast as a
+/// full one. A full one is made again as often as the site's repository.fullEvery says, with -Full, and where no backup can be built on.
+/// </para>
+/// <para>
 /// A backup that is stopped or interrupted is worthless and leaves nothing on the server; in the repository it is listed as
 /// incomplete.
 /// </para>
@@ -24,6 +29,10 @@ namespace SmcDr.PowerShell.Commands;
 /// <code>Backup-SmcDatabase -Label 'before the upgrade'</code>
 /// Backs up the database of the session's current site.
 /// </example>
+/// <example>
+/// <code>Backup-SmcDatabase -Full | Format-List Id, Kind, SizeBytes, SentBytes, StoredBytes</code>
+/// Reads and stores everything, as after a doubt about the storage, and shows how much that was.
+/// </example>
 [Cmdlet(VerbsData.Backup, "SmcDatabase", SupportsShouldProcess = true)]
 [OutputType(typeof(BackupInfo))]
 public sealed class BackupSmcDatabaseCommand : SiteCmdlet
@@ -31,6 +40,10 @@ public sealed class BackupSmcDatabaseCommand : SiteCmdlet
     /// <summary>How it is backed up. Physical, the only method, copies the files of the whole cluster.</summary>
     [Parameter]
     public BackupMethod Method { get; set; } = BackupMethod.Physical;
+
+    /// <summary>Reads and stores everything, although there is a backup to build on.</summary>
+    [Parameter]
+    public SwitchParameter Full { get; set; }
 
     /// <summary>A label by which people recognize the backup.</summary>
     [Parameter]
@@ -56,6 +69,7 @@ public sealed class BackupSmcDatabaseCommand : SiteCmdlet
         PostgresConnector connector = site.CreateConnector(SiteArguments.CreateSecrets(pipeline));
         BaseBackupOptions options = site.CreateBackupOptions() with
         {
+            Full = Full,
             Label = Label,
             Parallelism = Parallelism,
             NewCluster = NewCluster,

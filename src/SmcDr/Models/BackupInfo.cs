@@ -15,6 +15,9 @@ public sealed record BackupInfo
     /// <summary><c>Full</c>, <c>Incremental</c>, <c>Logical</c> or <c>Emergency</c>.</summary>
     public required string Kind { get; init; }
 
+    /// <summary>The backup that this one builds on; null for a full one.</summary>
+    public string? Parent { get; init; }
+
     /// <summary>
     /// <c>Complete</c>; <c>Partial</c> for a file store of which something could not be read; <c>Incomplete</c> for one that is running
     /// or was interrupted, and <c>Damaged</c> for one whose marker cannot be believed, neither of which can be restored.
@@ -35,6 +38,15 @@ public sealed record BackupInfo
 
     /// <summary>The size of what was backed up, in bytes.</summary>
     public long? SizeBytes { get; init; }
+
+    /// <summary>How many files were taken over from the parent without being read, since neither size nor time had changed.</summary>
+    public long? UnchangedFileCount { get; init; }
+
+    /// <summary>The bytes of files that the database server compared with the parent's.</summary>
+    public long? ComparedBytes { get; init; }
+
+    /// <summary>The bytes of files that the database server sent for the backup: of an incremental one, what changed.</summary>
+    public long? SentBytes { get; init; }
 
     /// <summary>What the backup added to the repository, in bytes.</summary>
     public long? StoredBytes { get; init; }
