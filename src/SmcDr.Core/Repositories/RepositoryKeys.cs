@@ -33,6 +33,15 @@ public static partial class RepositoryKeys
     /// <summary>The marker without which a backup does not exist.</summary>
     public static string Complete(Component component, string id) => Backup(component, id) + "complete";
 
+    /// <summary>The folder of what protects the backups of a component, with its final <c>/</c>.</summary>
+    public static string Protections(Component component) => $"protections/{ComponentFolder(component)}/";
+
+    /// <summary>The folder of what protects a backup, with its final <c>/</c>.</summary>
+    public static string Protections(Component component, string id) => $"{Protections(component)}{ValidateId(id)}/";
+
+    /// <summary>The folder of what deep verifications have found right, with its final <c>/</c>.</summary>
+    public const string Verifications = "verifications/";
+
     /// <summary>The folder of a cluster's WAL, with its final <c>/</c>.</summary>
     public static string Wal(ulong systemId) => string.Create(CultureInfo.InvariantCulture, $"wal/{systemId}/");
 

@@ -56,6 +56,15 @@ public static class SmcErrors
         new(SmcErrorCode.BackupUnsuitable, SmcErrorCategory.InvalidOperation, 33,
             "Choose a backup that Get-SmcBackup shows as complete and taken before the target."),
 
+        new(SmcErrorCode.BackupRemoved, SmcErrorCategory.InvalidOperation, 73,
+            "Run the command again; it will use what is there now."),
+        new(SmcErrorCode.BackupProtected, SmcErrorCategory.PermissionDenied, 74,
+            "Remove the hold with Unprotect-SmcBackup, or wait until the lock has run out; the newest backup is removed with -Force only."),
+        new(SmcErrorCode.LockUnsupported, SmcErrorCategory.NotImplemented, 75,
+            "Use Protect-SmcBackup -Hold, or keep the repository in an S3 bucket that was created with Object Lock."),
+        new(SmcErrorCode.BackupTestFailed, SmcErrorCategory.InvalidResult, 76,
+            "Take a new backup at once, then find out what damaged or removed the objects that the result names."),
+
         new(SmcErrorCode.ServerUnavailable, SmcErrorCategory.ConnectionError, 40,
             "Check that the server runs and that host and port are right and reachable from here."),
         new(SmcErrorCode.AuthenticationFailed, SmcErrorCategory.AuthenticationError, 41,
