@@ -218,7 +218,9 @@ public sealed class Repository
 
         try
         {
-            if (await Store.GetInfoAsync(RepositoryKeys.Complete(start.Component, parent), cancellationToken).ConfigureAwait(false) is not null)
+            // In this order: the marker of a backup that is swept as dead may be seen for a moment, but only after its claim is gone.
+            if (await Store.GetInfoAsync(RepositoryKeys.Complete(start.Component, parent), cancellationToken).ConfigureAwait(false) is not null &&
+                await Store.GetInfoAsync(RepositoryKeys.Started(start.Component, parent), cancellationToken).ConfigureAwait(false) is not null)
             {
                 return;
             }
@@ -242,7 +244,7 @@ public sealed class Repository
         throw new SmcException(
             SmcErrorCode.BackupRemoved,
             $"The backup '{parent}', on which a new one was to build, is not there any more.",
-            recommendation: "Run the backup again: it will build on another one, or be a full one.",
+            recommendation: "Run the backup again: it will build on another one; where it does not, ask for a full one.",
             target: parent);
     }
 
@@ -302,6 +304,10 @@ public sealed class Repository
                 $"The repository at {store.Location} has format {root.Format}; this version knows up to {FormatVersion}.",
                 target: store.Location);
     }
+
+    /// <summary>The header of a complete backup; null where there is no marker.</summary>
+    internal async Task<BackupHeader?> TryReadHeaderAsync(Component component, string id, CancellationToken cancellationToken) =>
+        (await TryReadMarkerAsync(component, id, cancellationToken).ConfigureAwait(false))?.Header;
 
     private async Task<BackupMarker?> TryReadMarkerAsync(Component component, string id, CancellationToken cancellationToken)
     {

@@ -9,6 +9,8 @@ public static partial class RepositoryKeys
     /// <summary>The document that makes a location a repository.</summary>
     public const string Root = "repository";
 
+    private const string PackPrefix = "pack-";
+
     /// <summary>The folder of a component's backups.</summary>
     public static string ComponentFolder(Component component) => component switch
     {
@@ -52,6 +54,16 @@ public static partial class RepositoryKeys
     /// <summary>A new id: the second in UTC, and the kind in small letters.</summary>
     public static string NewId(DateTimeOffset time, string kind) =>
         string.Create(CultureInfo.InvariantCulture, $"{time.UtcDateTime:yyyyMMdd'T'HHmmss'Z'}-{kind.ToLowerInvariant()}");
+
+    /// <summary>The number of a pack by the last part of its key; false for what is no pack.</summary>
+    public static bool TryParsePack(string name, out int number)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        number = 0;
+        return name.StartsWith(PackPrefix, StringComparison.Ordinal) && name.Length >= PackPrefix.Length + 6 &&
+            int.TryParse(name.AsSpan(PackPrefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out number) &&
+            name == string.Create(CultureInfo.InvariantCulture, $"{PackPrefix}{number:D6}");
+    }
 
     /// <summary>Whether a text has the form of a backup's id.</summary>
     public static bool IsId(string? text) => text is not null && IdPattern().IsMatch(text);
