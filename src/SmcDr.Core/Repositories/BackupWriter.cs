@@ -83,6 +83,7 @@ public sealed class BackupWriter : IAsyncDisposable
             .WriteAsync(_store, manifestKey, header, _entries, _options, cancellationToken).ConfigureAwait(false);
 
         BackupMarker marker = new(Repository.FormatVersion, length, hash, BlockCodecs.NameOf(codec), header);
+        await EnsureClaimAsync(cancellationToken).ConfigureAwait(false);
         _marked = true;
         await Repository.PutDocumentAsync(
             _store,
@@ -91,15 +92,16 @@ public sealed class BackupWriter : IAsyncDisposable
             RepositoryJson.Default.BackupMarker,
             cancellationToken).ConfigureAwait(false);
 
-        // Whoever took this backup for dead removed the claim first and looks for the marker then; here it is the other way round. So one of
-        // the two sees the other, and no packs are removed under a backup that counts as complete.
-        if (await _store.GetInfoAsync(RepositoryKeys.Started(_start.Component, Id), cancellationToken).ConfigureAwait(false) is null)
+        try
         {
-            throw new SmcException(
-                SmcErrorCode.BackupRemoved,
-                $"The backup '{Id}' was taken for dead and swept while it was still running.",
-                recommendation: "Run the backup again, and let nothing sweep backups that are younger than a backup takes.",
-                target: Id);
+            // Whoever took this backup for dead removed the claim first and looks for the marker then; here it is the other way round. So one
+            // of the two sees the other, and no packs are removed under a backup that counts as complete.
+            await EnsureClaimAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (SmcException e) when (e.Code == SmcErrorCode.BackupRemoved)
+        {
+            await _store.DeleteAsync(RepositoryKeys.Complete(_start.Component, Id), CancellationToken.None).ConfigureAwait(false);
+            throw;
         }
 
         _completed = true;
@@ -135,6 +137,18 @@ public sealed class BackupWriter : IAsyncDisposable
         {
             // What led here is thrown already and matters more. The backup has no marker, so it is listed as incomplete and
             // swept after its grace time.
+        }
+    }
+
+    private async Task EnsureClaimAsync(CancellationToken cancellationToken)
+    {
+        if (await _store.GetInfoAsync(RepositoryKeys.Started(_start.Component, Id), cancellationToken).ConfigureAwait(false) is null)
+        {
+            throw new SmcException(
+                SmcErrorCode.BackupRemoved,
+                $"The backup '{Id}' was taken for dead and swept while it was still running.",
+                recommendation: "Run the backup again, and let nothing sweep backups that are younger than a backup takes.",
+                target: Id);
         }
     }
 

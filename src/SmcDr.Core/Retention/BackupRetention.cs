@@ -263,7 +263,7 @@ public sealed partial class BackupRetention
                 $"No packs of the component {inventory.Component} are removed now, because {unknown}. What is kept loses nothing by that.");
         }
 
-        foreach (RetentionDecision decision in decisions)
+        foreach (RetentionDecision decision in decisions.OrderBy(static decision => decision.Backup.Id, StringComparer.Ordinal))
         {
             RetentionResult item = Result(inventory.Component, decision.Backup.Id, "Backup", decision.IsKept ? Keep : Remove, decision.Reasons) with
             {

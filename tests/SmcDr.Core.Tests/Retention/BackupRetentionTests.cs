@@ -55,7 +55,7 @@ public sealed class BackupRetentionTests : IDisposable
     public async Task ExecuteAsync_ObjectsThatNobodyKnows_AreLeftAlone()
     {
         (_, string full, _, _) = await ChainAsync(_store);
-        string[] foreign = [$"filestore/{full}/notes.txt", $"filestore/{full}/pack-1", "filestore/other/x", "lost+found", "wal/x/y"];
+        string[] foreign = [$"filestore/{full}/notes.txt", $"filestore/{full}/pack-1", "filestore/other/x", "lost.found", "wal/x/y"];
         foreach (string key in foreign)
         {
             await _store.PutAsync(key, new byte[] { 1 }, default);
