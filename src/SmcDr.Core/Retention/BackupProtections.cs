@@ -226,19 +226,22 @@ public sealed class BackupProtections
             new ParallelOptions { MaxDegreeOfParallelism = Parallelism, CancellationToken = cancellationToken },
             async (entry, token) =>
             {
-                (string? hold, DateTimeOffset? until) = await ReadAsync(component, entry.Id, entry.Kind, entry.Key, token).ConfigureAwait(false);
+                ProtectionState one = await ReadAsync(component, entry.Id, entry.Kind, entry.Key, token).ConfigureAwait(false);
                 states.AddOrUpdate(
                     entry.Id,
-                    _ => new ProtectionState(hold is null ? [] : [hold], until, [entry.Key]),
+                    one,
                     (_, state) => new ProtectionState(
-                        hold is null ? state.Holds : [.. state.Holds, hold],
-                        until is { } end && !(state.LockedUntil > end) ? end : state.LockedUntil,
-                        [.. state.Keys, entry.Key]));
+                        [.. state.Holds, .. one.Holds],
+                        state.LockedUntil > one.LockedUntil || one.LockedUntil is null ? state.LockedUntil : one.LockedUntil,
+                        [.. state.Keys, .. one.Keys])
+                    {
+                        Unreadable = [.. state.Unreadable, .. one.Unreadable],
+                    });
             }).ConfigureAwait(false);
         return new Dictionary<string, ProtectionState>(states, StringComparer.Ordinal);
     }
 
-    private async Task<(string? Hold, DateTimeOffset? LockedUntil)> ReadAsync(
+    private async Task<ProtectionState> ReadAsync(
         Component component, string id, string kind, string key, CancellationToken cancellationToken)
     {
         BackupProtection? protection;
@@ -247,21 +250,21 @@ public sealed class BackupProtections
             protection = await _repository.TryReadDocumentAsync(key, RetentionJson.Default.BackupProtection, cancellationToken)
                 .ConfigureAwait(false);
         }
-        catch (SmcException e) when (e.Code is SmcErrorCode.ChecksumMismatch or SmcErrorCode.ManifestInvalid)
+        catch (SmcException e) when (BackupInventory.IsDamage(e))
         {
             // Somebody wanted it kept; for how long is lost. So it is held until somebody looks.
-            return ($"its protection '{key}' cannot be read", null);
+            return new ProtectionState([$"its protection '{key}' cannot be read"], null, [key]) { Unreadable = [key] };
         }
 
         if (protection is null)
         {
-            return (null, null);
+            return new ProtectionState([], null, [key]);
         }
 
         bool isRight = protection.RepositoryId == _repository.Id && protection.Component == component && protection.BackupId == id &&
-            protection.Kind == kind && (kind == BackupProtection.Hold || protection.Until is not null);
-        return !isRight ? ($"its protection '{key}' is not of this backup", null)
-            : kind == BackupProtection.Hold ? ($"{protection.Reason} (by {protection.By})", null)
-            : (null, protection.Until);
+            protection.Kind == kind && KeyOf(protection) == key && (kind == BackupProtection.Hold || protection.Until is not null);
+        return !isRight ? new ProtectionState([$"its protection '{key}' is another one's"], null, [key]) { Unreadable = [key] }
+            : kind == BackupProtection.Hold ? new ProtectionState([$"{protection.Reason} (by {protection.By})"], null, [key])
+            : new ProtectionState([], protection.Until, [key]);
     }
 }

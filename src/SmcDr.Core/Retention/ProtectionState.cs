@@ -9,6 +9,9 @@ public sealed record ProtectionState(IReadOnlyList<string> Holds, DateTimeOffset
     /// <summary>A backup that nothing protects.</summary>
     public static ProtectionState None { get; } = new([], null, []);
 
+    /// <summary>Those of the objects that cannot be believed; each counts as a hold.</summary>
+    public IReadOnlyList<string> Unreadable { get; init; } = [];
+
     /// <summary>All holds in one text; null where there are none.</summary>
     public string? Hold => Holds.Count == 0 ? null : string.Join("; ", Holds);
 

@@ -65,6 +65,8 @@ public enum SmcErrorCode
     LockUnsupported,
     /// <summary>A verification found a backup that cannot be relied on.</summary>
     BackupTestFailed,
+    /// <summary>The newest backup is older than it may be.</summary>
+    BackupOutdated,
 
     // PostgreSQL
     /// <summary>The database server cannot be reached.</summary>

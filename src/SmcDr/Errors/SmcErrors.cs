@@ -65,6 +65,9 @@ public static class SmcErrors
         new(SmcErrorCode.BackupTestFailed, SmcErrorCategory.InvalidResult, 76,
             "Take a new backup at once, then find out what damaged or removed the objects that the result names."),
 
+        new(SmcErrorCode.BackupOutdated, SmcErrorCategory.LimitsExceeded, 77,
+            "Take a backup now, and find out why the schedule took none."),
+
         new(SmcErrorCode.ServerUnavailable, SmcErrorCategory.ConnectionError, 40,
             "Check that the server runs and that host and port are right and reachable from here."),
         new(SmcErrorCode.AuthenticationFailed, SmcErrorCategory.AuthenticationError, 41,
