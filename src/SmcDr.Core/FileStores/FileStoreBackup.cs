@@ -89,7 +89,13 @@ public sealed class FileStoreBackup
                 ? $"Every file of '{fullPath}' is read."
                 : $"Files of '{fullPath}' are compared with the backup '{parent.Value.Manifest.Header.Id}'.");
             BackupWriter writer = await repository.BeginBackupAsync(
-                Component.FileStore, kind, options.Label, options.Site, null, options.Writer, cancellationToken).ConfigureAwait(false);
+                Component.FileStore,
+                kind,
+                options.Label,
+                options.Site,
+                null,
+                options.Writer with { Parent = parent?.Manifest.Header.Id },
+                cancellationToken).ConfigureAwait(false);
             await using (writer.ConfigureAwait(false))
             {
                 FileStoreTally tally = new(activity, observer);

@@ -62,6 +62,15 @@ public interface IObjectStore : IAsyncDisposable
     /// <summary>Removes an object. An absent one is no error.</summary>
     Task DeleteAsync(string key, CancellationToken cancellationToken);
 
+    /// <summary>
+    /// Locks an object against removal and replacement until an instant. A lock that lasts longer already is left as it is: none is ever
+    /// shortened.
+    /// </summary>
+    /// <exception cref="SmcException"><see cref="SmcErrorCode.LockUnsupported"/>: the store cannot lock.</exception>
+    Task LockAsync(string key, DateTimeOffset until, ObjectLockMode mode, CancellationToken cancellationToken) =>
+        throw new SmcException(
+            SmcErrorCode.LockUnsupported, $"The storage at {Location} cannot lock objects.", target: Location);
+
     /// <summary>Finds out what the store can do, by trying where its word is not enough (writing twice, say).</summary>
     Task<ObjectStoreCapabilities> ProbeAsync(CancellationToken cancellationToken);
 }

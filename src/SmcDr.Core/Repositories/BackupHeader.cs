@@ -31,6 +31,12 @@ public sealed record BackupHeader
     /// <summary>The backup that this one was compared with. For people: nothing is looked up through it.</summary>
     public string? Parent { get; init; }
 
+    /// <summary>
+    /// The packs of earlier backups that the manifest refers to, so that what may be removed is known from markers alone. Null only where a
+    /// version of SmcDr wrote the backup that did not fill it: then the manifest must be asked.
+    /// </summary>
+    public IReadOnlyList<PackUse>? Uses { get; init; }
+
     /// <summary>The version of SmcDr that wrote it.</summary>
     public string? Tool { get; init; }
 

@@ -18,6 +18,8 @@ public sealed class Repository
 
     private const int MaximumDocumentLength = 16 << 20;
 
+    private static readonly TimeSpan s_withdrawTime = TimeSpan.FromSeconds(30);
+
     private readonly RepositoryRoot _root;
 
     private Repository(IObjectStore store, RepositoryRoot root, RepositoryKeyring? keyring)
@@ -138,6 +140,7 @@ public sealed class Repository
                     start,
                     RepositoryJson.Default.BackupStart,
                     cancellationToken).ConfigureAwait(false);
+                await EnsureParentStaysAsync(start, cancellationToken).ConfigureAwait(false);
                 return new BackupWriter(Store, start, options ?? new BackupWriterOptions());
             }
             catch (SmcException e) when (e.Code == SmcErrorCode.ObjectExists)
@@ -321,6 +324,49 @@ public sealed class Repository
         }
     }
 
+    /// <summary>
+    /// Whoever removes a backup removes its marker first and reads the claims then; here the claim stands before the marker is looked for.
+    /// So one of the two sees the other, and a backup never refers to packs that are being removed.
+    /// </summary>
+    private async Task EnsureParentStaysAsync(BackupStart start, CancellationToken cancellationToken)
+    {
+        if (start.Parent is not { } parent)
+        {
+            return;
+        }
+
+        try
+        {
+            // In this order: the marker of a backup that is swept as dead may be seen for a moment, but only after its claim is gone.
+            if (await Store.GetInfoAsync(RepositoryKeys.Complete(start.Component, parent), cancellationToken).ConfigureAwait(false) is not null &&
+                await Store.GetInfoAsync(RepositoryKeys.Started(start.Component, parent), cancellationToken).ConfigureAwait(false) is not null)
+            {
+                return;
+            }
+        }
+        catch
+        {
+            using CancellationTokenSource limit = new(s_withdrawTime);
+            try
+            {
+                await Store.DeleteAsync(RepositoryKeys.Started(start.Component, start.Id), limit.Token).ConfigureAwait(false);
+            }
+            catch (Exception e) when (e is SmcException or OperationCanceledException)
+            {
+                // What led here matters more; a claim that nothing follows is swept after its grace time.
+            }
+
+            throw;
+        }
+
+        await Store.DeleteAsync(RepositoryKeys.Started(start.Component, start.Id), cancellationToken).ConfigureAwait(false);
+        throw new SmcException(
+            SmcErrorCode.BackupRemoved,
+            $"The backup '{parent}', on which a new one was to build, is not there any more.",
+            recommendation: "Run the backup again: it will build on another one; where it does not, ask for a full one.",
+            target: parent);
+    }
+
     private static async Task<T?> TryReadDocumentAsync<T>(
         IObjectStore store, string key, JsonTypeInfo<T> type, CancellationToken cancellationToken)
         where T : class
@@ -377,6 +423,10 @@ public sealed class Repository
                 $"The repository at {store.Location} has format {root.Format}; this version knows up to {FormatVersion}.",
                 target: store.Location);
     }
+
+    /// <summary>The header of a complete backup; null where there is no marker.</summary>
+    internal async Task<BackupHeader?> TryReadHeaderAsync(Component component, string id, CancellationToken cancellationToken) =>
+        (await TryReadMarkerAsync(component, id, cancellationToken).ConfigureAwait(false))?.Header;
 
     private async Task<BackupMarker?> TryReadMarkerAsync(Component component, string id, CancellationToken cancellationToken)
     {

@@ -57,6 +57,16 @@ public enum SmcErrorCode
     BackupIncomplete,
     /// <summary>A backup cannot be used for what was asked.</summary>
     BackupUnsuitable,
+    /// <summary>A backup was removed while something relied on it.</summary>
+    BackupRemoved,
+    /// <summary>A hold or a lock keeps a backup from being removed, or it is the newest.</summary>
+    BackupProtected,
+    /// <summary>The object store cannot lock objects.</summary>
+    LockUnsupported,
+    /// <summary>A verification found a backup that cannot be relied on.</summary>
+    BackupTestFailed,
+    /// <summary>The newest backup is older than it may be.</summary>
+    BackupOutdated,
 
     // Encryption
     /// <summary>A repository or an object is encrypted with a key that was not given.</summary>

@@ -76,6 +76,17 @@ public static class SmcErrors
             "Find out who changes objects in the repository: this does not happen by itself. Restore from another backup or from a copy."),
         new(SmcErrorCode.ObjectExtended, SmcErrorCategory.InvalidResult, 89,
             "Do not use this backup; restore from another one or from a copy, and find out who writes to the repository."),
+        new(SmcErrorCode.BackupRemoved, SmcErrorCategory.InvalidOperation, 73,
+            "Run the command again; it will use what is there now."),
+        new(SmcErrorCode.BackupProtected, SmcErrorCategory.PermissionDenied, 74,
+            "Remove the hold with Unprotect-SmcBackup, or wait until the lock has run out; the newest backup is removed with -Force only."),
+        new(SmcErrorCode.LockUnsupported, SmcErrorCategory.NotImplemented, 75,
+            "Use Protect-SmcBackup -Hold, or keep the repository in an S3 bucket that was created with Object Lock."),
+        new(SmcErrorCode.BackupTestFailed, SmcErrorCategory.InvalidResult, 76,
+            "Take a new backup at once, then find out what damaged or removed the objects that the result names."),
+
+        new(SmcErrorCode.BackupOutdated, SmcErrorCategory.LimitsExceeded, 77,
+            "Take a backup now, and find out why the schedule took none."),
 
         new(SmcErrorCode.ServerUnavailable, SmcErrorCategory.ConnectionError, 40,
             "Check that the server runs and that host and port are right and reachable from here."),

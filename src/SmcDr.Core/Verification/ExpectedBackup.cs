@@ -1,0 +1,6 @@
+namespace SmcDr.Core.Verification;
+
+/// <summary>Something of which there must be a backup that is not too old.</summary>
+/// <param name="Component">The component.</param>
+/// <param name="Subject">The name of a file store; null for whatever the component has.</param>
+public sealed record ExpectedBackup(Component Component, string? Subject);
