@@ -154,18 +154,22 @@ public static class BaseBackup
                     .ChooseAsync(repository, facts, position, options, refused, observer, cancellationToken).ConfigureAwait(false);
                 try
                 {
-                    BackupWriter writer = await BeginAsync(parent, cancellationToken).ConfigureAwait(false);
-                    await using (writer.ConfigureAwait(false))
+                    BackupWriter writer;
+                    try
                     {
-                        if (parent is null || await IsCompleteAsync(parent.Id, cancellationToken).ConfigureAwait(false))
-                        {
-                            BackupHeader header = await WriteAsync(writer, parent, cancellationToken).ConfigureAwait(false);
-                            return repository.Describe(header);
-                        }
+                        writer = await BeginAsync(parent, cancellationToken).ConfigureAwait(false);
+                    }
+                    catch (SmcException e) when (e.Code == SmcErrorCode.BackupRemoved)
+                    {
+                        observer.Warning($"The backup '{parent!.Id}' was removed while one was to be built on it; another is chosen.");
+                        refused.Add(parent.Id);
+                        continue;
                     }
 
-                    observer.Warning($"The backup '{parent.Id}' was removed while one was to be built on it; another is chosen.");
-                    refused.Add(parent.Id);
+                    await using (writer.ConfigureAwait(false))
+                    {
+                        return repository.Describe(await WriteAsync(writer, parent, cancellationToken).ConfigureAwait(false));
+                    }
                 }
                 finally
                 {
@@ -185,13 +189,6 @@ public static class BaseBackup
             facts.SystemId.ToString(CultureInfo.InvariantCulture),
             new BackupWriterOptions { PackSize = options.PackSize, Codec = options.Codec, Parent = parent?.Id },
             cancellationToken);
-
-        /// <summary>
-        /// Asked once the claim names the parent: whoever removes backups removes the marker first and looks for claims then, so that one of
-        /// the two sees the other.
-        /// </summary>
-        private async Task<bool> IsCompleteAsync(string id, CancellationToken cancellationToken) =>
-            await repository.TryFindAsync(Component.Database, id, cancellationToken).ConfigureAwait(false) is { IsComplete: true };
 
         private static string KindOf(BackupParent? parent) => parent is null ? "Full" : "Incremental";
 
