@@ -119,8 +119,12 @@ public sealed class BaseRestoreTests(BaseRestoreTests.OneBackup fixture) : IClas
 
         Assert.False(File.Exists(Path.Combine(target, "global", "pg_control")));
         // Which files are there already is left to chance; that the control file is not must suffice.
-        File.Copy(Path.Combine(_lab.Server.DataDirectory, "PG_VERSION"), Path.Combine(target, "PG_VERSION"), overwrite: true);
-        (int exitCode, _, string error) = await PostgresPrograms.TryRunAsync("postgres", ["--single", "-D", target, "-c", $"config_file={Path.Combine(_lab.Server.DataDirectory, "postgresql.conf")}", "postgres"]);
+        foreach (string name in (string[])["PG_VERSION", "postgresql.conf", "postgresql.auto.conf"])
+        {
+            File.Copy(Path.Combine(_lab.Server.DataDirectory, name), Path.Combine(target, name), overwrite: true);
+        }
+
+        (int exitCode, _, string error) = await PostgresPrograms.TryRunAsync("postgres", ["--single", "-D", target, "postgres"]);
         Assert.NotEqual(0, exitCode);
         Assert.True(error.Contains("pg_control", StringComparison.Ordinal), error);
         // What a power cut may do to a file that was never synced.
