@@ -58,12 +58,12 @@ for (int i = 0; i <= Increments; i++)
 }
 
 BackupInfo full = await BaseBackup.RunAsync(counted, repository, new BaseBackupOptions { Full = true }, NullObserver.Instance, CancellationToken.None);
-List<double> ofFull = [];
-List<double> ofIncrement = [];
+List<(double Seconds, double Work)> ofFull = [];
+List<(double Seconds, double Work)> ofIncrement = [];
 for (int i = 0; i < 4; i++)
 {
-    double a = await RestoreAsync(full.Id);
-    double b = await RestoreAsync(ids[^1]);
+    (double, double) a = await RestoreAsync(full.Id);
+    (double, double) b = await RestoreAsync(ids[^1]);
     if (i > 0)
     {
         ofFull.Add(a);
@@ -73,7 +73,9 @@ for (int i = 0; i < 4; i++)
 
 ofFull.Sort();
 ofIncrement.Sort();
-Console.WriteLine($"restore of the full backup: {string.Join(" ", ofFull.Select(static s => s.ToString("0.00")))} s; of increment {Increments}: {string.Join(" ", ofIncrement.Select(static s => s.ToString("0.00")))} s; median {ofIncrement[1] / ofFull[1]:0.000}");
+Console.WriteLine($"restore of the full backup, seconds (and of processors): {string.Join("  ", ofFull.Select(static s => $"{s.Seconds:0.00} ({s.Work:0.00})"))}");
+Console.WriteLine($"restore of increment {Increments}, seconds (and of processors):   {string.Join("  ", ofIncrement.Select(static s => $"{s.Seconds:0.00} ({s.Work:0.00})"))}");
+Console.WriteLine($"median, increment to full: {ofIncrement[1].Seconds / ofFull[1].Seconds:0.000}; fastest: {ofIncrement[0].Seconds / ofFull[0].Seconds:0.000}");
 
 async Task<object?> ScalarAsync(string sql)
 {
@@ -81,7 +83,7 @@ async Task<object?> ScalarAsync(string sql)
     return await command.ExecuteScalarAsync();
 }
 
-async Task<double> RestoreAsync(string id)
+async Task<(double Seconds, double Work)> RestoreAsync(string id)
 {
     string target = Path.Combine(work, "restored");
     if (Directory.Exists(target))
@@ -91,9 +93,10 @@ async Task<double> RestoreAsync(string id)
 
     Process.Start("sync")!.WaitForExit();
     Stopwatch watch = Stopwatch.StartNew();
+    TimeSpan work0 = Environment.CpuUsage.TotalTime;
     BackupReader reader = await repository.OpenBackupAsync(Component.Database, id, CancellationToken.None);
     Manifest manifest = await reader.ReadManifestAsync(CancellationToken.None);
     await BaseRestore.RestoreFilesAsync(
         reader, manifest, new BaseRestoreTarget { DataDirectory = target }, NullObserver.Instance, CancellationToken.None);
-    return watch.Elapsed.TotalSeconds;
+    return (watch.Elapsed.TotalSeconds, (Environment.CpuUsage.TotalTime - work0).TotalSeconds);
 }

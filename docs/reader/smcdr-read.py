@@ -176,6 +176,7 @@ class Backup:
         state = "begin"
         last = None
         files = size = 0
+        ends = {}
         for raw in text[:-1].split(b"\n"):
             line = json.loads(raw)
             kind = line["t"]
@@ -195,6 +196,10 @@ class Backup:
                 if not (0 <= line["at"] and 0 < line["stored"] and 0 < line["length"] <= MAXIMUM_BLOCK
                         and line["at"] + line["stored"] <= pack["length"]):
                     raise ValueError("a block lies outside its pack")
+                if "hashes" in line:
+                    number, first = line["hashes"]
+                    if not (0 <= number < len(self.blocks) and 0 <= first < self.blocks[number]["length"]):
+                        raise ValueError("the hashes of a block lie outside their own")
                 self.blocks.append(line)
             elif kind in ("file", "dir", "link", "hard", "special"):
                 state = "body"
@@ -202,6 +207,8 @@ class Backup:
                 if last is not None and order <= last:
                     raise ValueError(f"{line['path']!r} is not in order")
                 last = order
+                if kind == "file":
+                    line["extents"] = self.whole_extents(line["extents"], ends)
                 self.check_entry(line)
                 self.entries.append(line)
                 if kind == "file":
@@ -215,6 +222,27 @@ class Backup:
                 raise ValueError(f"it has a line of the unknown kind {kind!r}")
         if state != "end":
             raise ValueError("it ends too early")
+
+    @staticmethod
+    def whole_extents(short, ends):
+        """Extents with what was left out of them: block, first byte, length."""
+        extents = []
+        for numbers in short:
+            if len(numbers) == 3:
+                number, start, length = numbers
+            elif len(numbers) == 2:
+                number, length = numbers
+                start = ends.get(number, 0)
+            else:
+                (length,) = numbers
+                number, start, before = extents[-2] if len(extents) >= 2 else (-1, 0, 0)
+                if number < 0:
+                    raise ValueError("an extent goes on where none was")
+                start += before + extents[-1][2]
+            extents.append((number, start, length))
+            if number >= 0:
+                ends[number] = start + length
+        return extents
 
     def check_entry(self, line):
         self.parts(line["path"])
@@ -614,6 +642,20 @@ def command_extract(options):
     return 2 if extractor.problems else 0
 
 
+def verify_pages(backup, number, hash_blocks):
+    """Whether the hashes of a block's pages are those of its content; how many there are."""
+    block = backup.blocks[number]
+    if "hashes" not in block:
+        return 0
+    content = backup.cache[number]
+    size = backup.header["database"]["blockSize"]
+    hashes = b"".join(hashlib.sha256(content[at:at + size]).digest()[:16] for at in range(0, len(content), size))
+    where, first = block["hashes"]
+    if hash_blocks[where][first:first + len(hashes)] != hashes:
+        raise Damage(f"the hashes of pages of block {number} are not those of its content")
+    return len(hashes) // 16
+
+
 def command_verify(options):
     backup = find_backup(options.repository, options.backup)
     backup.read_manifest()
@@ -626,14 +668,22 @@ def command_verify(options):
                 digest.update(chunk)
         if digest.hexdigest() != pack["sha256"]:
             raise Damage(f"the object '{key}' does not match its digest in the manifest")
+    hash_blocks = {}
+    for number in sorted({block["hashes"][0] for block in backup.blocks if "hashes" in block}):
+        backup.load_blocks([number])
+        hash_blocks[number] = backup.cache.pop(number)
+    pages = 0
     for first in range(0, len(backup.blocks), BLOCKS_AT_ONCE):
-        backup.load_blocks(range(first, min(first + BLOCKS_AT_ONCE, len(backup.blocks))))
+        numbers = range(first, min(first + BLOCKS_AT_ONCE, len(backup.blocks)))
+        backup.load_blocks(numbers)
+        for number in numbers:
+            pages += verify_pages(backup, number, hash_blocks)
         backup.cache.clear()
     for entry in backup.entries:
         if entry["t"] == "file" and "sha256" in entry:
             for _ in backup.content(entry):
                 pass
-    print(f"{len(backup.packs)} packs, {len(backup.blocks)} blocks and {len(backup.entries)} entries are as they should be")
+    print(f"{len(backup.packs)} packs, {len(backup.blocks)} blocks with {pages} hashes of pages and {len(backup.entries)} entries are as they should be")
     return 0
 
 

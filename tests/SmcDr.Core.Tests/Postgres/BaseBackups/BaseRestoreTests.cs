@@ -119,10 +119,14 @@ public sealed class BaseRestoreTests(BaseRestoreTests.OneBackup fixture) : IClas
 
         Assert.False(File.Exists(Path.Combine(target, "global", "pg_control")));
         // Which files are there already is left to chance; that the control file is not must suffice.
-        await File.WriteAllTextAsync(Path.Combine(target, "PG_VERSION"), await File.ReadAllTextAsync(Path.Combine(_lab.Server.DataDirectory, "PG_VERSION")));
+        foreach (string name in (string[])["PG_VERSION", "postgresql.conf", "postgresql.auto.conf"])
+        {
+            File.Copy(Path.Combine(_lab.Server.DataDirectory, name), Path.Combine(target, name), overwrite: true);
+        }
+
         (int exitCode, _, string error) = await PostgresPrograms.TryRunAsync("postgres", ["--single", "-D", target, "postgres"]);
         Assert.NotEqual(0, exitCode);
-        Assert.Contains("pg_control", error, StringComparison.Ordinal);
+        Assert.True(error.Contains("pg_control", StringComparison.Ordinal), error);
         // What a power cut may do to a file that was never synced.
         string torn = Path.Combine(target, await _lab.Server.ScalarAsync<string>("SELECT pg_relation_filepath('big')"));
         Flip(torn, 1 << 20, 0xFF);

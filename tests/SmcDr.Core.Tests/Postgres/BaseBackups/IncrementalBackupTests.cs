@@ -413,7 +413,7 @@ public sealed class IncrementalBackupTests
             }
         }
 
-        foreach (string own in (string[])["global/pg_control", "backup_label", "log", "server.log"])
+        foreach (string own in (string[])["global/pg_control", "backup_label", "tablespace_map", "log", "server.log"])
         {
             result.Remove(own);
         }
