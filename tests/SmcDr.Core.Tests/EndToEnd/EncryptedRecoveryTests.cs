@@ -109,6 +109,10 @@ public sealed class EncryptedRecoveryTests : IDisposable
             }
         }
 
+        // What KMS would have unwrapped.
+        string unwrapped = Convert.ToBase64String(((EncryptedObjectStore)repository.Store).Keyring.Current.Bytes.Span);
+        Read(0, new() { ["SMCDR_REPOSITORY_KEY"] = unwrapped }, "verify", RepositoryPath, old.Id);
+        Assert.Contains("not opened", Read(1, new() { ["SMCDR_REPOSITORY_KEY"] = unwrapped }, "verify", RepositoryPath, renewed.Id), StringComparison.Ordinal);
         Assert.Contains("does not open", Read(1, new() { ["SMCDR_PASSPHRASE"] = "wrong" }, "list", RepositoryPath), StringComparison.Ordinal);
         string pack = Path.Combine(RepositoryPath, "filestore", renewed.Id, "pack-000001");
         byte[] right = await File.ReadAllBytesAsync(pack);
