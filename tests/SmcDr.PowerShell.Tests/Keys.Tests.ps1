@@ -10,11 +10,11 @@ BeforeAll {
     Import-Module (Get-SmcModulePath) -Global
 
     $server = Open-TestServer
-    $keyFile = Join-Path $TestDrive 'repository.key'
+    $keyFile = Join-Path $server.Root 'repository.key'
     $site = Save-TestSite $server -Name keys -Repository (Join-Path $server.Root 'encrypted')
     $text = Get-Content -LiteralPath $site -Raw
     Set-Content -LiteralPath $site -Value ($text -replace '(?m)^(  location: .*)$', "`$1`n  encryptionKey: file:$keyFile") -NoNewline
-    $passphrase = ConvertTo-SecureString 'correct horse battery staple' -AsPlainText -Force
+    $passphrase = [System.Net.NetworkCredential]::new('', 'correct horse battery staple').SecurePassword
     Set-SmcSite $site
 }
 
@@ -69,8 +69,8 @@ Describe 'The keys of a repository' {
         $added.Name | Should -Be 'safe'
         $added.Kind | Should -Be 'Passphrase'
         (Get-SmcRepositoryKey).Name | Should -Contain 'safe'
-        Assert-SmcError SmcKeyExists { New-SmcRepositoryKey -KeyFile (New-SmcRepositoryKey (Join-Path $TestDrive 'other.key')).Path -Name safe }
-        Assert-SmcError SmcKeyInvalid { New-SmcRepositoryKey -Passphrase (ConvertTo-SecureString 'short' -AsPlainText -Force) -Name weak }
+        Assert-SmcError SmcKeyExists { New-SmcRepositoryKey -KeyFile (New-SmcRepositoryKey (Join-Path $server.Root 'other.key')).Path -Name safe }
+        Assert-SmcError SmcKeyInvalid { New-SmcRepositoryKey -Passphrase ([System.Net.NetworkCredential]::new('', 'short').SecurePassword) -Name weak }
     }
 
     It 'are renewed for all recipients or not at all' {
@@ -78,7 +78,7 @@ Describe 'The keys of a repository' {
         $renewed = Update-SmcRepositoryKey -Passphrase $passphrase -Confirm:$false
         $renewed.Count | Should -Be 2
         $renewed.Current | Should -Not -Contain $false
-        (Get-SmcRepositoryKey | Group-Object KeyId).Count | Should -Be @(2, 2)
+        (Get-SmcRepositoryKey | Group-Object -Property KeyId | ForEach-Object Count) | Should -Be @(2, 2)
         $null = Backup-SmcDatabase
         (Get-SmcBackup).State | Should -Be @('Complete', 'Complete')
     }
