@@ -50,6 +50,14 @@ public sealed class RepositoryCopies
     public static async Task<Repository> OpenAsync(
         RepositoryPlace first, IReadOnlyList<RepositoryPlace> copies, IOperationObserver observer, CancellationToken cancellationToken)
     {
+        (Repository repository, RepositoryPlace[] others) = await OpenFirstAsync(first, copies, observer, cancellationToken).ConfigureAwait(false);
+        return others.Length == 0 ? repository : repository.WithCopies(new RepositoryCopies(others, observer));
+    }
+
+    /// <summary>Opens the first of several places that is there and answers, and gives those behind it as well.</summary>
+    internal static async Task<(Repository Repository, RepositoryPlace[] Others)> OpenFirstAsync(
+        RepositoryPlace first, IReadOnlyList<RepositoryPlace> copies, IOperationObserver observer, CancellationToken cancellationToken)
+    {
         ArgumentNullException.ThrowIfNull(first);
         ArgumentNullException.ThrowIfNull(copies);
         ArgumentNullException.ThrowIfNull(observer);
@@ -66,8 +74,7 @@ public sealed class RepositoryCopies
                         $"The repository at {first.Location} cannot be used: {failure.Message} Everything is read from the copy at {repository.Location}.");
                 }
 
-                RepositoryPlace[] others = places[(i + 1)..];
-                return others.Length == 0 ? repository : repository.WithCopies(new RepositoryCopies(others, observer));
+                return (repository, places[(i + 1)..]);
             }
             catch (SmcException e) when (IsElsewhere(e))
             {

@@ -26,6 +26,8 @@ public sealed class BackupReader
     /// <summary>What is true of the backup as a whole.</summary>
     public BackupHeader Header => _marker.Header;
 
+    internal BackupMarker Marker => _marker;
+
     /// <summary>Reads the manifest into memory.</summary>
     /// <exception cref="SmcException">It is missing, damaged or not valid.</exception>
     public async Task<Manifest> ReadManifestAsync(CancellationToken cancellationToken)

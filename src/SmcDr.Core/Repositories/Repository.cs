@@ -215,6 +215,10 @@ public sealed class Repository
                 target: id);
     }
 
+    /// <summary>The id of the repository in a store; null where there is none.</summary>
+    internal static async Task<Guid?> TryReadIdAsync(IObjectStore store, CancellationToken cancellationToken) =>
+        (await TryReadRootAsync(store, cancellationToken).ConfigureAwait(false))?.Id;
+
     internal static async Task PutDocumentAsync<T>(
         IObjectStore store, string key, T document, JsonTypeInfo<T> type, CancellationToken cancellationToken) =>
         await store.PutAsync(key, Envelope.Seal(JsonSerializer.SerializeToUtf8Bytes(document, type)), cancellationToken)

@@ -1,3 +1,6 @@
+using System.Globalization;
+using System.Runtime.CompilerServices;
+using SmcDr.Core.Copies;
 using SmcDr.Core.ObjectStores;
 using SmcDr.Core.Operations;
 using SmcDr.Core.Postgres.BaseBackups;
@@ -10,16 +13,132 @@ namespace SmcDr.Core.Sites;
 /// <summary>From what a site file says to the engine's operations, so that every front end means the same by it.</summary>
 public static class SiteOperations
 {
-    /// <summary>Opens the site's repository, which must exist.</summary>
+    /// <summary>How many objects are copied to another repository at a time, where nobody says.</summary>
+    public const int CopyParallelism = 4;
+
+    /// <summary>Opens the site's repository alone, which must exist.</summary>
     public static Task<Repository> OpenRepositoryAsync(this Site site, CancellationToken cancellationToken)
     {
-        return Repository.OpenAsync(OpenStore(site), cancellationToken);
+        ArgumentNullException.ThrowIfNull(site);
+        return OpenAsync(OpenStore(site, site.Repository.Location), cancellationToken);
+    }
+
+    /// <summary>
+    /// Opens the site's repository to restore from: what it lacks or has damaged is read from its copies, and where it does not answer
+    /// at all, a copy takes its place.
+    /// </summary>
+    /// <param name="site">The site.</param>
+    /// <param name="observer">Hears of what is read from a copy, and why.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
+    public static Task<Repository> OpenForReadingAsync(this Site site, IOperationObserver observer, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(site);
+        return RepositoryCopies.OpenAsync(
+            PlaceOf(site, site.Repository.Location), [.. CopiesOf(site)], observer, cancellationToken);
+    }
+
+    /// <summary>
+    /// Opens the site's repository and its copies, each alone, to list what is in them. Without the copies it is the repository, or the
+    /// first copy that answers where it does not.
+    /// </summary>
+    public static async IAsyncEnumerable<Repository> OpenAllAsync(
+        this Site site, bool includeCopies, IOperationObserver observer, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(site);
+        ArgumentNullException.ThrowIfNull(observer);
+        (Repository repository, RepositoryPlace[] others) = await RepositoryCopies.OpenFirstAsync(
+            PlaceOf(site, site.Repository.Location), [.. CopiesOf(site)], observer, cancellationToken).ConfigureAwait(false);
+        yield return repository;
+        foreach (RepositoryPlace place in includeCopies ? others : [])
+        {
+            Repository? copy = null;
+            try
+            {
+                copy = await place.OpenAsync(cancellationToken).ConfigureAwait(false);
+            }
+            catch (SmcException e)
+            {
+                observer.Warning($"The copy at {place.Location} cannot be listed: {e.Message}");
+            }
+
+            if (copy is not null)
+            {
+                yield return copy;
+            }
+        }
+    }
+
+    /// <summary>Opens a place to copy the site's backups to; an empty one becomes a copy.</summary>
+    /// <param name="site">The site.</param>
+    /// <param name="repository">The site's repository alone.</param>
+    /// <param name="destination">The location.</param>
+    /// <param name="observer">Hears how far it is, and of what is damaged.</param>
+    /// <param name="parallelism">How many objects are copied at a time; <see cref="CopyParallelism"/> where null.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
+    public static Task<RepositoryCopy> OpenCopyAsync(
+        this Site site,
+        Repository repository,
+        string destination,
+        IOperationObserver observer,
+        int? parallelism,
+        CancellationToken cancellationToken)
+    {
+        IObjectStore store = OpenStore(site, destination);
+        return RepositoryCopy.OpenAsync(
+            repository, store, token => OpenAsync(store, token), observer, parallelism ?? CopyParallelism, cancellationToken);
+    }
+
+    /// <summary>
+    /// Copies a backup that was just taken, and the WAL, to the site's copies. The backup stands, whatever becomes of that: a failure is a
+    /// warning, and <see cref="BackupInfo.CopyState"/> says so.
+    /// </summary>
+    /// <param name="site">The site.</param>
+    /// <param name="repository">The site's repository alone.</param>
+    /// <param name="backup">The backup.</param>
+    /// <param name="observer">Hears how far it is, and of what failed.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
+    public static async Task<BackupInfo> CopyBackupAsync(
+        this Site site, Repository repository, BackupInfo backup, IOperationObserver observer, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(site);
+        ArgumentNullException.ThrowIfNull(backup);
+        ArgumentNullException.ThrowIfNull(observer);
+        if (site.Repository.Copies.Count == 0)
+        {
+            return backup;
+        }
+
+        bool isComplete = true;
+        foreach (string location in site.Repository.Copies)
+        {
+            try
+            {
+                RepositoryCopy copy = await site.OpenCopyAsync(repository, location, observer, null, cancellationToken).ConfigureAwait(false);
+                BackupCopyResult result = await copy.CopyBackupAsync(
+                    Enum.Parse<Component>(backup.Component), backup.Id, cancellationToken).ConfigureAwait(false);
+                isComplete &= result.Problems.Count == 0;
+                if (backup.SystemId is { } systemId)
+                {
+                    BackupCopyResult wal = await copy.CopyWalAsync(
+                        ulong.Parse(systemId, CultureInfo.InvariantCulture), null, cancellationToken).ConfigureAwait(false);
+                    isComplete &= wal.Problems.Count == 0;
+                }
+            }
+            catch (SmcException e)
+            {
+                isComplete = false;
+                observer.Warning($"The backup '{backup.Id}' is complete, and was not copied to {location}: {e.Message} {e.Recommendation}");
+            }
+        }
+
+        return backup with { CopyState = isComplete ? "Complete" : "Incomplete" };
     }
 
     /// <summary>Opens the site's repository, and makes it where there is none yet.</summary>
     public static Task<Repository> OpenOrCreateRepositoryAsync(this Site site, CancellationToken cancellationToken)
     {
-        return Repository.OpenOrCreateAsync(OpenStore(site), cancellationToken);
+        ArgumentNullException.ThrowIfNull(site);
+        return Repository.OpenOrCreateAsync(OpenStore(site, site.Repository.Location), cancellationToken);
     }
 
     /// <summary>How a base backup of the primary database is taken.</summary>
@@ -67,12 +186,22 @@ public static class SiteOperations
         };
     }
 
-    private static IObjectStore OpenStore(Site site)
+    private static RepositoryPlace PlaceOf(Site site, string location)
     {
-        ArgumentNullException.ThrowIfNull(site);
+        IObjectStore store = OpenStore(site, location);
+        return new RepositoryPlace(store.Location, token => OpenAsync(store, token));
+    }
+
+    private static IEnumerable<RepositoryPlace> CopiesOf(Site site) => site.Repository.Copies.Select(location => PlaceOf(site, location));
+
+    private static Task<Repository> OpenAsync(IObjectStore store, CancellationToken cancellationToken) =>
+        Repository.OpenAsync(store, cancellationToken);
+
+    private static IObjectStore OpenStore(Site site, string location)
+    {
         // Who asks for encryption must not get backups in clear without a word.
         return site.Repository.EncryptionKey is null
-            ? ObjectStoreFactory.Open(site.Repository.Location)
+            ? ObjectStoreFactory.Open(location)
             : throw new SmcException(
                 SmcErrorCode.SiteInvalid,
                 $"The site '{site.Name}' asks for an encrypted repository, and this version does not encrypt.",

@@ -57,6 +57,10 @@ public enum SmcErrorCode
     BackupIncomplete,
     /// <summary>A backup cannot be used for what was asked.</summary>
     BackupUnsuitable,
+    /// <summary>Another repository is where a copy of this one should be.</summary>
+    RepositoryMismatch,
+    /// <summary>A copy of a backup lacks something.</summary>
+    CopyIncomplete,
 
     // PostgreSQL
     /// <summary>The database server cannot be reached.</summary>

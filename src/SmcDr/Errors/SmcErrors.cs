@@ -55,6 +55,10 @@ public static class SmcErrors
             "This backup was never completed and cannot be restored: choose a complete one from Get-SmcBackup."),
         new(SmcErrorCode.BackupUnsuitable, SmcErrorCategory.InvalidOperation, 33,
             "Choose a backup that Get-SmcBackup shows as complete and taken before the target."),
+        new(SmcErrorCode.RepositoryMismatch, SmcErrorCategory.InvalidArgument, 73,
+            "Choose an empty location, or that of an earlier copy of the same repository."),
+        new(SmcErrorCode.CopyIncomplete, SmcErrorCategory.InvalidResult, 74,
+            "The backup itself is as it was. Run Copy-SmcBackup (or 'smcdr copy backup') again: what is there already is not copied again."),
 
         new(SmcErrorCode.ServerUnavailable, SmcErrorCategory.ConnectionError, 40,
             "Check that the server runs and that host and port are right and reachable from here."),
