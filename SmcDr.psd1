@@ -15,6 +15,7 @@
     # Explicit, because a wildcard makes PowerShell import the module to find out what it exports.
     CmdletsToExport      = @(
         'Backup-SmcDatabase'
+        'Copy-SmcBackup'
         'Get-SmcBackup'
         'Get-SmcRecoveryWindow'
         'Get-SmcSite'

@@ -68,30 +68,67 @@ public sealed partial class RepositoryCopy
         return new RepositoryCopy(source, copy, observer, parallelism);
     }
 
-    /// <summary>Copies all complete backups, oldest first, and all WAL.</summary>
-    public async IAsyncEnumerable<BackupCopyResult> CopyAllAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    /// <summary>Finds a backup that is to be copied.</summary>
+    /// <param name="component">Its component; any where null.</param>
+    /// <param name="id">Its id.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
+    /// <exception cref="SmcException"><see cref="SmcErrorCode.BackupNotFound"/> or <see cref="SmcErrorCode.BackupIncomplete"/>.</exception>
+    public async Task<BackupEntry> FindAsync(Component? component, string id, CancellationToken cancellationToken)
     {
-        foreach (Component component in Enum.GetValues<Component>())
+        foreach (Component one in component is { } only ? [only] : Enum.GetValues<Component>())
         {
-            // The list first: it must not hang on how long the copying takes.
-            List<BackupEntry> entries = [];
-            await foreach (BackupEntry entry in _source.ListBackupsAsync(component, cancellationToken).ConfigureAwait(false))
+            if (await _source.TryFindAsync(one, id, cancellationToken).ConfigureAwait(false) is { } entry)
             {
-                if (entry.IsComplete || entry.Problem is not null)
-                {
-                    entries.Add(entry);
-                }
-            }
-
-            foreach (BackupEntry entry in entries)
-            {
-                yield return await CopyBackupAsync(component, entry.Id, cancellationToken).ConfigureAwait(false);
+                return entry.IsComplete || entry.Problem is not null
+                    ? entry
+                    : throw new SmcException(SmcErrorCode.BackupIncomplete, $"The backup '{id}' was never completed, so it is not copied.", target: id);
             }
         }
 
-        await foreach (ulong systemId in Postgres.Wal.WalArchive.ListSystemsAsync(_source, cancellationToken).ConfigureAwait(false))
+        throw new SmcException(SmcErrorCode.BackupNotFound, $"There is no backup '{id}' in {_source.Location}.", target: id);
+    }
+
+    /// <summary>Copies all complete backups, oldest first, and all WAL.</summary>
+    public IAsyncEnumerable<BackupCopyResult> CopyAllAsync(CancellationToken cancellationToken) => CopyAsync(null, CopyWal.All, cancellationToken);
+
+    /// <summary>Copies backups, and then WAL of their clusters.</summary>
+    /// <param name="backups">Which; all where null, and then the WAL of all clusters.</param>
+    /// <param name="wal">How much WAL.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
+    public async IAsyncEnumerable<BackupCopyResult> CopyAsync(
+        IReadOnlyList<BackupEntry>? backups, CopyWal wal, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        // The list first: it must not hang on how long the copying takes.
+        IReadOnlyList<BackupEntry> entries = backups ?? await ListAsync(cancellationToken).ConfigureAwait(false);
+        foreach (BackupEntry entry in entries)
         {
-            yield return await CopyWalAsync(systemId, null, cancellationToken).ConfigureAwait(false);
+            yield return await CopyBackupAsync(entry.Component, entry.Id, cancellationToken).ConfigureAwait(false);
+        }
+
+        if (wal == CopyWal.None)
+        {
+            yield break;
+        }
+
+        SortedDictionary<ulong, Lsn?> systems = [];
+        foreach (DatabaseBackupDetails database in entries.Select(static entry => entry.Header?.Database).OfType<DatabaseBackupDetails>())
+        {
+            ulong systemId = ulong.Parse(database.SystemId, CultureInfo.InvariantCulture);
+            Lsn? known = systems.GetValueOrDefault(systemId);
+            systems[systemId] = known is null || database.StartLsn < known ? database.StartLsn : known;
+        }
+
+        if (backups is null && wal == CopyWal.All)
+        {
+            await foreach (ulong systemId in Postgres.Wal.WalArchive.ListSystemsAsync(_source, cancellationToken).ConfigureAwait(false))
+            {
+                systems.TryAdd(systemId, null);
+            }
+        }
+
+        foreach ((ulong systemId, Lsn? from) in systems)
+        {
+            yield return await CopyWalAsync(systemId, wal == CopyWal.All ? null : from, cancellationToken).ConfigureAwait(false);
         }
     }
 
@@ -117,6 +154,23 @@ public sealed partial class RepositoryCopy
         }
 
         return tally.ToResult(id, component.ToString(), _source.Location, _destination.Location);
+    }
+
+    private async Task<IReadOnlyList<BackupEntry>> ListAsync(CancellationToken cancellationToken)
+    {
+        List<BackupEntry> entries = [];
+        foreach (Component component in Enum.GetValues<Component>())
+        {
+            await foreach (BackupEntry entry in _source.ListBackupsAsync(component, cancellationToken).ConfigureAwait(false))
+            {
+                if (entry.IsComplete || entry.Problem is not null)
+                {
+                    entries.Add(entry);
+                }
+            }
+        }
+
+        return entries;
     }
 
     private static bool IsDamage(SmcException e) => e.Code is

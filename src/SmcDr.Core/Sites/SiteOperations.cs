@@ -68,6 +68,21 @@ public static class SiteOperations
         }
     }
 
+    /// <summary>Where backups are copied to: the place that is given, or else the site's copies.</summary>
+    /// <exception cref="SmcException"><see cref="SmcErrorCode.ArgumentInvalid"/>: none is given, and the site has none.</exception>
+    public static string[] CopyDestinations(this Site site, string? destination)
+    {
+        ArgumentNullException.ThrowIfNull(site);
+        return destination is not null
+            ? [destination]
+            : site.Repository.Copies.Count > 0
+                ? [.. site.Repository.Copies]
+                : throw new SmcException(
+                    SmcErrorCode.ArgumentInvalid,
+                    $"The site '{site.Name}' has no copies, and no destination was given.",
+                    recommendation: $"Give -Destination (or --destination), or list locations under repository.copies in '{site.Path}'.");
+    }
+
     /// <summary>Opens a place to copy the site's backups to; an empty one becomes a copy.</summary>
     /// <param name="site">The site.</param>
     /// <param name="repository">The site's repository alone.</param>

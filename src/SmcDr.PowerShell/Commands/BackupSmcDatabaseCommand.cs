@@ -16,6 +16,10 @@ namespace SmcDr.PowerShell.Commands;
 /// recovered to any instant from its end on.
 /// </para>
 /// <para>
+/// Where the site lists copies, the backup and all WAL are copied to each of them when it is complete. A copy that fails is a warning, and
+/// CopyState is Incomplete then: the backup stands, and Copy-SmcBackup makes up for it.
+/// </para>
+/// <para>
 /// A backup that is stopped or interrupted is worthless and leaves nothing on the server; in the repository it is listed as
 /// incomplete.
 /// </para>
@@ -68,6 +72,7 @@ public sealed class BackupSmcDatabaseCommand : SiteCmdlet
 
         Repository repository = await site.OpenOrCreateRepositoryAsync(cancellationToken).ConfigureAwait(false);
         BackupInfo backup = await BaseBackup.RunAsync(connector, repository, options, pipeline, cancellationToken).ConfigureAwait(false);
+        backup = await site.CopyBackupAsync(repository, backup, pipeline, cancellationToken).ConfigureAwait(false);
         await pipeline.WriteObjectAsync(backup).ConfigureAwait(false);
     }
 }

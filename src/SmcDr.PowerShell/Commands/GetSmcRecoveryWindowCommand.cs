@@ -25,7 +25,7 @@ public sealed class GetSmcRecoveryWindowCommand : SiteCmdlet
     protected override async Task ProcessRecordAsync(SmcPipeline pipeline, CancellationToken cancellationToken)
     {
         Site site = await LoadSiteAsync(pipeline).ConfigureAwait(false);
-        Repository repository = await site.OpenRepositoryAsync(cancellationToken).ConfigureAwait(false);
+        Repository repository = await site.OpenForReadingAsync(pipeline, cancellationToken).ConfigureAwait(false);
         await foreach (RecoveryWindow window in WalWindows.ListAsync(repository, cancellationToken).ConfigureAwait(false))
         {
             await pipeline.WriteObjectAsync(window).ConfigureAwait(false);

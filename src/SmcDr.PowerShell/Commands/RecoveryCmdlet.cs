@@ -65,7 +65,7 @@ public abstract class RecoveryCmdlet : SiteCmdlet
         }
 
         Site site = await LoadSiteAsync(pipeline).ConfigureAwait(false);
-        Repository repository = await site.OpenRepositoryAsync(cancellationToken).ConfigureAwait(false);
+        Repository repository = await site.OpenForReadingAsync(pipeline, cancellationToken).ConfigureAwait(false);
         RecoveryRequest request = site.CreateRecoveryRequest(repository, directory) with
         {
             BackupId = backupId,

@@ -204,7 +204,7 @@ public sealed class RepositoryCopyTests : IDisposable
             {
                 await CopyLab.CopyAllAsync(_lab.Source, destination);
                 Assert.Equal(SampleBackup.Files(1), await SampleBackup.ReadAsync(destination, id));
-                Assert.True(limit > 8);
+                Assert.True(limit > 5);
                 return;
             }
             catch (SmcException e) when (e.Code == SmcErrorCode.StorageUnavailable)
