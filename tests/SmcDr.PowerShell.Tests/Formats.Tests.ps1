@@ -18,7 +18,7 @@ BeforeDiscovery {
         @{
             Model = [SmcDr.BackupCopyResult]@{
                 Id = '20261122T081500Z-incremental'; Component = 'Database'; State = 'Partial'; CopiedObjects = 1234567; CopiedBytes = 1GB
-                PresentObjects = 3; PresentBytes = 1.4TB; Duration = [timespan]::FromSeconds(192); Problems = @('A pack is damaged.')
+                PresentObjects = 3; PresentBytes = 1.4TB; Duration = [timespan]::FromSeconds(192); Problems = [string[]]@('A pack is damaged.')
                 Source = $repository; Destination = 's3://smc-trading-vault?region=us-west-2'
             }
             Shows = '20261122T081500Z-incremental', 'Partial', '1234567', '1.0 GiB', '1.4 TiB', '3 min 12 s', 'A pack is damaged.'
