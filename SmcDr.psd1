@@ -16,6 +16,7 @@
     CmdletsToExport      = @(
         'Backup-SmcDatabase'
         'Backup-SmcFileStore'
+        'Copy-SmcBackup'
         'Get-SmcBackup'
         'Get-SmcRecoveryWindow'
         'Get-SmcRepositoryKey'

@@ -23,6 +23,10 @@ internal sealed class CliApplication
                 new BackupFileStoreCommand(host),
                 new BackupListCommand(host),
             },
+            new Command("copy", "Copies what is in the repository.")
+            {
+                new CopyBackupCommand(host),
+            },
             new Command("site", "Shows and tests the site file.")
             {
                 new SiteShowCommand(host),

@@ -76,7 +76,7 @@ public static class DisplayText
     {
         null => "",
         "Passed" or "Streaming" => $"\e[32m{outcome}\e[0m",
-        "Warning" or "Waiting" or "Incomplete" => $"\e[33m{outcome}\e[0m",
+        "Warning" or "Waiting" or "Incomplete" or "Partial" => $"\e[33m{outcome}\e[0m",
         "Failed" => $"\e[91m{outcome}\e[0m",
         _ => outcome,
     };

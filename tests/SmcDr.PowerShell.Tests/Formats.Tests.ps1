@@ -16,6 +16,14 @@ BeforeDiscovery {
             Shows = '20261122T081500Z-incremental', 'Incremental', '2026-11-05 10:00:00Z', '59.9 s', '1023.0 MiB', '1.4 TiB'
         }
         @{
+            Model = [SmcDr.BackupCopyResult]@{
+                Id = '20261122T081500Z-incremental'; Component = 'Database'; State = 'Partial'; CopiedObjects = 1234567; CopiedBytes = 1GB
+                PresentObjects = 3; PresentBytes = 1.4TB; Duration = [timespan]::FromSeconds(192); Problems = [string[]]@('A pack is damaged.')
+                Source = $repository; Destination = 's3://smc-trading-vault?region=us-west-2'
+            }
+            Shows = '20261122T081500Z-incremental', 'Partial', '1234567', '1.0 GiB', '1.4 TiB', '3 min 12 s', 'A pack is damaged.'
+        }
+        @{
             Model = [SmcDr.RecoveryWindow]@{
                 BackupId = '20261122T081500Z-full'; SystemId = '7301234567890123456'; Timeline = 12; EarliestTime = $time
                 LatestTime = $time.AddHours(1); EarliestLsn = '16/B374D848'; LatestLsn = '1F16/B374D848'; WalBytes = 12GB

@@ -56,6 +56,8 @@ internal sealed class BackupDatabaseCommand : CliCommand
         };
         BackupInfo backup = await context.ObserveAsync(observer => BaseBackup.RunAsync(
             site.CreateConnector(context.Secrets), repository, options, observer, cancellationToken)).ConfigureAwait(false);
+        backup = await context.ObserveAsync(
+            observer => site.CopyBackupAsync(context.Secrets, repository, backup, observer, cancellationToken)).ConfigureAwait(false);
         context.Write(backup, static (writer, backup) => TableOutput.WriteProperties(
             writer,
             ("Backup", backup.Id),
@@ -69,7 +71,10 @@ internal sealed class BackupDatabaseCommand : CliCommand
             ("Stored", DisplayText.Size(backup.StoredBytes)),
             ("Took", DisplayText.Duration(backup.Duration)),
             ("Consistent at", DisplayText.Time(backup.StopTime)),
-            ("Damaged pages", backup.PageChecksumErrors is > 0 and { } pages ? FormattableString.Invariant($"{pages}") : null)));
-        return ExitCodes.Success;
+            ("Damaged pages", backup.PageChecksumErrors is > 0 and { } pages ? FormattableString.Invariant($"{pages}") : null),
+            ("Copies", backup.CopyState)));
+
+        // The backup stands. A scheduler still has to hear that it lies in one place only.
+        return backup.CopyState is null or "Complete" ? ExitCodes.Success : SmcErrors.Get(SmcErrorCode.CopyIncomplete).ExitCode;
     }
 }

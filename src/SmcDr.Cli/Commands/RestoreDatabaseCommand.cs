@@ -90,7 +90,8 @@ internal sealed class RestoreDatabaseCommand : CliCommand
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
         Site site = context.LoadSite();
-        Repository repository = await site.OpenRepositoryAsync(context.Secrets, cancellationToken).ConfigureAwait(false);
+        PlainObserver reading = new(context.Host.Error, context.Verbose, TimeProvider.System);
+        Repository repository = await site.OpenForReadingAsync(context.Secrets, reading, cancellationToken).ConfigureAwait(false);
         RecoveryRequest request = Bind(context, site, repository);
         RecoveryPlan plan = await context.ObserveAsync(
             observer => DatabaseRecovery.PlanAsync(request, observer, cancellationToken)).ConfigureAwait(false);

@@ -2,6 +2,7 @@ using System.Reflection;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
+using SmcDr.Core.Copies;
 using SmcDr.Core.Encryption;
 using SmcDr.Core.ObjectStores;
 
@@ -21,12 +22,21 @@ public sealed class Repository
     private static readonly TimeSpan s_withdrawTime = TimeSpan.FromSeconds(30);
 
     private readonly RepositoryRoot _root;
+    private readonly RepositoryCopies.Set? _copies;
 
     private Repository(IObjectStore store, RepositoryRoot root, RepositoryKeyring? keyring)
     {
         RawStore = store;
         Store = keyring is null ? store : new EncryptedObjectStore(store, keyring);
         _root = root;
+    }
+
+    private Repository(Repository repository, RepositoryCopies copies)
+    {
+        RawStore = repository.RawStore;
+        Store = repository.Store;
+        _root = repository._root;
+        _copies = copies.AttachTo(repository);
     }
 
     /// <summary>The version of SmcDr.</summary>
@@ -47,6 +57,9 @@ public sealed class Repository
 
     /// <summary>What it is kept in, as it is stored.</summary>
     internal IObjectStore RawStore { get; }
+
+    /// <summary>Where it is, and where its copies are that reading falls back to.</summary>
+    public IEnumerable<string> Locations => _copies?.Locations ?? [Location];
 
     /// <summary>Opens a repository that is not encrypted.</summary>
     /// <exception cref="SmcException"><see cref="SmcErrorCode.RepositoryNotFound"/> where there is none.</exception>
@@ -97,6 +110,16 @@ public sealed class Repository
         await TryReadRootAsync(store, cancellationToken).ConfigureAwait(false)
             ?? throw new SmcException(
                 SmcErrorCode.RepositoryNotFound, $"There is no repository at {store.Location}.", target: store.Location);
+
+    /// <summary>
+    /// The same repository, whose backups and WAL are read from copies where it lacks them. For reading: what decides by this repository's
+    /// own content what to write or to remove there takes it without.
+    /// </summary>
+    public Repository WithCopies(RepositoryCopies copies)
+    {
+        ArgumentNullException.ThrowIfNull(copies);
+        return new Repository(this, copies);
+    }
 
     /// <summary>Begins a backup: claims an id that nobody else has.</summary>
     /// <param name="component">The component.</param>
@@ -155,7 +178,7 @@ public sealed class Repository
         Component component, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         string folder = RepositoryKeys.ComponentFolder(component) + "/";
-        await foreach (string id in Store.ListFoldersAsync(folder, cancellationToken).ConfigureAwait(false))
+        await foreach (string id in ListFoldersAsync(folder, cancellationToken).ConfigureAwait(false))
         {
             if (RepositoryKeys.IsId(id))
             {
@@ -215,7 +238,7 @@ public sealed class Repository
         BackupMarker? marker = await TryReadMarkerAsync(component, id, cancellationToken).ConfigureAwait(false);
         if (marker is null)
         {
-            bool started = await Store.GetInfoAsync(RepositoryKeys.Started(component, id), cancellationToken).ConfigureAwait(false) is not null;
+            bool started = await TryFindAsync(component, id, cancellationToken).ConfigureAwait(false) is not null;
             throw started
                 ? new SmcException(SmcErrorCode.BackupIncomplete, $"The backup '{id}' was never completed.", target: id)
                 : new SmcException(SmcErrorCode.BackupNotFound, $"There is no backup '{id}' in {Location}.", target: id);
@@ -224,13 +247,90 @@ public sealed class Repository
         return new BackupReader(this, marker);
     }
 
+    /// <summary>The id of the repository in a store; null where there is none.</summary>
+    internal static async Task<Guid?> TryReadIdAsync(IObjectStore store, CancellationToken cancellationToken) =>
+        (await TryReadRootAsync(store, cancellationToken).ConfigureAwait(false))?.Id;
+
     internal static async Task PutDocumentAsync<T>(
         IObjectStore store, string key, T document, JsonTypeInfo<T> type, CancellationToken cancellationToken) =>
         await store.PutAsync(key, Envelope.Seal(JsonSerializer.SerializeToUtf8Bytes(document, type)), cancellationToken)
             .ConfigureAwait(false);
 
-    internal Task<T?> TryReadDocumentAsync<T>(string key, JsonTypeInfo<T> type, CancellationToken cancellationToken)
-        where T : class => TryReadDocumentAsync(Store, key, type, cancellationToken);
+    /// <summary>Reads an object from here, or else from a copy: from the first place that gives it whole and right.</summary>
+    /// <param name="key">The object.</param>
+    /// <param name="read">Reads it from a store, and throws where it is missing or not right.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
+    /// <param name="mayBeAbsent">Whether it is no news that it is not here.</param>
+    internal Task<T> ReadAsync<T>(
+        string key,
+        Func<IObjectStore, CancellationToken, Task<T>> read,
+        CancellationToken cancellationToken,
+        bool mayBeAbsent = false) =>
+        _copies is null ? read(Store, cancellationToken) : _copies.ReadAsync(key, read, mayBeAbsent, cancellationToken);
+
+    /// <summary>The objects below a prefix, here and in the copies.</summary>
+    internal async IAsyncEnumerable<ObjectInfo> ListAsync(string prefix, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        if (_copies is null)
+        {
+            await foreach (ObjectInfo info in Store.ListAsync(prefix, cancellationToken).ConfigureAwait(false))
+            {
+                yield return info;
+            }
+
+            yield break;
+        }
+
+        foreach (ObjectInfo info in (await _copies.ListAsync(
+            store => store.ListAsync(prefix, cancellationToken), static info => info.Key, cancellationToken).ConfigureAwait(false)).Values)
+        {
+            yield return info;
+        }
+    }
+
+    /// <summary>The folders directly below a prefix, here and in the copies.</summary>
+    internal async IAsyncEnumerable<string> ListFoldersAsync(string prefix, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        if (_copies is null)
+        {
+            await foreach (string folder in Store.ListFoldersAsync(prefix, cancellationToken).ConfigureAwait(false))
+            {
+                yield return folder;
+            }
+
+            yield break;
+        }
+
+        foreach (string folder in (await _copies.ListAsync(
+            store => store.ListFoldersAsync(prefix, cancellationToken), static folder => folder, cancellationToken).ConfigureAwait(false)).Keys)
+        {
+            yield return folder;
+        }
+    }
+
+    internal async Task<T?> TryReadDocumentAsync<T>(
+        string key, JsonTypeInfo<T> type, CancellationToken cancellationToken, Action<T>? check = null)
+        where T : class
+    {
+        try
+        {
+            return await ReadAsync(
+                key,
+                async (store, token) =>
+                {
+                    T document = await TryReadDocumentAsync(store, key, type, token).ConfigureAwait(false) ?? throw new SmcException(
+                        SmcErrorCode.ObjectNotFound, $"There is no object '{key}' in {store.Location}.", target: key);
+                    check?.Invoke(document);
+                    return document;
+                },
+                cancellationToken,
+                mayBeAbsent: true).ConfigureAwait(false);
+        }
+        catch (SmcException e) when (e.Code == SmcErrorCode.ObjectNotFound)
+        {
+            return null;
+        }
+    }
 
     private static async Task<Repository> OpenAsync(
         IObjectStore store, RepositoryRoot root, RepositoryKeySource? key, CancellationToken cancellationToken)
@@ -428,24 +528,24 @@ public sealed class Repository
     internal async Task<BackupHeader?> TryReadHeaderAsync(Component component, string id, CancellationToken cancellationToken) =>
         (await TryReadMarkerAsync(component, id, cancellationToken).ConfigureAwait(false))?.Header;
 
-    private async Task<BackupMarker?> TryReadMarkerAsync(Component component, string id, CancellationToken cancellationToken)
+    private Task<BackupMarker?> TryReadMarkerAsync(Component component, string id, CancellationToken cancellationToken)
     {
         string key = RepositoryKeys.Complete(component, id);
-        BackupMarker? marker = await TryReadDocumentAsync(key, RepositoryJson.Default.BackupMarker, cancellationToken).ConfigureAwait(false);
-        if (marker is null)
+        return TryReadDocumentAsync(key, RepositoryJson.Default.BackupMarker, cancellationToken, marker =>
         {
-            return null;
-        }
+            if (marker.Format > FormatVersion)
+            {
+                throw new SmcException(
+                    SmcErrorCode.RepositoryFormatUnknown,
+                    $"The backup '{id}' has format {marker.Format}, which this version does not know.",
+                    target: id);
+            }
 
-        if (marker.Format > FormatVersion)
-        {
-            throw new SmcException(
-                SmcErrorCode.RepositoryFormatUnknown, $"The backup '{id}' has format {marker.Format}, which this version does not know.", target: id);
-        }
-
-        // A marker that was copied to another place, or from another repository, is not this backup's.
-        return marker.Header.Id == id && marker.Header.Component == component && marker.Header.RepositoryId == Id
-            ? marker
-            : throw new SmcException(SmcErrorCode.ManifestInvalid, $"The object '{key}' is the marker of another backup.", target: key);
+            // A marker that was copied to another place, or from another repository, is not this backup's.
+            if (marker.Header.Id != id || marker.Header.Component != component || marker.Header.RepositoryId != Id)
+            {
+                throw new SmcException(SmcErrorCode.ManifestInvalid, $"The object '{key}' is the marker of another backup.", target: key);
+            }
+        });
     }
 }

@@ -34,7 +34,8 @@ public sealed class SiteChecks
     {
         foreach (string location in _site.Repository.Copies.Prepend(_site.Repository.Location))
         {
-            RepositoryChecks repository = new(location, _openStore, _clock);
+            bool isCopy = location != _site.Repository.Location;
+            RepositoryChecks repository = new(location, isCopy ? _site.Repository.Location : null, _openStore, _clock);
             await foreach (CheckResult result in repository.RunAsync(cancellationToken).ConfigureAwait(false))
             {
                 yield return result;
@@ -50,7 +51,7 @@ public sealed class SiteChecks
                 "UnusedSettings",
                 () => Task.FromResult(CheckFinding.Warning(
                     $"This version reads these settings and does nothing by them: {string.Join(", ", unused)}.",
-                    "Do not rely on them: make copies, and remove what is too old, by other means."))).ConfigureAwait(false);
+                    "Do not rely on them: remove what is too old by other means."))).ConfigureAwait(false);
         }
 
         RegionSettings region = _site.PrimaryRegion;
@@ -72,11 +73,6 @@ public sealed class SiteChecks
     private List<string> UnusedSettings()
     {
         List<string> names = [];
-        if (_site.Repository.Copies.Count > 0)
-        {
-            names.Add("repository.copies");
-        }
-
         if (_site.Repository.Retention is not null)
         {
             names.Add("repository.retention");

@@ -1,5 +1,3 @@
-using SmcDr.Core.Encryption;
-using SmcDr.Core.ObjectStores;
 using SmcDr.Core.Operations;
 using SmcDr.Core.Postgres.BaseBackups;
 using SmcDr.Core.Postgres.Wal;
@@ -11,33 +9,6 @@ namespace SmcDr.Core.Sites;
 /// <summary>From what a site file says to the engine's operations, so that every front end means the same by it.</summary>
 public static class SiteOperations
 {
-    /// <summary>Opens the site's repository, which must exist.</summary>
-    /// <param name="site">The site.</param>
-    /// <param name="secrets">Gives the key of an encrypted one.</param>
-    /// <param name="cancellationToken">Stops the work.</param>
-    public static async Task<Repository> OpenRepositoryAsync(this Site site, SecretResolver secrets, CancellationToken cancellationToken)
-    {
-        using RepositoryKeySource? key = await site.ResolveKeyAsync(secrets, cancellationToken).ConfigureAwait(false);
-        return await Repository.OpenAsync(ObjectStoreFactory.Open(site.Repository.Location), key, cancellationToken).ConfigureAwait(false);
-    }
-
-    /// <summary>Opens the site's repository, and makes it where there is none yet.</summary>
-    /// <inheritdoc cref="OpenRepositoryAsync"/>
-    public static async Task<Repository> OpenOrCreateRepositoryAsync(this Site site, SecretResolver secrets, CancellationToken cancellationToken)
-    {
-        using RepositoryKeySource? key = await site.ResolveKeyAsync(secrets, cancellationToken).ConfigureAwait(false);
-        return await Repository.OpenOrCreateAsync(ObjectStoreFactory.Open(site.Repository.Location), key, cancellationToken).ConfigureAwait(false);
-    }
-
-    /// <summary>What opens the site's repository; null where the site does not ask for an encrypted one.</summary>
-    public static async Task<RepositoryKeySource?> ResolveKeyAsync(this Site site, SecretResolver secrets, CancellationToken cancellationToken)
-    {
-        ArgumentNullException.ThrowIfNull(site);
-        return site.Repository.EncryptionKey is { } reference
-            ? await reference.ResolveAsync(secrets, cancellationToken).ConfigureAwait(false)
-            : null;
-    }
-
     /// <summary>How a base backup of the primary database is taken.</summary>
     public static BaseBackupOptions CreateBackupOptions(this Site site)
     {

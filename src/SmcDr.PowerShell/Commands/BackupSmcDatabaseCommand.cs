@@ -21,6 +21,10 @@ namespace SmcDr.PowerShell.Commands;
 /// full one. A full one is made again as often as the site's repository.fullEvery says, with -Full, and where no backup can be built on.
 /// </para>
 /// <para>
+/// Where the site lists copies, the backup and all WAL are copied to each of them when it is complete. A copy that fails is a warning, and
+/// CopyState is Incomplete then: the backup stands, and Copy-SmcBackup makes up for it.
+/// </para>
+/// <para>
 /// A backup that is stopped or interrupted is worthless and leaves nothing on the server; in the repository it is listed as
 /// incomplete.
 /// </para>
@@ -82,6 +86,7 @@ public sealed class BackupSmcDatabaseCommand : SiteCmdlet
 
         Repository repository = await site.OpenOrCreateRepositoryAsync(SiteArguments.CreateSecrets(pipeline), cancellationToken).ConfigureAwait(false);
         BackupInfo backup = await BaseBackup.RunAsync(connector, repository, options, pipeline, cancellationToken).ConfigureAwait(false);
+        backup = await site.CopyBackupAsync(SiteArguments.CreateSecrets(pipeline), repository, backup, pipeline, cancellationToken).ConfigureAwait(false);
         await pipeline.WriteObjectAsync(backup).ConfigureAwait(false);
     }
 }

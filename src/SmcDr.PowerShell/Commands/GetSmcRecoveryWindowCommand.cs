@@ -26,7 +26,7 @@ public sealed class GetSmcRecoveryWindowCommand : SiteCmdlet
     protected override async Task ProcessRecordAsync(SmcPipeline pipeline, CancellationToken cancellationToken)
     {
         Site site = await LoadSiteAsync(pipeline).ConfigureAwait(false);
-        Repository repository = await site.OpenRepositoryAsync(SiteArguments.CreateSecrets(pipeline), cancellationToken).ConfigureAwait(false);
+        Repository repository = await site.OpenForReadingAsync(SiteArguments.CreateSecrets(pipeline), pipeline, cancellationToken).ConfigureAwait(false);
         await foreach (RecoveryWindow window in WalWindows.ListAsync(repository, cancellationToken).ConfigureAwait(false))
         {
             await pipeline.WriteObjectAsync(window).ConfigureAwait(false);

@@ -65,7 +65,7 @@ public abstract class RecoveryCmdlet : SiteCmdlet
         }
 
         Site site = await LoadSiteAsync(pipeline).ConfigureAwait(false);
-        Repository repository = await site.OpenRepositoryAsync(SiteArguments.CreateSecrets(pipeline), cancellationToken).ConfigureAwait(false);
+        Repository repository = await site.OpenForReadingAsync(SiteArguments.CreateSecrets(pipeline), pipeline, cancellationToken).ConfigureAwait(false);
         RecoveryRequest request = site.CreateRecoveryRequest(repository, directory) with
         {
             BackupId = backupId,

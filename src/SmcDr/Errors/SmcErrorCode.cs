@@ -89,6 +89,10 @@ public enum SmcErrorCode
     FramesReordered,
     /// <summary>Something follows the end of an encrypted object.</summary>
     ObjectExtended,
+    /// <summary>Another repository is where a copy of this one should be.</summary>
+    RepositoryMismatch,
+    /// <summary>A copy of a backup lacks something.</summary>
+    CopyIncomplete,
 
     // PostgreSQL
     /// <summary>The database server cannot be reached.</summary>

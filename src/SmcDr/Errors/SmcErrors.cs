@@ -55,6 +55,10 @@ public static class SmcErrors
             "This backup was never completed and cannot be restored: choose a complete one from Get-SmcBackup."),
         new(SmcErrorCode.BackupUnsuitable, SmcErrorCategory.InvalidOperation, 33,
             "Choose a backup that Get-SmcBackup shows as complete and taken before the target."),
+        new(SmcErrorCode.RepositoryMismatch, SmcErrorCategory.InvalidArgument, 78,
+            "Choose an empty location, or that of an earlier copy of the same repository."),
+        new(SmcErrorCode.CopyIncomplete, SmcErrorCategory.InvalidResult, 79,
+            "The backup itself is as it was. Run Copy-SmcBackup (or 'smcdr copy backup') again: what is there already is not copied again."),
 
         new(SmcErrorCode.KeyMissing, SmcErrorCategory.SecurityError, 80,
             "Name the repository's key by encryptionKey in the site file, or add this site's key to the repository with one that opens it."),

@@ -78,6 +78,12 @@ public sealed record BackupInfo
     /// <summary>The label that the operator gave.</summary>
     public string? Label { get; init; }
 
+    /// <summary>
+    /// Of a backup that was just taken, for a site that has copies: <c>Complete</c> where every copy has it, <c>Incomplete</c> where one does
+    /// not. The backup itself is not touched by that.
+    /// </summary>
+    public string? CopyState { get; init; }
+
     /// <summary>Where the repository is.</summary>
     public required string Repository { get; init; }
 }

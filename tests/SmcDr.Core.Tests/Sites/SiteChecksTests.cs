@@ -52,13 +52,58 @@ public sealed class SiteChecksTests : IClassFixture<PostgresServerFixture>, IAsy
         }
     }
 
+    [Theory]
+    [InlineData(false, false, CheckOutcomes.Passed)]
+    [InlineData(true, false, CheckOutcomes.Warning)]
+    [InlineData(false, true, CheckOutcomes.Warning)]
+    public async Task RunAsync_Copy_IsCheckedLikeTheRepository(bool hasRepository, bool hasCopy, string expected) =>
+        Assert.Equal(expected, await CheckCopyAsync(hasRepository, hasCopy, isCopy: false));
+
+    [Theory]
+    [InlineData(true, CheckOutcomes.Passed)]
+    [InlineData(false, CheckOutcomes.Failed)]
+    public async Task RunAsync_Copy_MustBeOfTheSameRepository(bool isCopy, string expected) =>
+        Assert.Equal(expected, await CheckCopyAsync(true, true, isCopy));
+
+    private static async Task<string> CheckCopyAsync(bool hasRepository, bool hasCopy, bool isCopy)
+    {
+        using Fixtures.TemporaryDirectory directory = new();
+        string first = Path.Combine(directory.Path, "first");
+        string second = Path.Combine(directory.Path, "second");
+        if (hasRepository)
+        {
+            await Core.Repositories.Repository.OpenOrCreateAsync(new DirectoryObjectStore(first), CancellationToken.None);
+        }
+
+        if (hasCopy && isCopy)
+        {
+            await Copies.CopyLab.OpenAsync(new DirectoryObjectStore(first), new DirectoryObjectStore(second));
+        }
+        else if (hasCopy)
+        {
+            await Core.Repositories.Repository.OpenOrCreateAsync(new DirectoryObjectStore(second), CancellationToken.None);
+        }
+
+        Site site = SiteOf("connection: Host=localhost");
+        site = site with { Repository = site.Repository with { Location = first, Copies = [second] } };
+        List<CheckResult> results = [];
+        await foreach (CheckResult result in new SiteChecks(site, new SecretResolver(), ObjectStoreFactory.Open).RunAsync(CancellationToken.None))
+        {
+            results.Add(result);
+        }
+
+        Assert.Equal([first, second], results.Where(static r => r.Name == "RepositoryAccess").Select(static r => r.Target));
+        Assert.DoesNotContain(results, static r => r.Name == "UnusedSettings");
+        return Assert.Single(results, static r => r.Name == "RepositoryCopy").Outcome;
+    }
+
     [Fact]
     public async Task RunAsync_SettingsThatNothingUses_AreNamed()
     {
         Site site = SiteOf("connection: Host=localhost");
         site = site with
         {
-            Repository = site.Repository with { Copies = ["s3://vault?region=us-west-2"], Retention = new RetentionSettings() },
+            Repository = site.Repository with { Retention = new RetentionSettings() },
         };
 
         CheckResult? result = null;
@@ -69,7 +114,7 @@ public sealed class SiteChecksTests : IClassFixture<PostgresServerFixture>, IAsy
 
         Assert.NotNull(result);
         Assert.Equal(CheckOutcomes.Warning, result.Outcome);
-        Assert.Contains("repository.copies, repository.retention", result.Message, StringComparison.Ordinal);
+        Assert.Contains("repository.retention", result.Message, StringComparison.Ordinal);
         Assert.False((await CollectAsync(SiteOf("connection: Host=localhost"), _ => _store)).ContainsKey("UnusedSettings"));
     }
 
