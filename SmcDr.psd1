@@ -21,10 +21,15 @@
         'Get-SmcWalArchive'
         'Invoke-SmcDrill'
         'Invoke-SmcPointInTimeRecovery'
+        'Invoke-SmcRetention'
+        'Protect-SmcBackup'
+        'Remove-SmcBackup'
         'Restore-SmcDatabase'
         'Set-SmcSite'
         'Start-SmcWalStream'
+        'Test-SmcBackup'
         'Test-SmcSite'
+        'Unprotect-SmcBackup'
     )
     FunctionsToExport    = @()
     AliasesToExport      = @()

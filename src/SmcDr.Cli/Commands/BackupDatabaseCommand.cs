@@ -58,6 +58,11 @@ internal sealed class BackupDatabaseCommand : CliCommand
             ("Took", DisplayText.Duration(backup.Duration)),
             ("Consistent at", DisplayText.Time(backup.StopTime)),
             ("Damaged pages", backup.PageChecksumErrors is > 0 and { } pages ? FormattableString.Invariant($"{pages}") : null)));
+        await context.ObserveAsync(async observer =>
+        {
+            await site.LockNewBackupAsync(repository, backup, observer, cancellationToken).ConfigureAwait(false);
+            return true;
+        }).ConfigureAwait(false);
         return ExitCodes.Success;
     }
 }

@@ -75,11 +75,6 @@ public sealed class SiteChecks
             names.Add("repository.copies");
         }
 
-        if (_site.Repository.Retention is not null)
-        {
-            names.Add("repository.retention");
-        }
-
         if (_site.Notifications.Count > 0)
         {
             names.Add("notifications");

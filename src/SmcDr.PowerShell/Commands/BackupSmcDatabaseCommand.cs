@@ -69,5 +69,6 @@ public sealed class BackupSmcDatabaseCommand : SiteCmdlet
         Repository repository = await site.OpenOrCreateRepositoryAsync(cancellationToken).ConfigureAwait(false);
         BackupInfo backup = await BaseBackup.RunAsync(connector, repository, options, pipeline, cancellationToken).ConfigureAwait(false);
         await pipeline.WriteObjectAsync(backup).ConfigureAwait(false);
+        await site.LockNewBackupAsync(repository, backup, pipeline, cancellationToken).ConfigureAwait(false);
     }
 }

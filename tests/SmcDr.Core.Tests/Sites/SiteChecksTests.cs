@@ -67,7 +67,7 @@ public sealed class SiteChecksTests : IClassFixture<PostgresServerFixture>, IAsy
 
         Assert.NotNull(result);
         Assert.Equal(CheckOutcomes.Warning, result.Outcome);
-        Assert.Contains("repository.copies, repository.retention", result.Message, StringComparison.Ordinal);
+        Assert.Contains("repository.copies", result.Message, StringComparison.Ordinal);
         Assert.False((await CollectAsync(SiteOf("connection: Host=localhost"), _ => _store)).ContainsKey("UnusedSettings"));
     }
 
