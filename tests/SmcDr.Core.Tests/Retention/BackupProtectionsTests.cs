@@ -142,14 +142,9 @@ public sealed class BackupProtectionsTests(MotoServer moto)
 
     private async Task<ObjectLockRetention?> RetentionOfAsync(string bucket, string key)
     {
-        try
-        {
-            return (await moto.Client.GetObjectRetentionAsync(
-                new GetObjectRetentionRequest { BucketName = bucket, Key = $"smcdr/{key}" })).Retention;
-        }
-        catch (AmazonS3Exception e) when (e.ErrorCode is "NoSuchObjectLockConfiguration" or "ObjectLockConfigurationNotFoundError")
-        {
-            return null;
-        }
+        GetObjectMetadataResponse head = await moto.Client.GetObjectMetadataAsync(
+            new GetObjectMetadataRequest { BucketName = bucket, Key = $"smcdr/{key}" });
+        return head.ObjectLockRetainUntilDate is not { } until ? null
+            : new ObjectLockRetention { RetainUntilDate = until, Mode = new ObjectLockRetentionMode(head.ObjectLockMode.Value) };
     }
 }
