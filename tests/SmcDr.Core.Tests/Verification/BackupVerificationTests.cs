@@ -95,7 +95,7 @@ public sealed class BackupVerificationTests
         Assert.Equal([full, increment], results.Where(static result => result.Outcome == "Failed").Select(static result => result.Id).Order());
         Assert.All(results.SelectMany(static result => result.Problems), problem =>
         {
-            Assert.Equal(pack, problem.Object);
+            Assert.Equal(pack, problem.Target);
             Assert.Equal("SmcObjectNotFound", problem.Code);
         });
     }
@@ -197,7 +197,7 @@ public sealed class BackupVerificationTests
             await InspectAsync(repository, 2, TimeSpan.FromMinutes(5)));
         BackupTestResult result = Assert.Single(await RunAsync(_store, new BackupVerificationOptions()));
         Assert.Equal("Partial", result.Outcome);
-        Assert.Equal(("000000010000000000000004", "SmcWalGap"), (result.Problems[0].Object, result.Problems[0].Code));
+        Assert.Equal(("000000010000000000000004", "SmcWalGap"), (result.Problems[0].Target, result.Problems[0].Code));
     }
 
     [Fact]
