@@ -24,13 +24,18 @@
         'Get-SmcWalArchive'
         'Invoke-SmcDrill'
         'Invoke-SmcPointInTimeRecovery'
+        'Invoke-SmcRetention'
         'New-SmcRepositoryKey'
+        'Protect-SmcBackup'
+        'Remove-SmcBackup'
         'Remove-SmcRepositoryKey'
         'Restore-SmcDatabase'
         'Restore-SmcFileStore'
         'Set-SmcSite'
         'Start-SmcWalStream'
+        'Test-SmcBackup'
         'Test-SmcSite'
+        'Unprotect-SmcBackup'
         'Update-SmcRepositoryKey'
     )
     FunctionsToExport    = @()

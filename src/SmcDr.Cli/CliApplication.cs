@@ -54,6 +54,23 @@ internal sealed class CliApplication
                 new KeyRemoveCommand(host),
                 new KeyRenewCommand(host),
             },
+            new Command("test", "Verifies.")
+            {
+                new TestBackupCommand(host),
+            },
+            new RetentionCommand(host),
+            new Command("protect", "Protects from removal.")
+            {
+                new ProtectBackupCommand(host),
+            },
+            new Command("unprotect", "Ends protections.")
+            {
+                new UnprotectBackupCommand(host),
+            },
+            new Command("remove", "Removes.")
+            {
+                new RemoveBackupCommand(host),
+            },
             new DrillCommand(host),
             new VersionCommand(host),
         };

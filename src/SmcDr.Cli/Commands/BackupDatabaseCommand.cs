@@ -56,25 +56,24 @@ internal sealed class BackupDatabaseCommand : CliCommand
         };
         BackupInfo backup = await context.ObserveAsync(observer => BaseBackup.RunAsync(
             site.CreateConnector(context.Secrets), repository, options, observer, cancellationToken)).ConfigureAwait(false);
-        backup = await context.ObserveAsync(
-            observer => site.CopyBackupAsync(context.Secrets, repository, backup, observer, cancellationToken)).ConfigureAwait(false);
-        context.Write(backup, static (writer, backup) => TableOutput.WriteProperties(
-            writer,
-            ("Backup", backup.Id),
-            ("State", backup.State),
-            ("Kind", backup.Kind),
-            ("Built on", backup.Parent),
-            ("Size", DisplayText.Size(backup.SizeBytes)),
-            ("Unchanged files", backup.Parent is null ? null : FormattableString.Invariant($"{backup.UnchangedFileCount}")),
-            ("Compared", backup.Parent is null ? null : DisplayText.Size(backup.ComparedBytes)),
-            ("Sent", DisplayText.Size(backup.SentBytes)),
-            ("Stored", DisplayText.Size(backup.StoredBytes)),
-            ("Took", DisplayText.Duration(backup.Duration)),
-            ("Consistent at", DisplayText.Time(backup.StopTime)),
-            ("Damaged pages", backup.PageChecksumErrors is > 0 and { } pages ? FormattableString.Invariant($"{pages}") : null),
-            ("Copies", backup.CopyState)));
-
-        // The backup stands. A scheduler still has to hear that it lies in one place only.
-        return backup.CopyState is null or "Complete" ? ExitCodes.Success : SmcErrors.Get(SmcErrorCode.CopyIncomplete).ExitCode;
+        backup = await BackupFinish.RunAsync(
+            context, site, repository, backup, result => context.Write(result, WriteText), cancellationToken).ConfigureAwait(false);
+        return BackupFinish.ExitCodeOf([backup]);
     }
+
+    private static void WriteText(TextWriter writer, BackupInfo backup) => TableOutput.WriteProperties(
+        writer,
+        ("Backup", backup.Id),
+        ("State", backup.State),
+        ("Kind", backup.Kind),
+        ("Built on", backup.Parent),
+        ("Size", DisplayText.Size(backup.SizeBytes)),
+        ("Unchanged files", backup.Parent is null ? null : FormattableString.Invariant($"{backup.UnchangedFileCount}")),
+        ("Compared", backup.Parent is null ? null : DisplayText.Size(backup.ComparedBytes)),
+        ("Sent", DisplayText.Size(backup.SentBytes)),
+        ("Stored", DisplayText.Size(backup.StoredBytes)),
+        ("Took", DisplayText.Duration(backup.Duration)),
+        ("Consistent at", DisplayText.Time(backup.StopTime)),
+        ("Damaged pages", backup.PageChecksumErrors is > 0 and { } pages ? FormattableString.Invariant($"{pages}") : null),
+        ("Copies", backup.CopyState));
 }

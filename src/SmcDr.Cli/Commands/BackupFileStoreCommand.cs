@@ -49,18 +49,12 @@ internal sealed class BackupFileStoreCommand : CliCommand
                 Full = context.Parsed.GetValue(_full),
                 Exclude = [.. options.Exclude, .. context.Parsed.GetValue(_exclude)!],
             };
-            backups.Add(await context.ObserveAsync(async observer =>
-            {
-                BackupInfo backup = await FileStoreBackup.RunAsync(
-                    store.Name, store.Path, repository, options, observer, cancellationToken).ConfigureAwait(false);
-                return await site.CopyBackupAsync(context.Secrets, repository, backup, observer, cancellationToken).ConfigureAwait(false);
-            }).ConfigureAwait(false));
+            BackupInfo backup = await context.ObserveAsync(observer => FileStoreBackup.RunAsync(
+                store.Name, store.Path, repository, options, observer, cancellationToken)).ConfigureAwait(false);
+            await BackupFinish.RunAsync(context, site, repository, backup, backups.Add, cancellationToken).ConfigureAwait(false);
         }
 
         context.WriteList(backups, BackupListCommand.Columns, "There are no file stores.");
-        // A script that looks at nothing but the exit code must not take a part for the whole.
-        return backups.Any(static backup => backup.State == nameof(BackupState.Partial)) ? ExitCodes.Partial
-            : backups.Any(static backup => backup.CopyState == "Incomplete") ? SmcErrors.Get(SmcErrorCode.CopyIncomplete).ExitCode
-            : ExitCodes.Success;
+        return BackupFinish.ExitCodeOf(backups);
     }
 }

@@ -76,7 +76,7 @@ internal sealed class CopyBackupCommand : CliCommand
             List<BackupCopyResult> results = [];
             foreach (string destination in destinations)
             {
-                RepositoryCopy copy = await site.OpenCopyAsync(context.Secrets, 
+                RepositoryCopy copy = await site.OpenCopyAsync(context.Secrets,
                     repository, destination, observer, context.Parsed.GetValue(_parallelism), cancellationToken).ConfigureAwait(false);
                 List<BackupEntry> backups = [];
                 foreach (string id in ids)

@@ -184,6 +184,10 @@ internal sealed class EncryptedObjectStore : IObjectStore
     }
 
     /// <inheritdoc/>
+    public Task LockAsync(string key, DateTimeOffset until, ObjectLockMode mode, CancellationToken cancellationToken) =>
+        Inner.LockAsync(key, until, mode, cancellationToken);
+
+    /// <inheritdoc/>
     public Task<ObjectStoreCapabilities> ProbeAsync(CancellationToken cancellationToken) => Inner.ProbeAsync(cancellationToken);
 
     /// <inheritdoc/>

@@ -1,4 +1,3 @@
-using System.Net;
 using Amazon.S3;
 using Amazon.S3.Model;
 
@@ -7,10 +6,6 @@ namespace SmcDr.Core.ObjectStores;
 /// <content>Object Lock.</content>
 public sealed partial class S3ObjectStore
 {
-    // What a server says that does not know the request, and what S3 says of a bucket that was created without Object Lock.
-    private static readonly string[] s_noLock =
-        ["InvalidRequest", "NotImplemented", "ObjectLockConfigurationNotFoundError", "InvalidArgument", "MethodNotAllowed"];
-
     /// <inheritdoc/>
     /// <remarks>
     /// The newest version is locked, which is the only one: nothing is ever overwritten. S3 accepts a delete of a locked object without a
@@ -21,9 +16,13 @@ public sealed partial class S3ObjectStore
         ObjectKey.Validate(key);
         try
         {
-            ObjectLockRetention? present = await GetLockAsync(key, cancellationToken).ConfigureAwait(false);
-            bool isCompliance = present?.Mode == ObjectLockRetentionMode.Compliance;
-            bool lasts = present?.RetainUntilDate is { } end && Utc(end) >= until;
+            // By the object's head, which more servers know than the request for its lock, and which costs no other right.
+            GetObjectMetadataResponse present = await TryHeadAsync(key, cancellationToken).ConfigureAwait(false)
+                ?? throw new SmcException(
+                    SmcErrorCode.ObjectNotFound, $"There is no object '{key}' in {Location}.", target: key);
+            DateTimeOffset? end = present.ObjectLockRetainUntilDate is { } date ? Utc(date) : null;
+            bool isCompliance = present.ObjectLockMode == Amazon.S3.ObjectLockMode.Compliance;
+            bool lasts = end >= until;
             if (lasts && (isCompliance || mode == ObjectLockMode.Governance))
             {
                 return;
@@ -31,7 +30,7 @@ public sealed partial class S3ObjectStore
 
             // Milliseconds are dropped on the way: rounded up, so that it lasts as long as was asked for. Where the present lock is weaker
             // and lasts longer, it is made firm and not short.
-            DateTimeOffset last = lasts ? Utc(present!.RetainUntilDate!.Value) : until.AddTicks(TimeSpan.TicksPerSecond - 1);
+            DateTimeOffset last = lasts ? end!.Value : until.AddTicks(TimeSpan.TicksPerSecond - 1);
             await RunAsync(
                 $"The object '{key}' cannot be locked",
                 key,
@@ -52,34 +51,16 @@ public sealed partial class S3ObjectStore
                     token),
                 cancellationToken).ConfigureAwait(false);
         }
-        catch (SmcException exception) when (exception.InnerException is AmazonS3Exception answer &&
-            (s_noLock.Contains(answer.ErrorCode) || answer.StatusCode is HttpStatusCode.NotImplemented or HttpStatusCode.MethodNotAllowed))
+        catch (SmcException exception) when (exception.Code != SmcErrorCode.ObjectNotFound)
         {
+            // Servers say in many ways that they cannot; the bucket's own word is clear.
+            if (await HasObjectLockAsync(cancellationToken).ConfigureAwait(false))
+            {
+                throw;
+            }
+
             throw new SmcException(
-                SmcErrorCode.LockUnsupported,
-                $"The bucket of {Location} cannot lock objects: {answer.Message.TrimEnd('.')}.",
-                exception,
-                target: Location);
+                SmcErrorCode.LockUnsupported, $"The bucket of {Location} was created without Object Lock.", exception, target: Location);
         }
     }
-
-    private Task<ObjectLockRetention?> GetLockAsync(string key, CancellationToken cancellationToken) => RunAsync(
-        $"Whether the object '{key}' is locked cannot be found out",
-        key,
-        0,
-        async token =>
-        {
-            try
-            {
-                GetObjectRetentionResponse response = await _client
-                    .GetObjectRetentionAsync(new GetObjectRetentionRequest { BucketName = S3.Bucket, Key = S3.Prefix + key }, token)
-                    .ConfigureAwait(false);
-                return response.Retention;
-            }
-            catch (AmazonS3Exception exception) when (exception.ErrorCode == "NoSuchObjectLockConfiguration")
-            {
-                return null;
-            }
-        },
-        cancellationToken);
 }

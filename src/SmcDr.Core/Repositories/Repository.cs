@@ -141,9 +141,15 @@ public sealed class Repository
         // An id is a second. Where two backups begin in the same one, the claim decides, and the other takes the next.
         for (DateTimeOffset time = DateTimeOffset.UtcNow; ; time = time.AddSeconds(1))
         {
+            string id = RepositoryKeys.NewId(time, kind);
+            if (await IsTakenAsync(component, id, cancellationToken).ConfigureAwait(false))
+            {
+                continue;
+            }
+
             BackupStart start = new()
             {
-                Id = RepositoryKeys.NewId(time, kind),
+                Id = id,
                 RepositoryId = Id,
                 Component = component,
                 Kind = kind,
@@ -220,6 +226,20 @@ public sealed class Repository
         }
 
         return start is null && problem is null ? null : new BackupEntry(component, id, null, start, problem) { IsEncrypted = IsEncrypted };
+    }
+
+    /// <summary>
+    /// Whether anything is in a backup's folder. Of a backup that was removed there may be packs which others need, and a new one of its id
+    /// would have others under the same names.
+    /// </summary>
+    private async Task<bool> IsTakenAsync(Component component, string id, CancellationToken cancellationToken)
+    {
+        await foreach (ObjectInfo _ in Store.ListAsync(RepositoryKeys.Backup(component, id), cancellationToken).ConfigureAwait(false))
+        {
+            return true;
+        }
+
+        return false;
     }
 
     /// <summary>The view that users see of a complete backup.</summary>

@@ -73,11 +73,6 @@ public sealed class SiteChecks
     private List<string> UnusedSettings()
     {
         List<string> names = [];
-        if (_site.Repository.Retention is not null)
-        {
-            names.Add("repository.retention");
-        }
-
         if (_site.Notifications.Count > 0)
         {
             names.Add("notifications");

@@ -227,7 +227,7 @@ public sealed class BackupVerification
 
         return result with
         {
-            Problems = [.. problems.Distinct().OrderBy(static problem => problem.Object, StringComparer.Ordinal)],
+            Problems = [.. problems.Distinct().OrderBy(static problem => problem.Target, StringComparer.Ordinal)],
             Duration = Stopwatch.GetElapsedTime(started),
         };
     }

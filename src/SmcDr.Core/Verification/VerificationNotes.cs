@@ -13,7 +13,6 @@ internal sealed class VerificationNotes(Repository repository, TimeProvider time
     private static readonly TimeSpan s_interval = TimeSpan.FromSeconds(30);
 
     private readonly ConcurrentBag<PackReference> _packs = [];
-    private readonly SemaphoreSlim _gate = new(1);
     private long _lastWrite = time.GetTimestamp();
 
     /// <summary>The keys of packs that were found right within some time.</summary>
@@ -57,41 +56,33 @@ internal sealed class VerificationNotes(Repository repository, TimeProvider time
     /// <summary>Writes what was not written yet.</summary>
     public async Task WriteAsync(CancellationToken cancellationToken)
     {
-        await _gate.WaitAsync(cancellationToken).ConfigureAwait(false);
-        try
+        Interlocked.Exchange(ref _lastWrite, time.GetTimestamp());
+        List<PackReference> packs = [];
+        while (_packs.TryTake(out PackReference? pack))
         {
-            Interlocked.Exchange(ref _lastWrite, time.GetTimestamp());
-            List<PackReference> packs = [];
-            while (_packs.TryTake(out PackReference? pack))
-            {
-                packs.Add(pack);
-            }
-
-            if (packs.Count == 0)
-            {
-                return;
-            }
-
-            VerificationNote note = new()
-            {
-                RepositoryId = repository.Id,
-                Time = time.GetUtcNow(),
-                Packs =
-                [
-                    .. packs.GroupBy(static pack => pack.Component).OrderBy(static group => group.Key)
-                        .SelectMany(static group => PackUse.From("", group).Select(use => new VerifiedPacks(group.Key, use))),
-                ],
-            };
-            string key = string.Create(
-                CultureInfo.InvariantCulture,
-                $"{RepositoryKeys.Verifications}{note.Time.UtcDateTime:yyyyMMdd'T'HHmmss'Z'}-{Guid.NewGuid().ToString("N")[..8]}");
-            await Repository.PutDocumentAsync(
-                repository.Store, key, note, VerificationJson.Default.VerificationNote, cancellationToken).ConfigureAwait(false);
+            packs.Add(pack);
         }
-        finally
+
+        if (packs.Count == 0)
         {
-            _gate.Release();
+            return;
         }
+
+        VerificationNote note = new()
+        {
+            RepositoryId = repository.Id,
+            Time = time.GetUtcNow(),
+            Packs =
+            [
+                .. packs.GroupBy(static pack => pack.Component).OrderBy(static group => group.Key)
+                    .SelectMany(static group => PackUse.From("", group).Select(use => new VerifiedPacks(group.Key, use))),
+            ],
+        };
+        string key = string.Create(
+            CultureInfo.InvariantCulture,
+            $"{RepositoryKeys.Verifications}{note.Time.UtcDateTime:yyyyMMdd'T'HHmmss'Z'}-{Guid.NewGuid().ToString("N")[..8]}");
+        await Repository.PutDocumentAsync(
+            repository.Store, key, note, VerificationJson.Default.VerificationNote, cancellationToken).ConfigureAwait(false);
     }
 
     private async Task<VerificationNote?> TryReadAsync(string key, CancellationToken cancellationToken)

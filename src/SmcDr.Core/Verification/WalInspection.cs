@@ -58,7 +58,7 @@ public static class WalInspection
         DateTimeOffset newest = DateTimeOffset.MinValue;
         while (true)
         {
-            WalItem[] found = [.. coverage.Items.Where(item => !item.IsPartial || item.EndLsn >= needed || item != coverage.Items[^1])];
+            WalItem[] found = [.. coverage.Items.Where(static item => !item.IsPartial)];
             if (found.Length > 0)
             {
                 states.Add(State(Found, found[0].Name, found[^1].Name, found[0].StartLsn, found[^1].EndLsn, found.Length));

@@ -70,7 +70,8 @@ public sealed class BackupSmcDatabaseCommand : SiteCmdlet
     protected override async Task ProcessRecordAsync(SmcPipeline pipeline, CancellationToken cancellationToken)
     {
         Site site = await LoadSiteAsync(pipeline).ConfigureAwait(false);
-        PostgresConnector connector = site.CreateConnector(SiteArguments.CreateSecrets(pipeline));
+        SecretResolver secrets = SiteArguments.CreateSecrets(pipeline);
+        PostgresConnector connector = site.CreateConnector(secrets);
         BaseBackupOptions options = site.CreateBackupOptions() with
         {
             Full = Full,
@@ -84,9 +85,8 @@ public sealed class BackupSmcDatabaseCommand : SiteCmdlet
             return;
         }
 
-        Repository repository = await site.OpenOrCreateRepositoryAsync(SiteArguments.CreateSecrets(pipeline), cancellationToken).ConfigureAwait(false);
+        Repository repository = await site.OpenOrCreateRepositoryAsync(secrets, cancellationToken).ConfigureAwait(false);
         BackupInfo backup = await BaseBackup.RunAsync(connector, repository, options, pipeline, cancellationToken).ConfigureAwait(false);
-        backup = await site.CopyBackupAsync(SiteArguments.CreateSecrets(pipeline), repository, backup, pipeline, cancellationToken).ConfigureAwait(false);
-        await pipeline.WriteObjectAsync(backup).ConfigureAwait(false);
+        await FinishBackupAsync(pipeline, site, secrets, repository, backup, cancellationToken).ConfigureAwait(false);
     }
 }

@@ -77,8 +77,7 @@ public sealed class BackupSmcFileStoreCommand : SiteCmdlet
                 options with { Label = Label, Full = Full, Exclude = [.. options.Exclude, .. Exclude] },
                 pipeline,
                 cancellationToken).ConfigureAwait(false);
-            backup = await site.CopyBackupAsync(secrets, repository, backup, pipeline, cancellationToken).ConfigureAwait(false);
-            await pipeline.WriteObjectAsync(backup).ConfigureAwait(false);
+            await FinishBackupAsync(pipeline, site, secrets, repository, backup, cancellationToken).ConfigureAwait(false);
         }
     }
 }

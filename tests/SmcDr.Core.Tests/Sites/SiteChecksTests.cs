@@ -103,7 +103,7 @@ public sealed class SiteChecksTests : IClassFixture<PostgresServerFixture>, IAsy
         Site site = SiteOf("connection: Host=localhost");
         site = site with
         {
-            Repository = site.Repository with { Retention = new RetentionSettings() },
+            Notifications = [new NotificationSettings { Slack = SecretReference.Parse("env:SMCDR_TEST_SLACK") }],
         };
 
         CheckResult? result = null;
@@ -114,7 +114,7 @@ public sealed class SiteChecksTests : IClassFixture<PostgresServerFixture>, IAsy
 
         Assert.NotNull(result);
         Assert.Equal(CheckOutcomes.Warning, result.Outcome);
-        Assert.Contains("repository.retention", result.Message, StringComparison.Ordinal);
+        Assert.Contains("notifications", result.Message, StringComparison.Ordinal);
         Assert.False((await CollectAsync(SiteOf("connection: Host=localhost"), _ => _store)).ContainsKey("UnusedSettings"));
     }
 
