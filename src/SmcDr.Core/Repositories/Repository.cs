@@ -139,7 +139,8 @@ public sealed class Repository
         CancellationToken cancellationToken)
     {
         // An id is a second. Where two backups begin in the same one, the claim decides, and the other takes the next.
-        for (DateTimeOffset time = DateTimeOffset.UtcNow; ; time = time.AddSeconds(1))
+        TimeProvider clock = options?.Time ?? TimeProvider.System;
+        for (DateTimeOffset time = clock.GetUtcNow(); ; time = time.AddSeconds(1))
         {
             string id = RepositoryKeys.NewId(time, kind);
             if (await IsTakenAsync(component, id, cancellationToken).ConfigureAwait(false))
@@ -153,7 +154,7 @@ public sealed class Repository
                 RepositoryId = Id,
                 Component = component,
                 Kind = kind,
-                StartTime = DateTimeOffset.UtcNow,
+                StartTime = clock.GetUtcNow(),
                 Label = label,
                 Site = site,
                 SystemId = systemId,

@@ -67,9 +67,11 @@ public sealed class RepositoryTortureTests(MotoServer moto, ITestOutputHelper ou
         IObjectStore store, IObjectStore copy, string directory, int seed, PostgresServer? server, ITestOutputHelper output)
     {
         private readonly Random _random = new(seed);
-        private readonly Dictionary<string, string> _expected = new(StringComparer.Ordinal);
+        private readonly Dictionary<(Component Component, string Id), string> _expected = [];
         private readonly List<(string Name, string Secret)> _recipients = [("first", NewKeyFile())];
         private readonly Dictionary<string, int> _done = new(StringComparer.Ordinal);
+        // An id is a second. In life no backup is taken, removed and taken again within one.
+        private readonly HurryingClock _clock = new();
         private int _names;
 
         private string Source => Path.Combine(directory, "source");
@@ -169,11 +171,11 @@ public sealed class RepositoryTortureTests(MotoServer moto, ITestOutputHelper ou
                     Full = _random.Next(8) == 0,
                     TimestampMargin = TimeSpan.Zero,
                     Parallelism = 2,
-                    Writer = new BackupWriterOptions { PackSize = 200_000 },
+                    Writer = new BackupWriterOptions { PackSize = 200_000, Time = _clock },
                 },
                 NullObserver.Instance,
                 CancellationToken.None);
-            _expected[backup.Id] = DigestOfTree(Source);
+            _expected[(Component.FileStore, backup.Id)] = DigestOfTree(Source);
         }
 
         private Task BackUpDatabaseAsync() => BackUpDatabaseAsync(store);
@@ -185,11 +187,11 @@ public sealed class RepositoryTortureTests(MotoServer moto, ITestOutputHelper ou
             BackupInfo backup = await BaseBackup.RunAsync(
                 server.CreateConnector(),
                 await OpenAsync(to),
-                new BaseBackupOptions { Full = _random.Next(6) == 0, PackSize = 1 << 20 },
+                new BaseBackupOptions { Full = _random.Next(6) == 0, PackSize = 1 << 20, WalTimeout = TimeSpan.FromSeconds(5) },
                 NullObserver.Instance,
                 CancellationToken.None);
             Repository repository = await OpenAsync(store);
-            _expected[backup.Id] = await DigestOfBlocksAsync(repository, Component.Database, backup.Id);
+            _expected[(Component.Database, backup.Id)] = await DigestOfBlocksAsync(repository, Component.Database, backup.Id);
         }
 
         private Task RetainAsync() => RetainAsync(store);
@@ -200,7 +202,7 @@ public sealed class RepositoryTortureTests(MotoServer moto, ITestOutputHelper ou
             BackupRetention retention = Retention(repository, _random.Next(2) == 0 ? Later : TimeProvider.System);
             RetentionPolicy? policy = _random.Next(4) == 0 ? null : new RetentionPolicy { Last = _random.Next(1, 5) };
             RetentionPlan plan = await retention.PlanAsync(policy, CancellationToken.None);
-            HashSet<string> going = [.. plan.Removals.Where(static item => item.Kind == "Backup").Select(static item => item.Id)];
+            HashSet<string> going = [.. plan.Removals.Where(static item => item.Kind == "Backup").Select(static item => NameOf(item.Component, item.Id))];
             List<string> before = await CompleteAsync(await OpenAsync(store));
             await retention.ExecuteAsync(plan, CancellationToken.None);
             List<string> after = await CompleteAsync(await OpenAsync(store));
@@ -237,9 +239,10 @@ public sealed class RepositoryTortureTests(MotoServer moto, ITestOutputHelper ou
             await foreach (BackupTestResult result in verification.RunAsync(CancellationToken.None))
             {
                 Assert.True(
-                    result.Outcome == "Passed",
+                    // Nobody streams the WAL between the backups of the database.
+                    result.Outcome == "Passed" || (result.Outcome == "Partial" && result.Component == nameof(Component.Database)),
                     $"{result.Id}: {result.Outcome}: {string.Join("; ", result.Problems.Select(static problem => problem.Message))}");
-                passed.Add(result.Id);
+                passed.Add(NameOf(result.Component, result.Id));
             }
 
             Assert.Equal((await CompleteAsync(await OpenAsync(store))).Order(StringComparer.Ordinal), passed.Order(StringComparer.Ordinal));
@@ -278,11 +281,11 @@ public sealed class RepositoryTortureTests(MotoServer moto, ITestOutputHelper ou
             }
             catch (SmcException e) when (e.Code == SmcErrorCode.BackupProtected)
             {
-                Assert.Contains(id, await CompleteAsync(repository));
+                Assert.Contains(NameOf(component.ToString(), id), await CompleteAsync(repository));
                 return;
             }
 
-            Assert.DoesNotContain(id, await CompleteAsync(repository));
+            Assert.DoesNotContain(NameOf(component.ToString(), id), await CompleteAsync(repository));
         }
 
         private async Task HoldAsync()
@@ -351,8 +354,9 @@ public sealed class RepositoryTortureTests(MotoServer moto, ITestOutputHelper ou
             {
                 await operation(dying);
             }
-            catch (SmcException e) when (e.Code == SmcErrorCode.StorageUnavailable)
+            catch (SmcException e) when (e.Code is SmcErrorCode.StorageUnavailable or SmcErrorCode.WalTimeout)
             {
+                // The WAL receiver of a base backup tries again and again, and gets nowhere.
             }
         }
 
@@ -367,13 +371,13 @@ public sealed class RepositoryTortureTests(MotoServer moto, ITestOutputHelper ou
                 string digest = component == Component.FileStore
                     ? await RestoreAsync(repository, id)
                     : await DigestOfBlocksAsync(repository, component, id);
-                if (_expected.TryGetValue(id, out string? expected))
+                if (_expected.TryGetValue((component, id), out string? expected))
                 {
                     Assert.True(expected == digest, $"The backup '{id}' in {where} is not what was backed up.");
                 }
                 else
                 {
-                    _expected[id] = digest;
+                    _expected[(component, id)] = digest;
                 }
             }
         }
@@ -481,7 +485,9 @@ public sealed class RepositoryTortureTests(MotoServer moto, ITestOutputHelper ou
         }
 
         private static async Task<List<string>> CompleteAsync(Repository repository) =>
-            [.. (await EntriesAsync(repository)).Select(static entry => entry.Id)];
+            [.. (await EntriesAsync(repository)).Select(static entry => NameOf(entry.Component.ToString(), entry.Id))];
+
+        private static string NameOf(string component, string id) => $"{component}/{id}";
 
         /// <summary>The first recipient's name is the repository's choice.</summary>
         private async Task RepositoryRecipientsNameAsync()
@@ -507,7 +513,7 @@ public sealed class RepositoryTortureTests(MotoServer moto, ITestOutputHelper ou
             {
                 // Only a part of it.
                 byte[] old = File.ReadAllBytes(path);
-                content.AsSpan(0, Math.Min(content.Length, 100)).CopyTo(old.AsSpan(0, Math.Min(old.Length, 100)));
+                content.AsSpan(0, Math.Min(Math.Min(content.Length, old.Length), 100)).CopyTo(old);
                 content = old;
             }
 
@@ -530,6 +536,13 @@ public sealed class RepositoryTortureTests(MotoServer moto, ITestOutputHelper ou
         }
 
         private static string NewKeyFile() => $"SMCDR-KEY-1 {Convert.ToBase64String(RandomNumberGenerator.GetBytes(32))}";
+    }
+
+    private sealed class HurryingClock : TimeProvider
+    {
+        private DateTimeOffset _now = DateTimeOffset.UtcNow.AddHours(-12);
+
+        public override DateTimeOffset GetUtcNow() => _now += TimeSpan.FromSeconds(1);
     }
 
     private sealed class ShiftedClock(TimeSpan shift) : TimeProvider
