@@ -280,8 +280,16 @@ public sealed class FaultyObjectStore(IObjectStore inner) : IObjectStore
 
         public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 
-        protected override void Dispose(bool disposing) => stream.Dispose();
+        protected override void Dispose(bool disposing)
+        {
+            stream.Dispose();
+            base.Dispose(disposing);
+        }
 
-        public override ValueTask DisposeAsync() => stream.DisposeAsync();
+        public override async ValueTask DisposeAsync()
+        {
+            await stream.DisposeAsync();
+            await base.DisposeAsync();
+        }
     }
 }
