@@ -53,7 +53,7 @@ internal sealed class TransactionReport
             .ThenByDescending(static relation => relation.DeletedRows + relation.UpdatedRows)];
         // Rows of a table that stand outside it, because they are long, are no rows to anybody.
         TransactionRelation[] tables = [.. relations.Where(static relation => relation.Type is not ("Toast" or "Index"))];
-        TransactionKinds kinds = transaction.Relations.Aggregate(TransactionKinds.None, static (kinds, relation) => kinds | relation.Kind);
+        TransactionKinds kinds = Judge(transaction.Relations);
         kinds |= Array.Exists(tables, table => table.DeletedRows >= _options.MinimumRows) ? TransactionKinds.Delete : 0;
         kinds |= Array.Exists(tables, table => table.UpdatedRows >= _options.MinimumRows) ? TransactionKinds.Update : 0;
         kinds |= transaction.DroppedDatabases.Count > 0 ? TransactionKinds.DropDatabase : 0;
@@ -87,6 +87,13 @@ internal sealed class TransactionReport
             Repository = _archive.Repository.Location,
             RelationNames = OneLine(relations),
         };
+    }
+
+    /// <summary>What was done to relations as a whole: where a table is among them, its indexes and the like only followed it.</summary>
+    private static TransactionKinds Judge(IReadOnlyList<FoundRelation> relations)
+    {
+        IEnumerable<FoundRelation> tables = relations.Where(static relation => relation.Kind != 0 && relation.Row?.Kind is not ('i' or 't' or 'S'));
+        return (tables.Any() ? tables : relations).Aggregate(TransactionKinds.None, static (kinds, relation) => kinds | relation.Kind);
     }
 
     private static uint? Number(string? text) => uint.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out uint number) ? number : null;

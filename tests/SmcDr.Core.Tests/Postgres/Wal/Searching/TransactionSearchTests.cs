@@ -164,6 +164,7 @@ public sealed class TransactionSearchTests
     {
         await using SearchLab lab = await SearchLab.StartAsync();
         await lab.Server.ExecuteAsync($"CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t {s_fill}");
+        await lab.Server.ExecuteAsync("SELECT pg_switch_wal()");
         List<string> segments = [];
         for (int i = 0; i < 3; i++)
         {
