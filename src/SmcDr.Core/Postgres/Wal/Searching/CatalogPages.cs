@@ -75,27 +75,17 @@ internal static class CatalogPages
     /// <summary>The row at a place of a page of pg_class, the first being 1; null where there is none.</summary>
     public static CatalogRow? ReadRow(ReadOnlySpan<byte> page, int number, int majorVersion)
     {
-        const uint Normal = 1;
-        int place = PageHeadLength + ((number - 1) * sizeof(uint));
-        if (number < 1 || place + sizeof(uint) > page.Length)
+        ReadOnlySpan<byte> tuple = FindTuple(page, number);
+        if (tuple.IsEmpty)
         {
             return null;
         }
 
-        uint pointer = BinaryPrimitives.ReadUInt32LittleEndian(page[place..]);
-        int offset = (int)(pointer & 0x7FFF);
-        int length = (int)(pointer >> 17);
-        if (((pointer >> 15) & 3) != Normal || length < TupleHeadLength || offset + length > page.Length)
-        {
-            return null;
-        }
-
-        ReadOnlySpan<byte> tuple = page.Slice(offset, length);
         uint xmin = BinaryPrimitives.ReadUInt32LittleEndian(tuple);
         uint xmax = BinaryPrimitives.ReadUInt32LittleEndian(tuple[4..]);
         ushort bits = BinaryPrimitives.ReadUInt16LittleEndian(tuple[20..]);
         int data = tuple[22];
-        return (bits & XminFrozen) != XminInvalid && data <= length
+        return (bits & XminFrozen) != XminInvalid && data <= tuple.Length
             ? ReadRow(tuple[data..], xmin, xmax == 0 || (bits & XmaxInvalid) != 0, majorVersion)
             : null;
     }
@@ -108,6 +98,38 @@ internal static class CatalogPages
         return data.Length > HeadLength && data[4] - TupleHeadLength is >= 0 and var skip && HeadLength + skip <= data.Length
             ? ReadRow(data[(HeadLength + skip)..], xid, true, majorVersion)
             : null;
+    }
+
+    /// <summary>The columns at a place of a page; empty where there are none.</summary>
+    public static ReadOnlySpan<byte> FindColumns(ReadOnlySpan<byte> page, int number) =>
+        FindTuple(page, number) is { IsEmpty: false } tuple && tuple[22] <= tuple.Length ? tuple[tuple[22]..] : default;
+
+    /// <summary>
+    /// The database that a row of pg_database makes invalid; null where it does not. DROP DATABASE does so before all else, outside of any
+    /// transaction, and a server refuses connections from then on (dbcommands.c, dropdb; DATCONNLIMIT_INVALID_DB).
+    /// </summary>
+    public static uint? ReadInvalidDatabase(ReadOnlySpan<byte> columns)
+    {
+        // oid, datname, datdba, encoding, four bytes of single ones, datconnlimit (pg_database.h).
+        const int LimitOffset = 80, Invalid = -2;
+        return columns.Length >= LimitOffset + sizeof(int) && BinaryPrimitives.ReadInt32LittleEndian(columns[LimitOffset..]) == Invalid
+            ? BinaryPrimitives.ReadUInt32LittleEndian(columns)
+            : null;
+    }
+
+    private static ReadOnlySpan<byte> FindTuple(ReadOnlySpan<byte> page, int number)
+    {
+        const uint Normal = 1;
+        int place = PageHeadLength + ((number - 1) * sizeof(uint));
+        if (number < 1 || place + sizeof(uint) > page.Length)
+        {
+            return default;
+        }
+
+        uint pointer = BinaryPrimitives.ReadUInt32LittleEndian(page[place..]);
+        int offset = (int)(pointer & 0x7FFF);
+        int length = (int)(pointer >> 17);
+        return ((pointer >> 15) & 3) == Normal && length >= TupleHeadLength && offset + length <= page.Length ? page.Slice(offset, length) : default;
     }
 
     private static CatalogRow? ReadRow(ReadOnlySpan<byte> row, uint xmin, bool isCurrent, int majorVersion)

@@ -51,10 +51,13 @@ internal sealed class OpenTransaction(Lsn firstLsn)
 
     public void AddDroppedDatabase(uint database) => (DroppedDatabases ??= []).Add(database);
 
+    /// <summary>Says that a record at a position belongs to it, though it does not name it.</summary>
+    public void BeganAt(Lsn lsn) => FirstLsn = lsn < FirstLsn ? lsn : FirstLsn;
+
     /// <summary>Takes what a subtransaction of it has done.</summary>
     public void Add(OpenTransaction other)
     {
-        FirstLsn = other.FirstLsn < FirstLsn ? other.FirstLsn : FirstLsn;
+        BeganAt(other.FirstLsn);
         foreach ((RelationFile file, RowCounts counts) in other.Rows ?? [])
         {
             Count(file).Add(counts);

@@ -63,7 +63,7 @@ internal sealed class TransactionReport
         }
 
         uint database = transaction.DroppedDatabases is [var dropped, ..] ? dropped : transaction.Database;
-        // The files of a database are removed before the commit, and the row that would let anybody in is spoilt even earlier.
+        // The files of a database are removed before the commit, and nobody is let in from even earlier on.
         Lsn recovery = transaction.DroppedDatabases.Count > 0 ? transaction.FirstLsn ?? transaction.CommitLsn : transaction.CommitLsn;
         return new TransactionInfo
         {

@@ -36,6 +36,7 @@ internal sealed class TransactionWatcher
     private readonly Action<FoundTransaction> _found;
     private readonly Dictionary<uint, OpenTransaction> _open = [];
     private readonly Dictionary<(uint Database, uint File), CatalogRow> _catalog = [];
+    private readonly Dictionary<uint, Lsn> _invalid = [];
     private readonly WalBlock[] _blocks = new WalBlock[WalRecordLayout.MaximumBlocks];
     private readonly byte[] _page = new byte[8192];
     private uint? _firstSurelySeen;
@@ -122,7 +123,7 @@ internal sealed class TransactionWatcher
 
     private bool TakeHeap(WalRecord record, ReadOnlySpan<WalBlock> blocks, ReadOnlySpan<byte> main)
     {
-        const byte Insert = 0x00, Delete = 0x10, Update = 0x20, Truncate = 0x30, HotUpdate = 0x40;
+        const byte Insert = 0x00, Delete = 0x10, Update = 0x20, Truncate = 0x30, HotUpdate = 0x40, InPlace = 0x70;
         const byte IsSuper = 0x08, IsPartitionMove = 0x10;
         int operation = record.Info & OperationMask;
         if (operation == Truncate)
@@ -139,6 +140,11 @@ internal sealed class TransactionWatcher
         if (block.File.Number == CatalogPages.ClassFile)
         {
             TakeCatalog(record, blocks, operation == Insert ? main : default);
+        }
+
+        if (operation == InPlace && block.File.Database == 0)
+        {
+            TakeInvalidDatabase(record, block, main);
         }
 
         if (record.Xid == 0)
@@ -294,6 +300,22 @@ internal sealed class TransactionWatcher
         return true;
     }
 
+    /// <summary>Of what all databases share, only pg_database is changed in place: the record brings the row, or the page that it is in.</summary>
+    private void TakeInvalidDatabase(WalRecord record, WalBlock block, ReadOnlySpan<byte> main)
+    {
+        ReadOnlySpan<byte> columns = record.Body.Slice(block.DataOffset, block.DataLength);
+        if (columns.IsEmpty && main.Length >= 2 && block.HasImage && CatalogPages.TryRestorePage(block, record.Body, _page))
+        {
+            columns = CatalogPages.FindColumns(_page, BinaryPrimitives.ReadUInt16LittleEndian(main));
+        }
+
+        if (CatalogPages.ReadInvalidDatabase(columns) is { } database)
+        {
+            // Where a DROP DATABASE failed and was repeated, the first one counts.
+            _invalid.TryAdd(database, record.StartLsn);
+        }
+    }
+
     private bool TakeDroppedDatabase(WalRecord record, ReadOnlySpan<byte> main)
     {
         if (main.Length < 4)
@@ -301,7 +323,14 @@ internal sealed class TransactionWatcher
             return false;
         }
 
-        Open(record).AddDroppedDatabase(BinaryPrimitives.ReadUInt32LittleEndian(main));
+        uint database = BinaryPrimitives.ReadUInt32LittleEndian(main);
+        OpenTransaction transaction = Open(record);
+        transaction.AddDroppedDatabase(database);
+        if (_invalid.Remove(database, out Lsn invalid))
+        {
+            transaction.BeganAt(invalid);
+        }
+
         return true;
     }
 

@@ -129,7 +129,8 @@ public sealed class WalImportTests(WalSample sample) : IClassFixture<WalSample>,
                 BinaryPrimitives.WriteUInt64LittleEndian(changed.AsSpan(24), 42);
                 break;
             case "flipped":
-                changed[WalSample.SegmentSize / 2] ^= 0x10;
+                Lsn record = sample.Records.First(lsn => lsn >= name.StartLsn(WalSample.SegmentSize) + (WalSample.SegmentSize / 2));
+                changed[(int)(record - name.StartLsn(WalSample.SegmentSize)) + 20] ^= 0x10;
                 break;
             case "truncated":
                 changed = changed[..^8192];
