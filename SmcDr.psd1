@@ -16,10 +16,12 @@
     CmdletsToExport      = @(
         'Backup-SmcDatabase'
         'Backup-SmcFileStore'
+        'Find-SmcTransaction'
         'Get-SmcBackup'
         'Get-SmcRecoveryWindow'
         'Get-SmcSite'
         'Get-SmcWalArchive'
+        'Import-SmcWal'
         'Invoke-SmcDrill'
         'Invoke-SmcPointInTimeRecovery'
         'Restore-SmcDatabase'

@@ -472,7 +472,7 @@ public sealed class WalImport
         }
     }
 
-    private SmcException Duplicate(WalFile file, string key) => new(
+    private static SmcException Duplicate(WalFile file, string key) => new(
         SmcErrorCode.WalDuplicate,
         $"The file '{file.Path}' differs from the object '{key}' that the archive has under the same name.",
         target: file.Path);

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Runtime.CompilerServices;
 using SmcDr.Core.Operations;
+using SmcDr.Core.Repositories;
 
 namespace SmcDr.Core.Postgres.Wal.Searching;
 
@@ -13,6 +14,38 @@ public static class TransactionSearch
 
     // Clocks of concurrent commits are read a little before their records are written, in any order.
     private static readonly TimeSpan s_disorder = TimeSpan.FromMinutes(1);
+
+    /// <summary>Opens the archive of a cluster in a repository, or the only one that there is.</summary>
+    /// <exception cref="SmcException">
+    /// <see cref="SmcErrorCode.ObjectNotFound"/>: there is none. <see cref="SmcErrorCode.ArgumentInvalid"/>: there are several.
+    /// </exception>
+    public static async Task<WalArchive> OpenArchiveAsync(Repository repository, ulong? systemId, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(repository);
+        if (systemId is { } given)
+        {
+            return new WalArchive(repository, given);
+        }
+
+        List<ulong> systems = [];
+        await foreach (ulong system in WalArchive.ListSystemsAsync(repository, cancellationToken).ConfigureAwait(false))
+        {
+            systems.Add(system);
+        }
+
+        return systems switch
+        {
+            [var only] => new WalArchive(repository, only),
+            [] => throw new SmcException(
+                SmcErrorCode.ObjectNotFound,
+                $"There is no write-ahead log in '{repository.Location}'.",
+                recommendation: "Bring it by Start-SmcWalStream or 'smcdr wal stream', or by Import-SmcWal or 'smcdr wal import'."),
+            _ => throw new SmcException(
+                SmcErrorCode.ArgumentInvalid,
+                $"There is write-ahead log of {systems.Count} database clusters in '{repository.Location}'.",
+                recommendation: $"Give the system identifier of one of them: {string.Join(", ", systems)}."),
+        };
+    }
 
     /// <summary>Searches. Results come as they are found, in the order of their commits.</summary>
     /// <param name="archive">The archive.</param>
