@@ -50,9 +50,6 @@ internal sealed class TransactionWatcher
         _found = found;
     }
 
-    /// <summary>What is known of how many transactions; for tests.</summary>
-    public int OpenCount => _open.Count;
-
     /// <summary>Which records it needs.</summary>
     public static bool Selects(byte manager, byte info) => manager switch
     {

@@ -90,6 +90,7 @@ public sealed class TransactionSearchTests
                 }
 
                 Assert.Equal(what == "prepared", one.IsPrepared);
+                Assert.False(one.IsPartlySeen);
                 Assert.Equal(what == "drop database" ? one.FirstLsn : one.CommitLsn, one.RecoveryLsn);
                 Assert.True(Lsn.Parse(one.EndLsn) > Lsn.Parse(one.CommitLsn));
                 Assert.InRange(one.CommitTime, DateTimeOffset.UtcNow.AddMinutes(-5), DateTimeOffset.UtcNow);
