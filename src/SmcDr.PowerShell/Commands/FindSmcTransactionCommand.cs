@@ -20,8 +20,8 @@ namespace SmcDr.PowerShell.Commands;
 /// <para>
 /// The write-ahead log knows numbers of files, not names. Names of what still exists come from the site's server, where it answers. The name
 /// of a dropped table can be told only where its row of pg_class stands in the log that is read, which is so in nearly every case when it
-/// was read from the last checkpoint on; else the table shows as the number of its file. The least of what is counted: rows of tables that
-/// were deleted by TRUNCATE and DROP are not in the log at all.
+/// was read from the last checkpoint on; else the table shows as the number of its file. How many rows a TRUNCATE or a DROP took with it, the
+/// log does not tell.
 /// </para>
 /// <para>
 /// VACUUM FULL, CLUSTER, REINDEX and ALTER TABLE write a table or index anew and lose nothing by that: they are the kind Rewrite. With
