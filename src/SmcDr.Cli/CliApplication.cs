@@ -32,10 +32,12 @@ internal sealed class CliApplication
                 new SiteShowCommand(host),
                 new SiteTestCommand(host),
             },
-            new Command("wal", "Streams and lists write-ahead log.")
+            new Command("wal", "Streams, imports, lists and searches write-ahead log.")
             {
                 new WalStreamCommand(host),
                 new WalListCommand(host),
+                new WalImportCommand(host),
+                new WalFindCommand(host),
             },
             new Command("window", "Shows what can be recovered.")
             {

@@ -38,6 +38,7 @@ internal sealed class RestoreDatabaseCommand : CliCommand
     };
 
     private readonly Option<uint?> _xid = new("--target-xid") { Description = "Recover to this transaction.", HelpName = "XID" };
+    private readonly Option<bool> _exclusive = new("--exclusive") { Description = "Stop just before the target instead of just after it." };
     private readonly Option<bool> _latest = new("--latest") { Description = "Recover to the end of the archive. The default." };
     private readonly Option<bool> _immediate = new("--immediate") { Description = "Recover to the end of the base backup." };
     private readonly Option<string?> _dataDirectory = new("--data-directory")
@@ -63,7 +64,7 @@ internal sealed class RestoreDatabaseCommand : CliCommand
     {
         foreach (Option option in new Option[]
         {
-            _backup, _time, _lsn, _name, _xid, _latest, _immediate, _dataDirectory, _tablespaces, _force, _noStart, _dryRun, _yes, GlobalOptions.Json,
+            _backup, _time, _lsn, _name, _xid, _exclusive, _latest, _immediate, _dataDirectory, _tablespaces, _force, _noStart, _dryRun, _yes, GlobalOptions.Json,
         })
         {
             Options.Add(option);
@@ -161,7 +162,7 @@ internal sealed class RestoreDatabaseCommand : CliCommand
         return site.CreateRecoveryRequest(repository, directory) with
         {
             BackupId = parsed.GetValue(_backup),
-            Target = Target(parsed),
+            Target = Target(parsed) with { Inclusive = !parsed.GetValue(_exclusive) },
             Tablespaces = parsed.GetValue(_tablespaces)!
                 .Select(static text => text.Split('=', 2))
                 .ToDictionary(static pair => pair[0], pair => context.FullPath(pair[1]), StringComparer.Ordinal),

@@ -277,6 +277,19 @@ public sealed class WalArchive
             new Choice(segment, segment.Name.StartLsn(segmentSize) + end, false), segmentSize, cancellationToken).ConfigureAwait(false);
     }
 
+    /// <summary>Loads the segment that PostgreSQL should read along a lineage; null where there is none.</summary>
+    internal async Task<WalItem?> TryLoadItemAsync(
+        WalCatalog catalog, TimelineHistory history, WalSegmentName name, int segmentSize, CancellationToken cancellationToken) =>
+        Choose(catalog, history, name, segmentSize) is { } choice
+            ? await LoadItemAsync(choice, segmentSize, cancellationToken).ConfigureAwait(false)
+            : null;
+
+    /// <summary>The head of a whole segment or a history file that is stored; null where it is not.</summary>
+    internal async Task<WalObjectHead?> FindHeadAsync(WalKey key, CancellationToken cancellationToken) =>
+        await Store.GetInfoAsync(key.ToKey(SystemId), cancellationToken).ConfigureAwait(false) is { } info
+            ? (await ReadHeadAsync(key, info, cancellationToken).ConfigureAwait(false)).Head
+            : null;
+
     /// <summary>Runs segments that follow each other through a scanner.</summary>
     internal async Task<WalRecordScanner> ScanAsync(
         IReadOnlyList<WalItem> items,
