@@ -286,7 +286,7 @@ public sealed class WalImportTests(WalSample sample) : IClassFixture<WalSample>,
         Lsn start = name.StartLsn(WalSample.SegmentSize);
         // Zeros in the padding of a page head are covered by no checksum.
         other[20] ^= 1;
-        Assert.True(sample.Records.Any(lsn => lsn >= start && lsn < name.EndLsn(WalSample.SegmentSize)));
+        Assert.Contains(sample.Records, lsn => lsn >= start && lsn < name.EndLsn(WalSample.SegmentSize));
         Write($"{name}.partial", other);
 
         WalImportResult result = await ImportAsync();
