@@ -688,12 +688,27 @@ internal sealed class RecoveryRun
     }
 
     /// <summary>Whether the server in a data directory is the isolated one of an interrupted recovery.</summary>
-    public static bool IsOurs(string dataDirectory, RecoveryProgress? progress)
+    /// <remarks>
+    /// A server that is just starting has its lock file already and its options not yet (PostmasterMain writes them in this order); the same
+    /// options stand in its command line.
+    /// </remarks>
+    public static bool IsOurs(string dataDirectory, RecoveryProgress? progress) =>
+        progress is { Intent: { } intent, Phase: RecoveryPhase.Moved } &&
+        (Names(Path.Combine(dataDirectory, "postmaster.opts"), intent.OperationId) ||
+            (HostServer.FindRunning(dataDirectory) is { } running &&
+                Names(string.Create(CultureInfo.InvariantCulture, $"/proc/{running.ProcessId}/cmdline"), intent.OperationId)));
+
+    private static bool Names(string path, string operationId)
     {
-        string options = Path.Combine(dataDirectory, "postmaster.opts");
-        return progress is { Intent: { } intent, Phase: RecoveryPhase.Moved } &&
-            File.Exists(options) &&
-            File.ReadAllText(options).Contains(intent.OperationId, StringComparison.Ordinal);
+        try
+        {
+            return File.ReadAllText(path).Contains(operationId, StringComparison.Ordinal);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // Not there yet, or not any more.
+            return false;
+        }
     }
 
     private string WriteServerFile(string name, string content)
