@@ -45,8 +45,11 @@ public sealed record BackupHeader
     /// <summary>How packs and manifest are encrypted; null where they are not.</summary>
     public BackupEncryption? Encryption { get; init; }
 
-    /// <summary>Set for the component <see cref="Component.Database"/>.</summary>
+    /// <summary>Set for physical backups of the component <see cref="Component.Database"/>.</summary>
     public DatabaseBackupDetails? Database { get; init; }
+
+    /// <summary>Set for logical backups of the component <see cref="Component.Database"/>.</summary>
+    public LogicalBackupDetails? Logical { get; init; }
 
     /// <summary>Set for the component <see cref="Component.FileStore"/>.</summary>
     public FileStoreBackupDetails? FileStore { get; init; }
