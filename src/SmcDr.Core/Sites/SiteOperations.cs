@@ -1,6 +1,7 @@
 using SmcDr.Core.ObjectStores;
 using SmcDr.Core.Operations;
 using SmcDr.Core.Postgres.BaseBackups;
+using SmcDr.Core.Postgres.Logical;
 using SmcDr.Core.Postgres.Wal;
 using SmcDr.Core.Recovery;
 using SmcDr.Core.Repositories;
@@ -27,6 +28,13 @@ public static class SiteOperations
     {
         ArgumentNullException.ThrowIfNull(site);
         return new BaseBackupOptions { Site = site.Name, Slot = site.GetDatabase().Slot };
+    }
+
+    /// <summary>How a logical backup of the primary region's databases is taken.</summary>
+    public static LogicalBackupOptions CreateLogicalBackupOptions(this Site site)
+    {
+        ArgumentNullException.ThrowIfNull(site);
+        return new LogicalBackupOptions { Site = site.Name, BinDirectory = site.GetDatabase().BinDirectory };
     }
 
     /// <summary>What receives the WAL of the primary database.</summary>
