@@ -20,6 +20,7 @@
         'Get-SmcRecoveryWindow'
         'Get-SmcSite'
         'Get-SmcWalArchive'
+        'Invoke-SmcDatabaseRecovery'
         'Invoke-SmcDrill'
         'Invoke-SmcPointInTimeRecovery'
         'Restore-SmcDatabase'

@@ -42,6 +42,10 @@ internal sealed class CliApplication
                 new RestoreDatabaseCommand(host),
                 new RestoreFileStoreCommand(host),
             },
+            new Command("recover", "Recovers one database.")
+            {
+                new RecoverDatabaseCommand(host),
+            },
             new DrillCommand(host),
             new VersionCommand(host),
         };

@@ -1,6 +1,9 @@
 using System.CommandLine;
+using System.Globalization;
 using SmcDr.Cli.Output;
+using SmcDr.Core.Postgres;
 using SmcDr.Core.Postgres.BaseBackups;
+using SmcDr.Core.Postgres.Logical;
 using SmcDr.Core.Repositories;
 using SmcDr.Core.Sites;
 
@@ -9,10 +12,35 @@ namespace SmcDr.Cli.Commands;
 /// <summary><c>smcdr backup database</c>.</summary>
 internal sealed class BackupDatabaseCommand : CliCommand
 {
+    private readonly Option<BackupMethod> _method = new("--method")
+    {
+        Description = "physical copies the files of the whole cluster; logical dumps databases.",
+        HelpName = "METHOD",
+        DefaultValueFactory = static _ => BackupMethod.Physical,
+    };
+
+    private readonly Option<bool> _emergency = new("--emergency")
+    {
+        Description = "Save all that can be read, at once, and keep it until somebody removes it.",
+    };
+
+    private readonly Option<string[]> _databases = new("--database")
+    {
+        Description = "A database of a logical or emergency backup. Can be given again. Default: all that are no templates.",
+        HelpName = "NAME",
+        DefaultValueFactory = static _ => [],
+    };
+
+    private readonly Option<bool> _exactRowCount = new("--exact-row-count")
+    {
+        Description = "Let the server count the rows of a logical backup's tables, and compare.",
+    };
+
+    private readonly Option<bool> _noRolePassword = new("--no-role-password") { Description = "Leave roles' passwords out of a logical backup." };
     private readonly Option<string?> _label = new("--label") { Description = "A label for people.", HelpName = "TEXT" };
     private readonly Option<int?> _parallelism = new("--parallelism", "-j")
     {
-        Description = "How many connections read files. Default: what fits this machine.",
+        Description = "How many connections read files, or databases are dumped, at a time. Default: what fits this machine.",
         HelpName = "N",
     };
 
@@ -22,7 +50,7 @@ internal sealed class BackupDatabaseCommand : CliCommand
     };
 
     public BackupDatabaseCommand(CliHost host)
-        : base(host, "database", "Takes a base backup of the primary region's database.")
+        : base(host, "database", "Takes a base backup of the primary region's database, or dumps databases.")
     {
         _parallelism.Validators.Add(static result =>
         {
@@ -31,33 +59,66 @@ internal sealed class BackupDatabaseCommand : CliCommand
                 result.AddError("--parallelism must be 1 or more.");
             }
         });
-        Options.Add(_label);
-        Options.Add(_parallelism);
-        Options.Add(_newCluster);
-        Options.Add(GlobalOptions.Json);
+        foreach (Option option in new Option[]
+        {
+            _method, _emergency, _databases, _exactRowCount, _noRolePassword, _label, _parallelism, _newCluster, GlobalOptions.Json,
+        })
+        {
+            Options.Add(option);
+        }
+
+        Validators.Add(result =>
+        {
+            bool isLogical = result.GetValue(_emergency) || result.GetValue(_method) == BackupMethod.Logical;
+            if (!isLogical && (result.GetValue(_databases)!.Length > 0 || result.GetValue(_exactRowCount) || result.GetValue(_noRolePassword)))
+            {
+                result.AddError("--database, --exact-row-count and --no-role-password are for logical backups: add --method logical.");
+            }
+
+            if (result.GetValue(_emergency) && result.GetResult(_method) is { Implicit: false })
+            {
+                result.AddError("--emergency and --method cannot be given together.");
+            }
+        });
     }
 
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
         Site site = context.LoadSite();
         Repository repository = await site.OpenOrCreateRepositoryAsync(cancellationToken).ConfigureAwait(false);
-        BaseBackupOptions options = site.CreateBackupOptions() with
-        {
-            Label = context.Parsed.GetValue(_label),
-            Parallelism = context.Parsed.GetValue(_parallelism),
-            NewCluster = context.Parsed.GetValue(_newCluster),
-        };
-        BackupInfo backup = await context.ObserveAsync(observer => BaseBackup.RunAsync(
-            site.CreateConnector(context.Secrets), repository, options, observer, cancellationToken)).ConfigureAwait(false);
+        PostgresConnector connector = site.CreateConnector(context.Secrets);
+        bool isLogical = context.Parsed.GetValue(_emergency) || context.Parsed.GetValue(_method) == BackupMethod.Logical;
+        BackupInfo backup = await context.ObserveAsync(observer => isLogical
+            ? LogicalBackup.RunAsync(connector, repository, LogicalOptions(context, site), observer, cancellationToken)
+            : BaseBackup.RunAsync(connector, repository, PhysicalOptions(context, site), observer, cancellationToken)).ConfigureAwait(false);
         context.Write(backup, static (writer, backup) => TableOutput.WriteProperties(
             writer,
             ("Backup", backup.Id),
             ("State", backup.State),
+            ("Databases", backup.Databases.Count > 0 ? string.Join(", ", backup.Databases.Select(ErrorText.OneLine)) : null),
             ("Size", DisplayText.Size(backup.SizeBytes)),
             ("Stored", DisplayText.Size(backup.StoredBytes)),
             ("Took", DisplayText.Duration(backup.Duration)),
             ("Consistent at", DisplayText.Time(backup.StopTime)),
-            ("Damaged pages", backup.PageChecksumErrors is > 0 and { } pages ? FormattableString.Invariant($"{pages}") : null)));
-        return ExitCodes.Success;
+            ("Damaged pages", backup.PageChecksumErrors is > 0 and { } pages ? pages.ToString(CultureInfo.InvariantCulture) : null)));
+        return backup.State == nameof(BackupState.Partial) ? ExitCodes.Partial : ExitCodes.Success;
     }
+
+    private BaseBackupOptions PhysicalOptions(CliContext context, Site site) => site.CreateBackupOptions() with
+    {
+        Label = context.Parsed.GetValue(_label),
+        Parallelism = context.Parsed.GetValue(_parallelism),
+        NewCluster = context.Parsed.GetValue(_newCluster),
+    };
+
+    private LogicalBackupOptions LogicalOptions(CliContext context, Site site) => site.CreateLogicalBackupOptions() with
+    {
+        Databases = context.Parsed.GetValue(_databases)!,
+        Emergency = context.Parsed.GetValue(_emergency),
+        ExactRowCount = context.Parsed.GetValue(_exactRowCount),
+        RolePasswords = !context.Parsed.GetValue(_noRolePassword),
+        Label = context.Parsed.GetValue(_label),
+        Parallelism = context.Parsed.GetValue(_parallelism),
+        NewCluster = context.Parsed.GetValue(_newCluster),
+    };
 }

@@ -37,6 +37,16 @@ public static class SiteOperations
         return new LogicalBackupOptions { Site = site.Name, BinDirectory = site.GetDatabase().BinDirectory };
     }
 
+    /// <summary>Opens a backup of databases where it is a logical one; null where it is another or is not there.</summary>
+    public static async Task<BackupReader?> TryOpenLogicalBackupAsync(this Site site, string backupId, CancellationToken cancellationToken)
+    {
+        Repository repository = await site.OpenRepositoryAsync(cancellationToken).ConfigureAwait(false);
+        return RepositoryKeys.IsId(backupId) &&
+            await repository.TryFindAsync(Component.Database, backupId, cancellationToken).ConfigureAwait(false) is { Header.Logical: not null }
+                ? await repository.OpenBackupAsync(Component.Database, backupId, cancellationToken).ConfigureAwait(false)
+                : null;
+    }
+
     /// <summary>What receives the WAL of the primary database.</summary>
     /// <param name="site">The site.</param>
     /// <param name="repository">Where the WAL goes.</param>

@@ -93,8 +93,8 @@ internal sealed class DatabaseAdministration(PostgresConnector connector, Npgsql
             HashSet<string> sessions = await TranslateAsync(() => DatabaseCatalog.ReadNamesAsync(
                 connection,
                 """
-                SELECT a.pid::pg_catalog.text FROM pg_catalog.pg_stat_activity a
-                WHERE a.datname = $1 AND a.backend_type IN ('client backend', 'walsender') AND (pg_catalog.pg_terminate_backend(a.pid) OR true)
+                SELECT a.pid::pg_catalog.text, pg_catalog.pg_terminate_backend(a.pid) FROM pg_catalog.pg_stat_activity a
+                WHERE a.datname = $1 AND a.backend_type IN ('client backend', 'walsender')
                 """,
                 cancellationToken,
                 name)).ConfigureAwait(false);
