@@ -80,6 +80,56 @@ public sealed class CliDatabaseTests : IDisposable
         Assert.Equal(1001L, await restored.ScalarAsync<long>("SELECT count(*) FROM t"));
     }
 
+    [Fact]
+    public async Task Commands_LogicalBackupRestoreAndRecover_WorkTogether()
+    {
+        await using PostgresServer server = await PostgresServer.StartAsync(new PostgresServerOptions { Fsync = false });
+        await server.ExecuteAsync("CREATE DATABASE orders");
+        await server.ExecuteAsync("CREATE TABLE t (id int); INSERT INTO t SELECT generate_series(1, 1000)", "orders");
+        Environment.SetEnvironmentVariable(PasswordVariable, server.Password);
+        await File.WriteAllTextAsync(Path.Combine(_directory, "smcdr.yaml"), $"""
+            name: cli-test
+            repository:
+              location: file://{_directory}/repository
+            regions:
+              here:
+                role: primary
+                database:
+                  connection: "Host=127.0.0.1;Port={server.Port};Username=postgres;SSL Mode=Disable"
+                  password: env:{PasswordVariable}
+                  binDirectory: {PostgresPrograms.BinDirectory}
+
+            """);
+
+        JsonElement backup = await RunAsync("backup", "database", "--method", "logical", "--database", "orders", "--exact-row-count");
+        string id = backup.GetProperty("id").GetString()!;
+        Assert.Equal("Logical", backup.GetProperty("kind").GetString());
+        Assert.Equal("Emergency", (await RunAsync("backup", "database", "--emergency")).GetProperty("kind").GetString());
+
+        Assert.Equal("Create", (await RunAsync("restore", "database", "--backup", id, "--target-database", "copy", "--dry-run"))
+            .GetProperty("databases")[0].GetProperty("mode").GetString());
+        JsonElement result = Assert.Single((await RunAsync("restore", "database", "--backup", id, "--target-database", "copy", "-j", "2")).EnumerateArray());
+        Assert.Equal("Verified", result.GetProperty("state").GetString());
+        Assert.Equal(1000, await server.ScalarAsync<long>("SELECT count(*) FROM t", "copy"));
+
+        // What would be dropped asks first, and nobody is there to answer.
+        CliRun unasked = await CliRun.InAsync(_directory, ["restore", "database", "--backup", id, "--clean"]);
+        Assert.Equal(SmcErrors.Get(SmcErrorCode.ArgumentInvalid).ExitCode, unasked.ExitCode);
+        CliRun mixed = await CliRun.InAsync(_directory, ["restore", "database", "--backup", id, "--latest"]);
+        Assert.Contains("--latest", mixed.Error, StringComparison.Ordinal);
+        CliRun physical = await CliRun.InAsync(_directory, ["backup", "database", "--database", "orders"]);
+        Assert.Contains("--method logical", physical.Error, StringComparison.Ordinal);
+
+        await server.ExecuteAsync("DELETE FROM t WHERE id > 10", "orders");
+        JsonElement recovered = await RunAsync("recover", "database", "orders", "--yes");
+        Assert.Equal(id, recovered.GetProperty("backupId").GetString());
+        Assert.StartsWith("orders_before_", recovered.GetProperty("previousDatabase").GetString(), StringComparison.Ordinal);
+        Assert.Equal(1000, await server.ScalarAsync<long>("SELECT count(*) FROM t", "orders"));
+        CliRun text = await CliRun.InAsync(_directory, ["restore", "database", "--backup", id, "--clean", "--yes"]);
+        Assert.True(text.ExitCode == 0, text.Error);
+        Assert.Contains("Verified", text.Out, StringComparison.Ordinal);
+    }
+
     private async Task StreamAsync()
     {
         CliRun run = await CliRun.InAsync(_directory, ["wal", "stream", "--once", "--json"]);

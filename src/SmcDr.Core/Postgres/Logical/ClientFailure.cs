@@ -29,7 +29,8 @@ internal static class ClientFailure
             : FormattableString.Invariant($"it ended with {exitCode} and said nothing");
         SmcErrorCode code =
             Says("password authentication failed", "no password supplied", "no pg_hba.conf entry") ? SmcErrorCode.AuthenticationFailed
-            : Says("No space left on device") ? SmcErrorCode.DiskSpaceInsufficient
+            // The second is what md.c says of a write that came to the end of the disk halfway through a block.
+            : Says("No space left on device", "could not extend file", "Disk quota exceeded") ? SmcErrorCode.DiskSpaceInsufficient
             : Says("permission denied", "must be superuser", "must be owner", "must be able to SET ROLE", "must be member of role") ? SmcErrorCode.PrivilegeMissing
             : Says("server version mismatch") ? SmcErrorCode.VersionUnsupported
             : Says("connection to server", "server closed the connection", "terminating connection", "the database system is") ? SmcErrorCode.ServerUnavailable
