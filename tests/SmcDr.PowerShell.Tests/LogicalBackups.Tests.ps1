@@ -38,23 +38,23 @@ Describe 'Backup-SmcDatabase -Method Logical' {
 
     It 'takes an emergency backup' {
         (Backup-SmcDatabase -Emergency).Kind | Should -Be 'Emergency'
-        (Get-SmcBackup -Component Database).Kind | Should -Be 'Logical', 'Emergency'
+        (Get-SmcBackup -Component Database).Kind | Sort-Object | Should -Be 'Emergency', 'Logical'
     }
 }
 
 Describe 'Restore-SmcDatabase from a logical backup' {
     BeforeAll {
-        $id = (Get-SmcBackup -Component Database | Where-Object Kind -EQ Logical).Id
+        $logical = (Get-SmcBackup -Component Database | Where-Object Kind -EQ Logical).Id
     }
 
     It 'shows the plan with -WhatIf' {
-        $text = Get-HostText { Restore-SmcDatabase $id -TargetDatabase beside -WhatIf }
+        $text = Get-HostText { Restore-SmcDatabase $logical -TargetDatabase beside -WhatIf }
         $text | Should -BeLike "*Create the database 'beside'*1000 rows*"
         Invoke-TestSql $server "SELECT count(*) FROM pg_database WHERE datname = 'beside'" | Should -Be 0
     }
 
     It 'restores beside, and reports the rows of every table' {
-        $result = Restore-SmcDatabase $id -TargetDatabase beside -Confirm:$false
+        $result = Restore-SmcDatabase $logical -TargetDatabase beside -Confirm:$false
         $result | Should -BeOfType [SmcDr.DatabaseRestoreResult]
         $result.State | Should -Be 'Verified'
         $result.Tables.Table | Should -Be 'trades'
@@ -62,18 +62,18 @@ Describe 'Restore-SmcDatabase from a logical backup' {
     }
 
     It 'refuses a database that is not empty, and replaces it with -Clean' {
-        Assert-SmcError SmcTargetNotEmpty { Restore-SmcDatabase $id -TargetDatabase beside -Confirm:$false }
-        (Restore-SmcDatabase $id -TargetDatabase beside -Clean -Confirm:$false).State | Should -Be 'Verified'
+        Assert-SmcError SmcTargetNotEmpty { Restore-SmcDatabase $logical -TargetDatabase beside -Confirm:$false }
+        (Restore-SmcDatabase $logical -TargetDatabase beside -Clean -Confirm:$false).State | Should -Be 'Verified'
     }
 
     It 'puts one table back' {
         Invoke-TestSql $server 'DROP TABLE trades'
-        (Get-SmcBackup $id | Restore-SmcDatabase -Table trades -Confirm:$false).RowCount | Should -Be 1000
+        (Get-SmcBackup $logical | Restore-SmcDatabase -Table trades -Confirm:$false).RowCount | Should -Be 1000
         Invoke-TestSql $server 'SELECT count(*) FROM trades' | Should -Be 1000
     }
 
     It 'refuses arguments of physical backups' {
-        Assert-SmcError SmcArgumentInvalid { Restore-SmcDatabase $id -Immediate -Confirm:$false }
+        Assert-SmcError SmcArgumentInvalid { Restore-SmcDatabase $logical -Immediate -Confirm:$false }
         Assert-SmcError SmcArgumentInvalid { Restore-SmcDatabase -Clean -Confirm:$false }
     }
 }

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Globalization;
 
 namespace SmcDr.Core.Postgres.Logical;
@@ -23,7 +24,7 @@ internal sealed class ArchiveInspector
     private readonly HashSet<int> _found = [];
     private readonly byte[] _number = new byte[10];
     private Dictionary<int, ArchiveEntry> _entries = [];
-    private MemoryStream? _head = new();
+    private ArrayBufferWriter<byte>? _head = new(1 << 20);
     private int _nextAttempt = 64 << 10;
     private int _numberLength;
     private int _entry;
@@ -57,7 +58,7 @@ internal sealed class ArchiveInspector
         {
             _head.Write(bytes);
             // A long table of contents is not read again for each part of it.
-            if (_head.Length >= _nextAttempt)
+            if (_head.WrittenCount >= _nextAttempt)
             {
                 TryReadContents();
             }
@@ -96,11 +97,10 @@ internal sealed class ArchiveInspector
 
     private bool TryReadContents()
     {
-        MemoryStream head = _head!;
-        ReadOnlySpan<byte> bytes = head.GetBuffer().AsSpan(0, (int)head.Length);
+        ReadOnlySpan<byte> bytes = _head!.WrittenSpan;
         if (!ArchiveContents.TryRead(bytes, out ArchiveContents? contents, out int length))
         {
-            _nextAttempt = (int)Math.Min(head.Length * 2, Array.MaxLength);
+            _nextAttempt = (int)Math.Min(bytes.Length * 2L, Array.MaxLength);
             return false;
         }
 
@@ -108,7 +108,6 @@ internal sealed class ArchiveInspector
         _entries = contents.Entries.ToDictionary(static entry => entry.DumpId);
         _head = null;
         Walk(bytes[length..]);
-        head.Dispose();
         return true;
     }
 

@@ -179,7 +179,7 @@ internal sealed class DatabaseAdministration(PostgresConnector connector, Npgsql
     /// <summary>A parameter's name; of an extension's, both parts are names.</summary>
     private static string Parameter(string name) => string.Join('.', name.Split('.').Select(Sql.Name));
 
-    private Task RunAsync(string sql, CancellationToken cancellationToken) => TranslateAsync(async () =>
+    private Task<bool> RunAsync(string sql, CancellationToken cancellationToken) => TranslateAsync(async () =>
     {
         try
         {

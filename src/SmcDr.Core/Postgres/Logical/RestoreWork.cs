@@ -16,7 +16,7 @@ internal sealed class RestoreWork(
     string activity)
 {
     private const int CountingConnections = 2;
-    private IReadOnlyList<TableIntegrity> _tables = [];
+    private TableIntegrity[] _tables = [];
 
     public LogicalRestorePlan Plan => plan;
 
@@ -147,7 +147,7 @@ internal sealed class RestoreWork(
         TargetDatabase = item.Target,
         Server = connector.Display,
         State = item.Tables is null ? "Unverified" : _tables.Any(static table => table.Outcome == "Failed") ? "Different" : "Verified",
-        TableCount = _tables.Count,
+        TableCount = _tables.Length,
         RowCount = _tables.Sum(static table => table.Rows ?? 0),
         SizeBytes = item.Dump.Size,
         RecoveredTime = item.Source.SnapshotTime,
