@@ -11,21 +11,28 @@ BACKUP is an id such as 20261122T081500Z-full, with its component before it wher
 filestore/20261122T081500Z-full. TARGET must be empty or absent. PATTERN is a path in which * and ? match within a name and ** any
 number of names; without a slash it matches a name at any depth. A directory that matches stands for what is below it.
 
-Needs Python 3.8 or newer and, where data is compressed with Zstandard, the program zstd. Written from repository-format.md alone; every
-digest that the page demands is checked before anything is used.
+An encrypted repository needs --key-file FILE, a key file or a file with a passphrase in it, or a passphrase in the environment variable
+SMCDR_PASSPHRASE. What AWS KMS has unwrapped is taken, in Base64, from SMCDR_REPOSITORY_KEY.
+
+Needs Python 3.8 or newer; where data is compressed with Zstandard, the program zstd; where it is encrypted, OpenSSL's libcrypto. Written from
+repository-format.md alone; every digest that the page demands is checked before anything is used.
 """
 
 import argparse
 import base64
+import ctypes
+import ctypes.util
 import fnmatch
 import gzip
 import hashlib
+import hmac
 import json
 import os
 import re
 import stat
 import subprocess
 import sys
+import unicodedata
 from array import array
 
 FORMAT = 1
@@ -97,15 +104,203 @@ def decompress(codec, data, what):
     raise Damage(f"{what} is compressed with '{codec}', which this reader does not know")
 
 
+# Encryption
+
+FRAME = 16384
+TAG = 16
+MAGIC = b"SMCDRENC\x01"
+KEYS = None
+
+
+class Gcm:
+    """AES-256-GCM of OpenSSL: Python has none of its own."""
+
+    library = None
+
+    def __init__(self, key):
+        if Gcm.library is None:
+            name = ctypes.util.find_library("crypto")
+            if not name:
+                sys.exit("smcdr-read.py: the data is encrypted, and OpenSSL's libcrypto is not here.")
+            Gcm.library = ctypes.CDLL(name)
+            for function in ("EVP_CIPHER_CTX_new", "EVP_aes_256_gcm"):
+                getattr(Gcm.library, function).restype = ctypes.c_void_p
+        self.context = ctypes.c_void_p(Gcm.library.EVP_CIPHER_CTX_new())
+        self.check(Gcm.library.EVP_DecryptInit_ex(self.context, ctypes.c_void_p(Gcm.library.EVP_aes_256_gcm()), None, key, None))
+
+    def __del__(self):
+        Gcm.library.EVP_CIPHER_CTX_free(self.context)
+
+    @staticmethod
+    def check(result):
+        if result != 1:
+            raise Damage("OpenSSL refuses to decrypt")
+
+    def open(self, nonce, associated, data):
+        """The content, or None where it is not authentic."""
+        lib, length, content = Gcm.library, ctypes.c_int(), ctypes.create_string_buffer(max(1, len(data) - TAG))
+        self.check(lib.EVP_DecryptInit_ex(self.context, None, None, None, nonce))
+        self.check(lib.EVP_DecryptUpdate(self.context, None, ctypes.byref(length), associated, len(associated)))
+        if len(data) > TAG:
+            self.check(lib.EVP_DecryptUpdate(self.context, content, ctypes.byref(length), data[:-TAG], len(data) - TAG))
+        self.check(lib.EVP_CIPHER_CTX_ctrl(self.context, 0x11, TAG, data[-TAG:]))  # EVP_CTRL_AEAD_SET_TAG
+        if lib.EVP_DecryptFinal_ex(self.context, None, ctypes.byref(length)) != 1:
+            return None
+        return content.raw[:len(data) - TAG]
+
+
+def hkdf(key, salt, info, length=32):
+    pseudorandom = hmac.new(salt or bytes(32), key, hashlib.sha256).digest()
+    return hmac.new(pseudorandom, info + b"\x01", hashlib.sha256).digest()[:length]
+
+
+def read_secret(options):
+    """How envelopes are tried: a function from an envelope to its wrapping key, or None."""
+    text = os.environ.get("SMCDR_PASSPHRASE")
+    if options.key_file:
+        with open(options.key_file, encoding="utf-8-sig") as file:
+            text = file.read()
+        text = text[:-1] if text.endswith("\n") else text
+    if text is None:
+        return None
+    if text.strip().startswith("SMCDR-KEY-"):
+        label, _, encoded = text.strip().partition(" ")
+        secret = base64.b64decode(encoded)
+        if label != "SMCDR-KEY-1" or len(secret) != 32:
+            raise Damage(f"'{options.key_file}' is not a key file")
+        return lambda envelope: (
+            hkdf(secret, base64.b64decode(envelope["salt"]), b"SmcDr key file 1")
+            if envelope["kind"] == "keyFile" and envelope["fingerprint"] == hkdf(secret, b"", b"SmcDr key file id 1", 8).hex() else None)
+    passphrase = unicodedata.normalize("NFC", text).encode()
+    return lambda envelope: (
+        hashlib.pbkdf2_hmac("sha512", passphrase, base64.b64decode(envelope["salt"]), envelope["iterations"], 32)
+        if envelope["kind"] == "passphrase" and 600_000 <= envelope["iterations"] <= 10_000_000 else None)
+
+
+def open_keys(options):
+    """Makes the keys of an encrypted repository known. Whoever gives a key gets no repository in clear."""
+    global KEYS
+    root = read_document(options.repository, "repository")
+    secret, given = read_secret(options), os.environ.get("SMCDR_REPOSITORY_KEY")
+    if not root.get("encryption"):
+        if secret or given:
+            raise Damage("a key is given, and the repository is not encrypted")
+        return
+    if root["encryption"] != "aes-256-gcm-frames":
+        raise Damage(f"the repository is encrypted with '{root['encryption']}', which this reader does not know")
+    if not secret and not given:
+        raise Damage("the repository is encrypted: give --key-file, or SMCDR_PASSPHRASE in the environment")
+    keys = {}
+    if given:
+        key = base64.b64decode(given)
+        keys[hkdf(key, b"", b"SmcDr key id 1", 8)] = key
+    directory = os.path.join(options.repository, "keys")
+    for key_id in sorted(os.listdir(directory)) if secret else []:
+        for name in sorted(os.listdir(os.path.join(directory, key_id))):
+            if name == "canary" or bytes.fromhex(key_id) in keys:
+                continue
+            envelope = read_document(options.repository, f"keys/{key_id}/{name}")
+            identity = envelope["repositoryId"].lower()
+            if identity != root["id"].lower() or envelope["keyId"] != key_id or envelope["name"] != name:
+                continue
+            wrapping = secret(envelope)
+            if wrapping is None:
+                continue
+            wrapped = base64.b64decode(envelope["wrappedKey"])
+            bound = "\0".join(["SmcDr recipient 1", identity, key_id, name]).encode()
+            key = Gcm(wrapping).open(wrapped[:12], bound, wrapped[12:])
+            if key and hkdf(key, b"", b"SmcDr key id 1", 8).hex() == key_id:
+                keys[bytes.fromhex(key_id)] = key
+    if not keys:
+        raise Damage("the repository does not open with this key")
+    KEYS = keys
+
+
+class Encrypted:
+    """An encrypted object: its header is proven, its frames are when they are read."""
+
+    def __init__(self, file, key):
+        self.file, self.key = file, key
+        start = len(MAGIC) + 8 + 32 + 2
+        fixed = file.read(start)
+        if len(fixed) < start or not fixed.startswith(MAGIC):
+            raise Damage(f"the object '{key}' does not begin as an encrypted object does")
+        key_id, salt = fixed[len(MAGIC):][:8], fixed[len(MAGIC) + 8:][:32]
+        name = file.read(int.from_bytes(fixed[-2:], "big"))
+        self.tag = file.read(32)
+        if key_id not in KEYS:
+            raise Damage(f"the object '{key}' is encrypted with the key {key_id.hex()}, which was not opened")
+        proof = hmac.new(hkdf(KEYS[key_id], salt, b"SmcDr object header 1"), fixed + name, hashlib.sha256).digest()
+        if not hmac.compare_digest(proof, self.tag):
+            raise Damage(f"the object '{key}' is damaged: its header is not authentic")
+        if name.decode() != key:
+            raise Damage(f"in the place of the object '{key}' lies the object '{name.decode()}'")
+        self.cipher = Gcm(hkdf(KEYS[key_id], salt, b"SmcDr object content 1\0" + name))
+        self.first = file.tell()
+        frames = file.seek(0, os.SEEK_END) - self.first
+        self.count = max(1, -(-frames // (FRAME + TAG)))
+        self.length = frames - self.count * TAG
+        if self.length < 0 or self.count != max(1, -(-self.length // FRAME)):
+            raise Damage(f"the object '{key}' has a length that no object has: it was cut short, or something was appended")
+
+    def read(self, at, length):
+        """A part of the content; less where the object ends."""
+        end = min(at + length, self.length)
+        pieces = []
+        # Nothing of an empty object is its end, which is proven all the same.
+        for number in range(at // FRAME, max(1, -(-end // FRAME))):
+            if number >= self.count:
+                break
+            self.file.seek(self.first + number * (FRAME + TAG))
+            nonce = number.to_bytes(8, "big") + bytes(3) + (b"\x01" if number == self.count - 1 else b"\x00")
+            content = self.cipher.open(nonce, self.tag, self.file.read(FRAME + TAG))
+            if content is None:
+                raise Damage(f"the object '{self.key}' is damaged, cut short or out of order in frame {number + 1} of {self.count}")
+            pieces.append(content)
+        skipped = at - at // FRAME * FRAME
+        return b"".join(pieces)[skipped:skipped + max(0, end - at)]
+
+
 # Objects
 
 
+class Clear:
+    """An object of a repository that is not encrypted."""
+
+    def __init__(self, file):
+        self.file = file
+        self.length = file.seek(0, os.SEEK_END)
+
+    def read(self, at, length):
+        self.file.seek(at)
+        return self.file.read(length)
+
+
+class Object:
+    """An object's content, whichever way it is stored; for the with statement."""
+
+    def __init__(self, repository, key):
+        try:
+            self.file = open(os.path.join(repository, *key.split("/")), "rb")
+        except FileNotFoundError:
+            raise Damage(f"the object '{key}' is missing")
+        self.key = key
+
+    def __enter__(self):
+        clear = KEYS is None or self.key == "repository" or self.key.startswith("keys/")
+        try:
+            return Clear(self.file) if clear else Encrypted(self.file, self.key)
+        except BaseException:
+            self.file.close()
+            raise
+
+    def __exit__(self, *_):
+        self.file.close()
+
+
 def read_object(repository, key):
-    try:
-        with open(os.path.join(repository, *key.split("/")), "rb") as file:
-            return file.read()
-    except FileNotFoundError:
-        raise Damage(f"the object '{key}' is missing")
+    with Object(repository, key) as content:
+        return content.read(0, content.length)
 
 
 def open_envelope(content, key):
@@ -113,8 +308,6 @@ def open_envelope(content, key):
     line, feed, rest = content.partition(b"\n")
     match = re.match(rb"sha256:([0-9a-f]{64}) ", line)
     if not feed or not match:
-        if line.startswith(b"hmac-sha256:"):
-            raise Damage(f"the object '{key}' is authenticated with a key: this reader does not read encrypted repositories")
         raise Damage(f"the object '{key}' does not begin as it should")
     text = line[match.end():]
     if hashlib.sha256(text).hexdigest().encode() != match.group(1):
@@ -146,8 +339,6 @@ class Backup:
         if (self.header["id"] != backup_id or self.header["component"] != COMPONENTS[folder]
                 or self.header["repositoryId"].lower() != root["id"].lower()):
             raise Damage(f"the object '{key}' is the marker of another backup")
-        if self.header.get("encryption"):
-            raise Damage(f"the backup '{backup_id}' is encrypted, which this reader does not read")
         self.packs = []
         self.blocks = []
         self.entries = []
@@ -176,6 +367,7 @@ class Backup:
         state = "begin"
         last = None
         files = size = 0
+        ends = {}
         for raw in text[:-1].split(b"\n"):
             line = json.loads(raw)
             kind = line["t"]
@@ -195,6 +387,10 @@ class Backup:
                 if not (0 <= line["at"] and 0 < line["stored"] and 0 < line["length"] <= MAXIMUM_BLOCK
                         and line["at"] + line["stored"] <= pack["length"]):
                     raise ValueError("a block lies outside its pack")
+                if "hashes" in line:
+                    number, first = line["hashes"]
+                    if not (0 <= number < len(self.blocks) and 0 <= first < self.blocks[number]["length"]):
+                        raise ValueError("the hashes of a block lie outside their own")
                 self.blocks.append(line)
             elif kind in ("file", "dir", "link", "hard", "special"):
                 state = "body"
@@ -202,6 +398,8 @@ class Backup:
                 if last is not None and order <= last:
                     raise ValueError(f"{line['path']!r} is not in order")
                 last = order
+                if kind == "file":
+                    line["extents"] = self.whole_extents(line["extents"], ends)
                 self.check_entry(line)
                 self.entries.append(line)
                 if kind == "file":
@@ -215,6 +413,27 @@ class Backup:
                 raise ValueError(f"it has a line of the unknown kind {kind!r}")
         if state != "end":
             raise ValueError("it ends too early")
+
+    @staticmethod
+    def whole_extents(short, ends):
+        """Extents with what was left out of them: block, first byte, length."""
+        extents = []
+        for numbers in short:
+            if len(numbers) == 3:
+                number, start, length = numbers
+            elif len(numbers) == 2:
+                number, length = numbers
+                start = ends.get(number, 0)
+            else:
+                (length,) = numbers
+                number, start, before = extents[-2] if len(extents) >= 2 else (-1, 0, 0)
+                if number < 0:
+                    raise ValueError("an extent goes on where none was")
+                start += before + extents[-1][2]
+            extents.append((number, start, length))
+            if number >= 0:
+                ends[number] = start + length
+        return extents
 
     def check_entry(self, line):
         self.parts(line["path"])
@@ -257,26 +476,21 @@ class Backup:
 
     # Content
 
-    def pack_path(self, pack):
-        key = f"{self.folder}/{pack['backup']}/pack-{pack['pack']:06d}"
-        return key, os.path.join(self.repository, *key.split("/"))
+    def pack_key(self, pack):
+        return f"{self.folder}/{pack['backup']}/pack-{pack['pack']:06d}"
 
     def check_packs(self):
         for pack in self.packs:
-            key, path = self.pack_path(pack)
-            try:
-                size = os.stat(path).st_size
-            except FileNotFoundError:
-                raise Damage(f"the object '{key}' is missing")
-            if size != pack["length"]:
-                raise Damage(f"the object '{key}' has {size} bytes and should have {pack['length']}")
+            key = self.pack_key(pack)
+            with Object(self.repository, key) as content:
+                if content.length != pack["length"]:
+                    raise Damage(f"the object '{key}' has {content.length} bytes and should have {pack['length']}")
 
     def read_stored(self, number):
         block = self.blocks[number]
-        key, path = self.pack_path(self.packs[block["pack"]])
-        with open(path, "rb") as file:
-            file.seek(block["at"])
-            stored = file.read(block["stored"])
+        key = self.pack_key(self.packs[block["pack"]])
+        with Object(self.repository, key) as content:
+            stored = content.read(block["at"], block["stored"])
         where = f"the object '{key}' between bytes {block['at']} and {block['at'] + block['stored']}"
         if len(stored) != block["stored"] or crc32c(stored) != int(block["crc32c"], 16):
             raise Damage(f"{where} is damaged")
@@ -616,26 +830,48 @@ def command_extract(options):
     return 2 if extractor.problems else 0
 
 
+def verify_pages(backup, number, hash_blocks):
+    """Whether the hashes of a block's pages are those of its content; how many there are."""
+    block = backup.blocks[number]
+    if "hashes" not in block:
+        return 0
+    content = backup.cache[number]
+    size = backup.header["database"]["blockSize"]
+    hashes = b"".join(hashlib.sha256(content[at:at + size]).digest()[:16] for at in range(0, len(content), size))
+    where, first = block["hashes"]
+    if hash_blocks[where][first:first + len(hashes)] != hashes:
+        raise Damage(f"the hashes of pages of block {number} are not those of its content")
+    return len(hashes) // 16
+
+
 def command_verify(options):
     backup = find_backup(options.repository, options.backup)
     backup.read_manifest()
     backup.check_packs()
     for pack in backup.packs:
-        key, path = backup.pack_path(pack)
+        key = backup.pack_key(pack)
         digest = hashlib.sha256()
-        with open(path, "rb") as file:
-            for chunk in iter(lambda: file.read(1 << 20), b""):
-                digest.update(chunk)
+        with Object(options.repository, key) as content:
+            for at in range(0, content.length, 1 << 20):
+                digest.update(content.read(at, 1 << 20))
         if digest.hexdigest() != pack["sha256"]:
             raise Damage(f"the object '{key}' does not match its digest in the manifest")
+    hash_blocks = {}
+    for number in sorted({block["hashes"][0] for block in backup.blocks if "hashes" in block}):
+        backup.load_blocks([number])
+        hash_blocks[number] = backup.cache.pop(number)
+    pages = 0
     for first in range(0, len(backup.blocks), BLOCKS_AT_ONCE):
-        backup.load_blocks(range(first, min(first + BLOCKS_AT_ONCE, len(backup.blocks))))
+        numbers = range(first, min(first + BLOCKS_AT_ONCE, len(backup.blocks)))
+        backup.load_blocks(numbers)
+        for number in numbers:
+            pages += verify_pages(backup, number, hash_blocks)
         backup.cache.clear()
     for entry in backup.entries:
         if entry["t"] == "file" and "sha256" in entry:
             for _ in backup.content(entry):
                 pass
-    print(f"{len(backup.packs)} packs, {len(backup.blocks)} blocks and {len(backup.entries)} entries are as they should be")
+    print(f"{len(backup.packs)} packs, {len(backup.blocks)} blocks with {pages} hashes of pages and {len(backup.entries)} entries are as they should be")
     return 0
 
 
@@ -708,15 +944,19 @@ def main():
             ("wal", command_wal, ["repository", "system_id", "segment", "outfile"])):
         command = commands.add_parser(name)
         command.set_defaults(run=run)
+        command.add_argument("--key-file", metavar="FILE")
         for argument in arguments:
             command.add_argument(argument, nargs="*" if argument == "pattern" else None)
     options = parser.parse_args()
     try:
+        open_keys(options)
         return options.run(options)
     except Damage as e:
         print(f"smcdr-read.py: {e}", file=sys.stderr)
     except (KeyError, ValueError, TypeError) as e:
         print(f"smcdr-read.py: a document is not valid: {e!r}", file=sys.stderr)
+    except FileNotFoundError as e:
+        print(f"smcdr-read.py: there is no '{e.filename}'", file=sys.stderr)
     except FileExistsError as e:
         print(f"smcdr-read.py: '{e.filename}' is there already", file=sys.stderr)
     return 1

@@ -23,15 +23,21 @@ internal sealed class CliApplication
                 new BackupFileStoreCommand(host),
                 new BackupListCommand(host),
             },
+            new Command("copy", "Copies what is in the repository.")
+            {
+                new CopyBackupCommand(host),
+            },
             new Command("site", "Shows and tests the site file.")
             {
                 new SiteShowCommand(host),
                 new SiteTestCommand(host),
             },
-            new Command("wal", "Streams and lists write-ahead log.")
+            new Command("wal", "Streams, imports, lists and searches write-ahead log.")
             {
                 new WalStreamCommand(host),
                 new WalListCommand(host),
+                new WalImportCommand(host),
+                new WalFindCommand(host),
             },
             new Command("window", "Shows what can be recovered.")
             {
@@ -45,6 +51,31 @@ internal sealed class CliApplication
             new Command("recover", "Recovers one database.")
             {
                 new RecoverDatabaseCommand(host),
+            },
+            new Command("key", "Makes key files, and manages who can open an encrypted repository.")
+            {
+                new KeyNewCommand(host),
+                new KeyListCommand(host),
+                new KeyAddCommand(host),
+                new KeyRemoveCommand(host),
+                new KeyRenewCommand(host),
+            },
+            new Command("test", "Verifies.")
+            {
+                new TestBackupCommand(host),
+            },
+            new RetentionCommand(host),
+            new Command("protect", "Protects from removal.")
+            {
+                new ProtectBackupCommand(host),
+            },
+            new Command("unprotect", "Ends protections.")
+            {
+                new UnprotectBackupCommand(host),
+            },
+            new Command("remove", "Removes.")
+            {
+                new RemoveBackupCommand(host),
             },
             new DrillCommand(host),
             new VersionCommand(host),

@@ -6,6 +6,9 @@ internal sealed record CliHost(TextReader In, TextWriter Out, TextWriter Error)
     /// <summary>Whether somebody can answer a question.</summary>
     public bool IsInteractive { get; init; }
 
+    /// <summary>Asks for a secret, which is not shown while it is typed; null where nobody can answer.</summary>
+    public Func<string, string>? ReadSecret { get; init; }
+
     /// <summary>Whether <see cref="Out"/> is a terminal.</summary>
     public bool IsOutTerminal { get; init; }
 
@@ -25,8 +28,31 @@ internal sealed record CliHost(TextReader In, TextWriter Out, TextWriter Error)
     public static CliHost ForConsole() => new(Console.In, Console.Out, Console.Error)
     {
         IsInteractive = !Console.IsInputRedirected && !Console.IsErrorRedirected,
+        ReadSecret = Console.IsInputRedirected || Console.IsErrorRedirected ? null : ReadFromTerminal,
         IsOutTerminal = !Console.IsOutputRedirected,
         IsErrorTerminal = !Console.IsErrorRedirected,
         HandlesSignals = true,
     };
+
+    private static string ReadFromTerminal(string prompt)
+    {
+        Console.Error.Write(prompt);
+        System.Text.StringBuilder text = new();
+        for (ConsoleKeyInfo key; (key = Console.ReadKey(intercept: true)).Key != ConsoleKey.Enter;)
+        {
+            if (key.Key == ConsoleKey.Backspace)
+            {
+                text.Length = Math.Max(0, text.Length - 1);
+            }
+            else if (!char.IsControl(key.KeyChar))
+            {
+                text.Append(key.KeyChar);
+            }
+        }
+
+        Console.Error.WriteLine();
+        string secret = text.ToString();
+        text.Clear();
+        return secret;
+    }
 }

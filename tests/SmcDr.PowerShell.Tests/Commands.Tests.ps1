@@ -214,6 +214,23 @@ Describe 'Backup and WAL' {
         (Get-Completion "Get-SmcBackup -Site '$TestDrive/none.yaml' -Id 20").CompletionText | Should -Not -Contain $backup.Id
     }
 
+    It 'copies to another repository, and nothing twice' {
+        $vault = Join-Path $server.Root 'vault'
+        Copy-SmcBackup -Destination $vault -WhatIf | Should -BeNullOrEmpty
+        Test-Path $vault | Should -BeFalse
+        $copies = @(Get-SmcBackup -State Complete | Copy-SmcBackup -Destination $vault)
+        $copies | ForEach-Object { $_ | Should -BeOfType [SmcDr.BackupCopyResult] }
+        $copies.Id | Should -Be $backup.Id, $backup.SystemId
+        $copies.State | Select-Object -Unique | Should -Be 'Complete'
+        (Copy-SmcBackup $backup.Id $vault -Wal None).CopiedObjects | Should -Be 0
+        Test-Path ([System.IO.Path]::Combine($vault, 'database', $backup.Id, 'complete')) | Should -BeTrue
+        $none = Get-SmcBackup -State Damaged | Copy-SmcBackup -Destination $vault -WarningVariable nothing -WarningAction SilentlyContinue
+        $none | Should -BeNullOrEmpty
+        $nothing | Should -BeLike '*nothing is copied*'
+        Assert-SmcError SmcBackupNotFound { Copy-SmcBackup 20010101T000000Z-full $vault -ErrorAction Stop }
+        Assert-SmcError SmcArgumentInvalid { Copy-SmcBackup }
+    }
+
     It 'refuses another database cluster' {
         $other = Open-TestServer
         try {

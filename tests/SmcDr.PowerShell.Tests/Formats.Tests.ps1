@@ -16,6 +16,14 @@ BeforeDiscovery {
             Shows = '20261122T081500Z-incremental', 'Incremental', '2026-11-05 10:00:00Z', '59.9 s', '1023.0 MiB', '1.4 TiB'
         }
         @{
+            Model = [SmcDr.BackupCopyResult]@{
+                Id = '20261122T081500Z-incremental'; Component = 'Database'; State = 'Partial'; CopiedObjects = 1234567; CopiedBytes = 1GB
+                PresentObjects = 3; PresentBytes = 1.4TB; Duration = [timespan]::FromSeconds(192); Problems = [string[]]@('A pack is damaged.')
+                Source = $repository; Destination = 's3://smc-trading-vault?region=us-west-2'
+            }
+            Shows = '20261122T081500Z-incremental', 'Partial', '1234567', '1.0 GiB', '1.4 TiB', '3 min 12 s', 'A pack is damaged.'
+        }
+        @{
             Model = [SmcDr.RecoveryWindow]@{
                 BackupId = '20261122T081500Z-full'; SystemId = '7301234567890123456'; Timeline = 12; EarliestTime = $time
                 LatestTime = $time.AddHours(1); EarliestLsn = '16/B374D848'; LatestLsn = '1F16/B374D848'; WalBytes = 12GB
@@ -60,6 +68,37 @@ BeforeDiscovery {
                 StoredBytes = 300KB; Repository = $repository
             }
             Shows = '000000010000000000000003', 'Segment', '0/3000000', '2026-11-05 10:00:00Z', '16.0 MiB', '300.0 KiB'
+        }
+        @{
+            Model = [SmcDr.WalImportResult]@{
+                Path = '/mnt/archive/wal'; Repository = $repository; SystemId = '7301234567890123456'; State = 'Partial'; ImportedCount = 123456
+                PresentCount = 1234; PartialCount = 1; HistoryCount = 2; RefusedCount = 3; Refused = [SmcDr.WalImportProblem[]]@(); LabelCount = 9
+                Unknown = [string[]]@(); FirstSegment = '000000010000000000000003'; LastSegment = '000000010000001600000003'; SizeBytes = 1.4TB
+                Duration = [timespan]::FromSeconds(130)
+            }
+            Shows = 'Partial', '123456', '1234', '000000010000000000000003', '1.4 TiB', '2 min 10 s'
+        }
+        @{
+            Model = [SmcDr.WalImportProblem]@{
+                Path = '/mnt/archive/wal/000000010000000000000003'; ErrorId = 'SmcWalInvalid'; Reason = 'It was cut off.'
+            }
+            Shows = 'SmcWalInvalid', '000000010000000000000003', 'It was cut off.'
+        }
+        @{
+            Model = [SmcDr.TransactionInfo]@{
+                Xid = 4294967290; Kind = 'Drop, Truncate'; CommitTime = $time; RecoveryLsn = '1F16/B374D848'; FirstLsn = '1F16/B374D000'
+                CommitLsn = '1F16/B374D848'; EndLsn = '1F16/B374D888'; Timeline = 1; DatabaseOid = 16384; Database = 'smc_trading'
+                DeletedRows = 1234567; UpdatedRows = 0; InsertedRows = 0; Relations = [SmcDr.TransactionRelation[]]@(); SystemId = '7301'
+                Repository = $repository; RelationNames = 'public.trades, public.users'
+            }
+            Shows = '2026-11-05 10:00:00Z', '4294967290', 'Drop, Truncate', 'smc_trading', '1234567', '1F16/B374D848', 'public.trades'
+        }
+        @{
+            Model = [SmcDr.TransactionRelation]@{
+                Name = 'public.trades'; Type = 'Table'; Change = 'Truncated'; Oid = 16400; DatabaseOid = 16384; TablespaceOid = 1663; FileNode = 16432
+                DeletedRows = 1234567; UpdatedRows = 12; InsertedRows = 1
+            }
+            Shows = 'public.trades', 'Table', 'Truncated', '16400', '16432', '1234567'
         }
         @{
             Model = [SmcDr.WalStreamStatus]@{

@@ -34,11 +34,33 @@ Describe 'Backup-SmcDatabase -Method Logical' {
     It 'refuses arguments of logical backups for a physical one, and a database that is not there' {
         Assert-SmcError SmcArgumentInvalid { Backup-SmcDatabase -Database postgres }
         Assert-SmcError SmcArgumentInvalid { Backup-SmcDatabase -Method Logical -Database nosuch }
+        Assert-SmcError SmcArgumentInvalid { Backup-SmcDatabase -Method Logical -Full }
+        Assert-SmcError SmcArgumentInvalid { Backup-SmcDatabase -Emergency -Full }
     }
 
     It 'takes an emergency backup' {
         (Backup-SmcDatabase -Emergency).Kind | Should -Be 'Emergency'
         (Get-SmcBackup -Component Database).Kind | Sort-Object | Should -Be 'Emergency', 'Logical'
+    }
+}
+
+Describe 'Test-SmcBackup and Remove-SmcBackup' {
+    It 'passes logical backups without any WAL' {
+        $results = Test-SmcBackup -Deep
+        $results.Outcome | Should -Be 'Passed', 'Passed'
+        $results.Wal | Should -BeNullOrEmpty
+    }
+
+    It 'does not take a dump for the physical backup that there should be' {
+        Test-SmcBackup -NewerThan 1h -Quiet | Should -BeFalse
+        (Test-SmcBackup -NewerThan 1h).Problems.Message | Should -Be 'There is no complete physical backup of Database.'
+    }
+
+    It 'removes an emergency backup, but not the newest logical one' {
+        $emergency, $logical = (Get-SmcBackup -Component Database | Sort-Object Kind)
+        ($emergency | Remove-SmcBackup -Confirm:$false).Action | Should -Be 'Removed'
+        Assert-SmcError SmcBackupProtected { $logical | Remove-SmcBackup -Confirm:$false -ErrorAction Stop }
+        (Get-SmcBackup).Id | Should -Be $logical.Id
     }
 }
 

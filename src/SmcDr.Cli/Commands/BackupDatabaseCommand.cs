@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Globalization;
 using SmcDr.Cli.Output;
 using SmcDr.Core.Postgres;
 using SmcDr.Core.Postgres.BaseBackups;
@@ -49,6 +48,11 @@ internal sealed class BackupDatabaseCommand : CliCommand
         Description = "Accept a database cluster that the repository does not know yet: after pg_upgrade or initdb.",
     };
 
+    private readonly Option<bool> _full = new("--full")
+    {
+        Description = "Read and store everything. Default: what has changed since the backup before, where there is one.",
+    };
+
     public BackupDatabaseCommand(CliHost host)
         : base(host, "database", "Takes a base backup of the primary region's database, or dumps databases.")
     {
@@ -61,7 +65,7 @@ internal sealed class BackupDatabaseCommand : CliCommand
         });
         foreach (Option option in new Option[]
         {
-            _method, _emergency, _databases, _exactRowCount, _noRolePassword, _label, _parallelism, _newCluster, GlobalOptions.Json,
+            _method, _emergency, _full, _databases, _exactRowCount, _noRolePassword, _label, _parallelism, _newCluster, GlobalOptions.Json,
         })
         {
             Options.Add(option);
@@ -75,6 +79,11 @@ internal sealed class BackupDatabaseCommand : CliCommand
                 result.AddError("--database, --exact-row-count and --no-role-password are for logical backups: add --method logical.");
             }
 
+            if (isLogical && result.GetValue(_full))
+            {
+                result.AddError("--full is for physical backups: a logical backup always holds everything.");
+            }
+
             if (result.GetValue(_emergency) && result.GetResult(_method) is { Implicit: false })
             {
                 result.AddError("--emergency and --method cannot be given together.");
@@ -85,27 +94,20 @@ internal sealed class BackupDatabaseCommand : CliCommand
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
         Site site = context.LoadSite();
-        Repository repository = await site.OpenOrCreateRepositoryAsync(cancellationToken).ConfigureAwait(false);
+        Repository repository = await site.OpenOrCreateRepositoryAsync(context.Secrets, cancellationToken).ConfigureAwait(false);
         PostgresConnector connector = site.CreateConnector(context.Secrets);
         bool isLogical = context.Parsed.GetValue(_emergency) || context.Parsed.GetValue(_method) == BackupMethod.Logical;
         BackupInfo backup = await context.ObserveAsync(observer => isLogical
             ? LogicalBackup.RunAsync(connector, repository, LogicalOptions(context, site), observer, cancellationToken)
             : BaseBackup.RunAsync(connector, repository, PhysicalOptions(context, site), observer, cancellationToken)).ConfigureAwait(false);
-        context.Write(backup, static (writer, backup) => TableOutput.WriteProperties(
-            writer,
-            ("Backup", backup.Id),
-            ("State", backup.State),
-            ("Databases", backup.Databases.Count > 0 ? string.Join(", ", backup.Databases.Select(ErrorText.OneLine)) : null),
-            ("Size", DisplayText.Size(backup.SizeBytes)),
-            ("Stored", DisplayText.Size(backup.StoredBytes)),
-            ("Took", DisplayText.Duration(backup.Duration)),
-            ("Consistent at", DisplayText.Time(backup.StopTime)),
-            ("Damaged pages", backup.PageChecksumErrors is > 0 and { } pages ? pages.ToString(CultureInfo.InvariantCulture) : null)));
-        return backup.State == nameof(BackupState.Partial) ? ExitCodes.Partial : ExitCodes.Success;
+        backup = await BackupFinish.RunAsync(
+            context, site, repository, backup, result => context.Write(result, WriteText), cancellationToken).ConfigureAwait(false);
+        return BackupFinish.ExitCodeOf([backup]);
     }
 
     private BaseBackupOptions PhysicalOptions(CliContext context, Site site) => site.CreateBackupOptions() with
     {
+        Full = context.Parsed.GetValue(_full),
         Label = context.Parsed.GetValue(_label),
         Parallelism = context.Parsed.GetValue(_parallelism),
         NewCluster = context.Parsed.GetValue(_newCluster),
@@ -121,4 +123,21 @@ internal sealed class BackupDatabaseCommand : CliCommand
         Parallelism = context.Parsed.GetValue(_parallelism),
         NewCluster = context.Parsed.GetValue(_newCluster),
     };
+
+    private static void WriteText(TextWriter writer, BackupInfo backup) => TableOutput.WriteProperties(
+        writer,
+        ("Backup", backup.Id),
+        ("State", backup.State),
+        ("Kind", backup.Kind),
+        ("Built on", backup.Parent),
+        ("Databases", backup.Databases.Count > 0 ? string.Join(", ", backup.Databases.Select(ErrorText.OneLine)) : null),
+        ("Size", DisplayText.Size(backup.SizeBytes)),
+        ("Unchanged files", backup.Parent is null ? null : FormattableString.Invariant($"{backup.UnchangedFileCount}")),
+        ("Compared", backup.Parent is null ? null : DisplayText.Size(backup.ComparedBytes)),
+        ("Sent", DisplayText.Size(backup.SentBytes)),
+        ("Stored", DisplayText.Size(backup.StoredBytes)),
+        ("Took", DisplayText.Duration(backup.Duration)),
+        ("Consistent at", DisplayText.Time(backup.StopTime)),
+        ("Damaged pages", backup.PageChecksumErrors is > 0 and { } pages ? FormattableString.Invariant($"{pages}") : null),
+        ("Copies", backup.CopyState));
 }

@@ -38,7 +38,7 @@ internal sealed class BackupFileStoreCommand : CliCommand
     {
         Site site = context.LoadSite();
         IReadOnlyList<FileStoreSettings> stores = site.GetFileStores(context.Parsed.GetValue(_names)!);
-        Repository repository = await site.OpenOrCreateRepositoryAsync(cancellationToken).ConfigureAwait(false);
+        Repository repository = await site.OpenOrCreateRepositoryAsync(context.Secrets, cancellationToken).ConfigureAwait(false);
         List<BackupInfo> backups = [];
         foreach (FileStoreSettings store in stores)
         {
@@ -49,12 +49,12 @@ internal sealed class BackupFileStoreCommand : CliCommand
                 Full = context.Parsed.GetValue(_full),
                 Exclude = [.. options.Exclude, .. context.Parsed.GetValue(_exclude)!],
             };
-            backups.Add(await context.ObserveAsync(observer => FileStoreBackup.RunAsync(
-                store.Name, store.Path, repository, options, observer, cancellationToken)).ConfigureAwait(false));
+            BackupInfo backup = await context.ObserveAsync(observer => FileStoreBackup.RunAsync(
+                store.Name, store.Path, repository, options, observer, cancellationToken)).ConfigureAwait(false);
+            await BackupFinish.RunAsync(context, site, repository, backup, backups.Add, cancellationToken).ConfigureAwait(false);
         }
 
         context.WriteList(backups, BackupListCommand.Columns, "There are no file stores.");
-        // A script that looks at nothing but the exit code must not take a part for the whole.
-        return backups.Any(static backup => backup.State == nameof(BackupState.Partial)) ? ExitCodes.Partial : ExitCodes.Success;
+        return BackupFinish.ExitCodeOf(backups);
     }
 }

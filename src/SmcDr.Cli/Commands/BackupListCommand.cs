@@ -20,35 +20,47 @@ internal sealed class BackupListCommand : CliCommand
         new("Label", static backup => backup.Label),
     ];
 
+    private static readonly Column<BackupInfo>[] s_columnsWithRepository =
+        [.. Columns, new("Repository", static backup => backup.Repository)];
+
     private readonly Option<Component?> _component = new("--component")
     {
         Description = "Only backups of this component.",
         HelpName = "COMPONENT",
     };
 
+    private readonly Option<bool> _copies = new("--include-copies") { Description = "Also list what is in the site's copies." };
+
     public BackupListCommand(CliHost host)
         : base(host, "list", "Lists the backups of the repository, oldest first.")
     {
         Options.Add(_component);
+        Options.Add(_copies);
         Options.Add(GlobalOptions.Json);
     }
 
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
         Site site = context.LoadSite();
-        Repository repository = await site.OpenRepositoryAsync(cancellationToken).ConfigureAwait(false);
+        bool includeCopies = context.Parsed.GetValue(_copies);
+        PlainObserver observer = new(context.Host.Error, context.Verbose, TimeProvider.System);
         Component[] components = context.Parsed.GetValue(_component) is { } one ? [one] : Enum.GetValues<Component>();
         List<BackupInfo> backups = [];
-        foreach (Component component in components)
+        await foreach (Repository repository in site.OpenAllAsync(context.Secrets, includeCopies, observer, cancellationToken).ConfigureAwait(false))
         {
-            await foreach (BackupEntry entry in repository.ListBackupsAsync(component, cancellationToken).ConfigureAwait(false))
+            foreach (Component component in components)
             {
-                backups.Add(entry.ToInfo(repository.Location));
+                await foreach (BackupEntry entry in repository.ListBackupsAsync(component, cancellationToken).ConfigureAwait(false))
+                {
+                    backups.Add(entry.ToInfo(repository.Location));
+                }
             }
         }
 
         context.WriteList(
-            [.. backups.OrderBy(static backup => backup.StartTime)], Columns, "There are no backups. 'smcdr backup database' takes one.");
+            [.. backups.OrderBy(static backup => backup.StartTime)],
+            includeCopies ? s_columnsWithRepository : Columns,
+            "There are no backups. 'smcdr backup database' takes one.");
         return ExitCodes.Success;
     }
 }

@@ -46,7 +46,8 @@ internal sealed class RecoverDatabaseCommand : CliCommand
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
         Site site = context.LoadSite();
-        Repository repository = await site.OpenRepositoryAsync(cancellationToken).ConfigureAwait(false);
+        PlainObserver reading = new(context.Host.Error, context.Verbose, TimeProvider.System);
+        Repository repository = await site.OpenForReadingAsync(context.Secrets, reading, cancellationToken).ConfigureAwait(false);
         PostgresConnector connector = site.CreateConnector(context.Secrets);
         string database = context.Parsed.GetValue(_database)!;
         DatabaseRecoveryOptions options = new()
@@ -87,8 +88,8 @@ internal sealed class RecoverDatabaseCommand : CliCommand
             return SmcErrors.Get(SmcErrorCode.OperationStopped).ExitCode;
         }
 
-        DatabaseRestoreResult result = await context.ObserveAsync(
-            observer => DatabaseOnlyRecovery.RunAsync(plan, connector, repository, observer, cancellationToken)).ConfigureAwait(false);
+        DatabaseRestoreResult result = await context.ObserveAsync(observer => DatabaseOnlyRecovery.RunAsync(
+            plan, connector, token => site.OpenRepositoryAsync(context.Secrets, token), observer, cancellationToken)).ConfigureAwait(false);
         context.Write(result, DatabaseRestoreDisplay.Write);
         return ExitCodes.Success;
     }

@@ -40,6 +40,7 @@ internal sealed class RestoreDatabaseCommand : CliCommand
     };
 
     private readonly Option<uint?> _xid = new("--target-xid") { Description = "Recover to this transaction.", HelpName = "XID" };
+    private readonly Option<bool> _exclusive = new("--exclusive") { Description = "Stop just before the target instead of just after it." };
     private readonly Option<bool> _latest = new("--latest") { Description = "Recover to the end of the archive. The default." };
     private readonly Option<bool> _immediate = new("--immediate") { Description = "Recover to the end of the base backup." };
     private readonly Option<string?> _dataDirectory = new("--data-directory")
@@ -101,7 +102,7 @@ internal sealed class RestoreDatabaseCommand : CliCommand
     {
         foreach (Option option in new Option[]
         {
-            _backup, _time, _lsn, _name, _xid, _latest, _immediate, _dataDirectory, _tablespaces, _force, _noStart,
+            _backup, _time, _lsn, _name, _xid, _exclusive, _latest, _immediate, _dataDirectory, _tablespaces, _force, _noStart,
             _databases, _targetDatabase, _clean, _tables, _schemas, _globals, _noOwner, _parallelism, _dryRun, _yes, GlobalOptions.Json,
         })
         {
@@ -129,15 +130,16 @@ internal sealed class RestoreDatabaseCommand : CliCommand
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
         Site site = context.LoadSite();
-        Repository repository = await site.OpenRepositoryAsync(cancellationToken).ConfigureAwait(false);
+        PlainObserver reading = new(context.Host.Error, context.Verbose, TimeProvider.System);
+        Repository repository = await site.OpenForReadingAsync(context.Secrets, reading, cancellationToken).ConfigureAwait(false);
         BackupReader? logical = context.Parsed.GetValue(_backup) is { } id
-            ? await site.TryOpenLogicalBackupAsync(id, cancellationToken).ConfigureAwait(false)
+            ? await repository.TryOpenLogicalBackupAsync(id, cancellationToken).ConfigureAwait(false)
             : null;
         ThrowIfGiven(
             context.Parsed,
             logical is null
                 ? [_databases, _targetDatabase, _clean, _tables, _schemas, _globals, _noOwner]
-                : [_time, _lsn, _name, _xid, _latest, _immediate, _dataDirectory, _tablespaces, _force, _noStart],
+                : [_time, _lsn, _name, _xid, _exclusive, _latest, _immediate, _dataDirectory, _tablespaces, _force, _noStart],
             logical is null);
         if (logical is not null)
         {
@@ -286,7 +288,7 @@ internal sealed class RestoreDatabaseCommand : CliCommand
         return site.CreateRecoveryRequest(repository, directory) with
         {
             BackupId = parsed.GetValue(_backup),
-            Target = Target(parsed),
+            Target = Target(parsed) with { Inclusive = !parsed.GetValue(_exclusive) },
             Tablespaces = parsed.GetValue(_tablespaces)!
                 .Select(static text => text.Split('=', 2))
                 .ToDictionary(static pair => pair[0], pair => context.FullPath(pair[1]), StringComparer.Ordinal),

@@ -43,7 +43,7 @@ internal sealed class WalStreamCommand : CliCommand
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
         Site site = context.LoadSite();
-        Repository repository = await site.OpenOrCreateRepositoryAsync(cancellationToken).ConfigureAwait(false);
+        Repository repository = await site.OpenOrCreateRepositoryAsync(context.Secrets, cancellationToken).ConfigureAwait(false);
         Lsn? until = context.Parsed.GetValue(_until);
         if (context.Parsed.GetValue(_once))
         {

@@ -89,7 +89,13 @@ public sealed class FileStoreBackup
                 ? $"Every file of '{fullPath}' is read."
                 : $"Files of '{fullPath}' are compared with the backup '{parent.Value.Manifest.Header.Id}'.");
             BackupWriter writer = await repository.BeginBackupAsync(
-                Component.FileStore, kind, options.Label, options.Site, null, options.Writer, cancellationToken).ConfigureAwait(false);
+                Component.FileStore,
+                kind,
+                options.Label,
+                options.Site,
+                null,
+                options.Writer with { Parent = parent?.Manifest.Header.Id },
+                cancellationToken).ConfigureAwait(false);
             await using (writer.ConfigureAwait(false))
             {
                 FileStoreTally tally = new(activity, observer);
@@ -130,7 +136,7 @@ public sealed class FileStoreBackup
                 observer.Verbose(string.Create(
                     CultureInfo.InvariantCulture,
                     $"The backup '{header.Id}' holds {header.FileCount} files; {details.UnchangedFiles} were taken over, {details.ReadFiles} were read."));
-                return new BackupEntry(Component.FileStore, header.Id, header, null, null).ToInfo(repository.Location);
+                return repository.Describe(header);
             }
         }
         finally
@@ -202,8 +208,8 @@ public sealed class FileStoreBackup
             await reader.CheckPacksAsync(manifest.Packs, cancellationToken).ConfigureAwait(false);
             return (reader, manifest);
         }
-        catch (SmcException e) when (e.Code is SmcErrorCode.ChecksumMismatch or SmcErrorCode.ManifestInvalid or
-            SmcErrorCode.ObjectNotFound or SmcErrorCode.ObjectTruncated or SmcErrorCode.BackupIncomplete or SmcErrorCode.BackupNotFound)
+        catch (SmcException e) when (SmcErrors.IsDamage(e.Code) || e.Code is
+            SmcErrorCode.ObjectNotFound or SmcErrorCode.BackupIncomplete or SmcErrorCode.BackupNotFound)
         {
             observer.Warning($"The backup '{newest.Id}' cannot be built on, so every file is read: {e.Message}");
             if (manifest is not null)

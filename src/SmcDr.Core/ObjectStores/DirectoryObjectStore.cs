@@ -148,6 +148,7 @@ public sealed class DirectoryObjectStore : IObjectStore
                 throw ObjectReadStream.Truncated(key, Location, fileLength, Math.Max(offset, end));
             }
 
+            _rootSeen = true;
             DirectoryReadStream stream = new(this, key, file, offset, end);
             file = null;
             return Task.FromResult<Stream>(new BufferedStream(stream, BufferSize));

@@ -33,6 +33,23 @@ public interface IObjectStore : IAsyncDisposable
     /// <exception cref="SmcException"><see cref="SmcErrorCode.ObjectNotFound"/>: surely absent.</exception>
     Task<Stream> OpenReadAsync(string key, long offset, long? length, CancellationToken cancellationToken);
 
+    /// <summary>
+    /// Reads as much of a range as there is, and tells the length of the whole object by the way: for who does not know it yet.
+    /// </summary>
+    /// <param name="key">The key.</param>
+    /// <param name="offset">The first byte. Behind the end there is nothing, which is no error.</param>
+    /// <param name="atMost">How many bytes at most.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
+    /// <exception cref="SmcException"><see cref="SmcErrorCode.ObjectNotFound"/>: surely absent.</exception>
+    async Task<ObjectRange> OpenPartAsync(string key, long offset, long atMost, CancellationToken cancellationToken)
+    {
+        ObjectInfo info = await GetInfoAsync(key, cancellationToken).ConfigureAwait(false)
+            ?? throw new SmcException(SmcErrorCode.ObjectNotFound, $"There is no object '{key}' in {Location}.", target: key);
+        long start = Math.Min(offset, info.Length);
+        long length = Math.Min(atMost, info.Length - start);
+        return new ObjectRange(await OpenReadAsync(key, start, length, cancellationToken).ConfigureAwait(false), info.Length);
+    }
+
     /// <summary>What is known of an object without reading it, or null where it is surely absent.</summary>
     Task<ObjectInfo?> GetInfoAsync(string key, CancellationToken cancellationToken);
 
@@ -44,6 +61,15 @@ public interface IObjectStore : IAsyncDisposable
 
     /// <summary>Removes an object. An absent one is no error.</summary>
     Task DeleteAsync(string key, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Locks an object against removal and replacement until an instant. A lock that lasts longer already is left as it is: none is ever
+    /// shortened.
+    /// </summary>
+    /// <exception cref="SmcException"><see cref="SmcErrorCode.LockUnsupported"/>: the store cannot lock.</exception>
+    Task LockAsync(string key, DateTimeOffset until, ObjectLockMode mode, CancellationToken cancellationToken) =>
+        throw new SmcException(
+            SmcErrorCode.LockUnsupported, $"The storage at {Location} cannot lock objects.", target: Location);
 
     /// <summary>Finds out what the store can do, by trying where its word is not enough (writing twice, say).</summary>
     Task<ObjectStoreCapabilities> ProbeAsync(CancellationToken cancellationToken);

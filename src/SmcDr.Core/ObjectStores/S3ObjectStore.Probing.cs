@@ -51,17 +51,19 @@ public sealed partial class S3ObjectStore
                 return response.VersioningConfig?.Status == VersionStatus.Enabled;
             },
             cancellationToken).ConfigureAwait(false);
-        bool objectLock = await AskAsync(
-            async token =>
-            {
-                GetObjectLockConfigurationResponse response = await _client
-                    .GetObjectLockConfigurationAsync(new GetObjectLockConfigurationRequest { BucketName = S3.Bucket }, token)
-                    .ConfigureAwait(false);
-                return response.ObjectLockConfiguration?.ObjectLockEnabled == ObjectLockEnabled.Enabled;
-            },
-            cancellationToken).ConfigureAwait(false);
+        bool objectLock = await HasObjectLockAsync(cancellationToken).ConfigureAwait(false);
         return new ObjectStoreCapabilities(_condition == Condition.Trusted, versioning, objectLock);
     }
+
+    private Task<bool> HasObjectLockAsync(CancellationToken cancellationToken) => AskAsync(
+        async token =>
+        {
+            GetObjectLockConfigurationResponse response = await _client
+                .GetObjectLockConfigurationAsync(new GetObjectLockConfigurationRequest { BucketName = S3.Bucket }, token)
+                .ConfigureAwait(false);
+            return response.ObjectLockConfiguration?.ObjectLockEnabled == ObjectLockEnabled.Enabled;
+        },
+        cancellationToken);
 
     /// <summary>Writes one key again, as a whole and in parts, and sees whether both are refused.</summary>
     private async Task<Condition> ProbeConditionAsync(string key, CancellationToken cancellationToken)

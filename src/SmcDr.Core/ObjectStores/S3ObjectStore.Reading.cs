@@ -53,6 +53,33 @@ public sealed partial class S3ObjectStore
     }
 
     /// <inheritdoc/>
+    public async Task<ObjectRange> OpenPartAsync(string key, long offset, long atMost, CancellationToken cancellationToken)
+    {
+        ObjectKey.Validate(key);
+        ArgumentOutOfRangeException.ThrowIfNegative(offset);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(atMost);
+        long wantedEnd = offset > long.MaxValue - atMost ? long.MaxValue : offset + atMost;
+        GetObjectResponse? response = await TryOpenRangeAsync(key, offset, wantedEnd, entityTag: null, cancellationToken).ConfigureAwait(false);
+        if (response is null)
+        {
+            ObjectInfo info = await GetInfoAsync(key, cancellationToken).ConfigureAwait(false) ?? throw NotFound(key);
+            return new ObjectRange(Stream.Null, info.Length);
+        }
+
+        try
+        {
+            long objectLength = LengthOf(response, key, offset);
+            S3ReadStream stream = new(this, key, offset, Math.Min(wantedEnd, objectLength), response.ETag, response);
+            response = null;
+            return new ObjectRange(new BufferedStream(stream, 128 * 1024), objectLength);
+        }
+        finally
+        {
+            response?.Dispose();
+        }
+    }
+
+    /// <inheritdoc/>
     public async Task<ObjectInfo?> GetInfoAsync(string key, CancellationToken cancellationToken)
     {
         ObjectKey.Validate(key);

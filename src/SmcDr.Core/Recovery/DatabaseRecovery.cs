@@ -271,11 +271,10 @@ public static class DatabaseRecovery
                 SmcErrorCode.TargetNotEmpty, $"The directory '{directory}' is not empty.", target: directory);
         }
 
-        if (request.Repository.Location.StartsWith("file://", StringComparison.Ordinal) &&
-            IsWithin(new Uri(request.Repository.Location).LocalPath, directory))
+        if (request.Repository.Locations.FirstOrDefault(location =>
+            location.StartsWith("file://", StringComparison.Ordinal) && IsWithin(new Uri(location).LocalPath, directory)) is { } within)
         {
-            throw Unsuitable(
-                directory, $"The repository at {request.Repository.Location} lies in '{directory}' and would be moved away with it.", null);
+            throw Unsuitable(directory, $"The repository at {within} lies in '{directory}' and would be moved away with it.", null);
         }
 
         moves.Add(new RecoveryMove(directory, RecoveryRun.FreeName(directory)));
@@ -429,7 +428,7 @@ public static class DatabaseRecovery
         WalArchive archive, uint timeline, CancellationToken cancellationToken)
     {
         uint newest = timeline;
-        await foreach (string folder in archive.Repository.Store
+        await foreach (string folder in archive.Repository
             .ListFoldersAsync(RepositoryKeys.Wal(archive.SystemId), cancellationToken).ConfigureAwait(false))
         {
             if (uint.TryParse(folder, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out uint number))

@@ -9,6 +9,9 @@ namespace SmcDr.Core.Repositories;
 public sealed record BackupEntry(
     Component Component, string Id, BackupHeader? Header, BackupStart? Start, SmcException? Problem)
 {
+    /// <summary>Whether its objects are encrypted, as all of its repository are.</summary>
+    public bool IsEncrypted { get; init; }
+
     /// <summary>Whether it can be restored.</summary>
     public bool IsComplete => Header is not null;
 
@@ -24,12 +27,16 @@ public sealed record BackupEntry(
             Databases = [.. Header?.Logical?.Databases.Select(static database => database.Name) ?? []],
             Kind = Header?.Kind ?? Start?.Kind ?? "Unknown",
             State = IsComplete
-                ? (Header is { FileStore.UnreadableCount: > 0 } or { Logical.IsPartial: true } ? "Partial" : "Complete")
+                ? (Header!.IsPartial ? "Partial" : "Complete")
                 : Problem is null ? "Incomplete" : "Damaged",
             StartTime = Header?.StartTime ?? Start?.StartTime ?? default,
             StopTime = Header?.StopTime,
             Duration = Header is { CompletedTime: { } completed } ? completed - Header.StartTime : null,
+            Parent = Header?.Parent ?? Start?.Parent,
             SizeBytes = Header?.SizeBytes,
+            UnchangedFileCount = database?.UnchangedFiles ?? Header?.FileStore?.UnchangedFiles,
+            ComparedBytes = database?.ComparedBytes,
+            SentBytes = database?.ReceivedBytes,
             StoredBytes = Header?.StoredBytes,
             FileCount = Header?.FileCount,
             SystemId = database?.SystemId ?? Header?.Logical?.SystemId ?? Start?.SystemId,
@@ -38,7 +45,7 @@ public sealed record BackupEntry(
             StartLsn = database?.StartLsn.ToString(),
             StopLsn = database?.StopLsn.ToString(),
             PageChecksumErrors = database?.PageChecksumErrors,
-            Encrypted = Header?.Encryption is not null,
+            Encrypted = IsEncrypted,
             Label = Header?.Label ?? Start?.Label,
             Repository = repository,
         };

@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace SmcDr.Core.Repositories;
 
 /// <summary>What a manifest and its completion marker say of a backup as a whole.</summary>
@@ -31,6 +33,12 @@ public sealed record BackupHeader
     /// <summary>The backup that this one was compared with. For people: nothing is looked up through it.</summary>
     public string? Parent { get; init; }
 
+    /// <summary>
+    /// The packs of earlier backups that the manifest refers to, so that what may be removed is known from markers alone. Null only where a
+    /// version of SmcDr wrote the backup that did not fill it: then the manifest must be asked.
+    /// </summary>
+    public IReadOnlyList<PackUse>? Uses { get; init; }
+
     /// <summary>The version of SmcDr that wrote it.</summary>
     public string? Tool { get; init; }
 
@@ -42,9 +50,6 @@ public sealed record BackupHeader
 
     public long FileCount { get; init; }
 
-    /// <summary>How packs and manifest are encrypted; null where they are not.</summary>
-    public BackupEncryption? Encryption { get; init; }
-
     /// <summary>Set for physical backups of the component <see cref="Component.Database"/>.</summary>
     public DatabaseBackupDetails? Database { get; init; }
 
@@ -53,4 +58,8 @@ public sealed record BackupHeader
 
     /// <summary>Set for the component <see cref="Component.FileStore"/>.</summary>
     public FileStoreBackupDetails? FileStore { get; init; }
+
+    /// <summary>Whether something that belongs to it could not be read when it was taken.</summary>
+    [JsonIgnore]
+    public bool IsPartial => FileStore is { UnreadableCount: > 0 } || Logical is { IsPartial: true };
 }

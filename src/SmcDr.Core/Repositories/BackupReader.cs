@@ -26,6 +26,8 @@ public sealed class BackupReader
     /// <summary>What is true of the backup as a whole.</summary>
     public BackupHeader Header => _marker.Header;
 
+    internal BackupMarker Marker => _marker;
+
     /// <summary>Reads the manifest into memory.</summary>
     /// <exception cref="SmcException">It is missing, damaged or not valid.</exception>
     public async Task<Manifest> ReadManifestAsync(CancellationToken cancellationToken)
@@ -48,34 +50,7 @@ public sealed class BackupReader
     public async Task<StreamedManifest> OpenManifestAsync(CancellationToken cancellationToken)
     {
         string key = RepositoryKeys.Manifest(Header.Component, Header.Id);
-        BlockCodec codec = BlockCodecs.Parse(_marker.ManifestCodec);
-        long length = _marker.ManifestLength;
-        ObjectInfo? info = await _repository.Store.GetInfoAsync(key, cancellationToken).ConfigureAwait(false);
-        if (info is not null && info.Length != length)
-        {
-            throw new SmcException(
-                SmcErrorCode.ChecksumMismatch,
-                $"The manifest '{key}' has {info.Length} bytes and should have {length}.",
-                target: key);
-        }
-
-        Stream content = length <= MaximumManifestInMemory ? new MemoryStream((int)length) : TemporaryFile.Create();
-        try
-        {
-            if (await FetchAsync(key, length, content, cancellationToken).ConfigureAwait(false) != _marker.ManifestHash)
-            {
-                throw new SmcException(
-                    SmcErrorCode.ChecksumMismatch, $"The manifest '{key}' does not match its digest in the marker.", target: key);
-            }
-
-            StreamedManifest manifest = new(key, Header.Component, codec, content);
-            content = Stream.Null;
-            return manifest;
-        }
-        finally
-        {
-            await content.DisposeAsync().ConfigureAwait(false);
-        }
+        return await _repository.ReadAsync(key, (store, token) => OpenManifestAsync(store, key, token), cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Finds out, without reading them, whether all packs are there with the right length.</summary>
@@ -93,21 +68,23 @@ public sealed class BackupReader
         await Parallel.ForEachAsync(
             packs,
             new ParallelOptions { MaxDegreeOfParallelism = 8, CancellationToken = cancellationToken },
-            async (pack, token) =>
-            {
-                ObjectInfo info = await _repository.Store.GetInfoAsync(pack.Key, token).ConfigureAwait(false)
-                    ?? throw new SmcException(
-                        SmcErrorCode.ObjectNotFound,
-                        $"The object '{pack.Key}', which the backup '{Header.Id}' needs, is missing from {_repository.Location}.",
-                        target: pack.Key);
-                if (info.Length != pack.Length)
+            async (pack, cancellation) => await _repository.ReadAsync(
+                pack.Key,
+                async (store, token) =>
                 {
-                    throw new SmcException(
-                        SmcErrorCode.ChecksumMismatch,
-                        $"The object '{pack.Key}' has {info.Length} bytes and should have {pack.Length}.",
-                        target: pack.Key);
-                }
-            }).ConfigureAwait(false);
+                    ObjectInfo info = await store.GetInfoAsync(pack.Key, token).ConfigureAwait(false)
+                        ?? throw new SmcException(
+                            SmcErrorCode.ObjectNotFound,
+                            $"The object '{pack.Key}', which the backup '{Header.Id}' needs, is missing from {store.Location}.",
+                            target: pack.Key);
+                    return info.Length == pack.Length
+                        ? info
+                        : throw new SmcException(
+                            SmcErrorCode.ChecksumMismatch,
+                            $"The object '{pack.Key}' has {info.Length} bytes and should have {pack.Length}.",
+                            target: pack.Key);
+                },
+                cancellation).ConfigureAwait(false)).ConfigureAwait(false);
     }
 
     /// <summary>
@@ -133,13 +110,46 @@ public sealed class BackupReader
             (run, token) => ReadRunAsync(blocks, run, consume, token)).ConfigureAwait(false);
     }
 
-    private async Task<Hash256> FetchAsync(string key, long length, Stream destination, CancellationToken cancellationToken)
+    private async Task<StreamedManifest> OpenManifestAsync(IObjectStore store, string key, CancellationToken cancellationToken)
+    {
+        BlockCodec codec = BlockCodecs.Parse(_marker.ManifestCodec);
+        long length = _marker.ManifestLength;
+        ObjectInfo? info = await store.GetInfoAsync(key, cancellationToken).ConfigureAwait(false);
+        if (info is not null && info.Length != length)
+        {
+            throw new SmcException(
+                SmcErrorCode.ChecksumMismatch,
+                $"The manifest '{key}' has {info.Length} bytes and should have {length}.",
+                target: key);
+        }
+
+        Stream content = length <= MaximumManifestInMemory ? new MemoryStream((int)length) : TemporaryFile.Create();
+        try
+        {
+            if (await FetchAsync(store, key, length, content, cancellationToken).ConfigureAwait(false) != _marker.ManifestHash)
+            {
+                throw new SmcException(
+                    SmcErrorCode.ChecksumMismatch, $"The manifest '{key}' does not match its digest in the marker.", target: key);
+            }
+
+            StreamedManifest manifest = new(key, Header.Component, codec, content);
+            content = Stream.Null;
+            return manifest;
+        }
+        finally
+        {
+            await content.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+
+    private static async Task<Hash256> FetchAsync(
+        IObjectStore store, string key, long length, Stream destination, CancellationToken cancellationToken)
     {
         using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         byte[] buffer = ArrayPool<byte>.Shared.Rent(256 << 10);
         try
         {
-            Stream stream = await _repository.Store.OpenReadAsync(key, 0, length, cancellationToken).ConfigureAwait(false);
+            Stream stream = await store.OpenReadAsync(key, 0, length, cancellationToken).ConfigureAwait(false);
             await using (stream.ConfigureAwait(false))
             {
                 int read;
@@ -208,25 +218,20 @@ public sealed class BackupReader
         byte[] content = ArrayPool<byte>.Shared.Rent(run.Max(i => blocks[i].Length));
         try
         {
-            Stream stream = await _repository.Store.OpenReadAsync(pack.Key, start, end - start, cancellationToken).ConfigureAwait(false);
-            await using (stream.ConfigureAwait(false))
-            {
-                await stream.ReadExactlyAsync(stored.AsMemory(0, (int)(end - start)), cancellationToken).ConfigureAwait(false);
-            }
-
+            await _repository.ReadAsync(
+                pack.Key,
+                (store, token) => FetchAsync(store, pack.Key, start, stored.AsMemory(0, (int)(end - start)), token),
+                cancellationToken).ConfigureAwait(false);
             foreach (int index in run)
             {
                 BlockReference block = blocks[index];
-                ReadOnlyMemory<byte> bytes = stored.AsMemory((int)(block.Offset - start), block.StoredLength);
+                Memory<byte> bytes = stored.AsMemory((int)(block.Offset - start), block.StoredLength);
                 Memory<byte> plain = content.AsMemory(0, block.Length);
-                if (Crc32C.Compute(bytes.Span) != block.Crc ||
-                    !BlockCodecs.TryDecompress(block.Codec, bytes.Span, plain.Span) ||
-                    Hash256.Compute(plain.Span) != block.Hash)
+                if (!TryOpen(block, bytes.Span, plain.Span))
                 {
-                    throw new SmcException(
-                        SmcErrorCode.ChecksumMismatch,
-                        $"The object '{pack.Key}' is damaged between bytes {block.Offset} and {block.Offset + block.StoredLength}.",
-                        target: pack.Key);
+                    // Changed on its way, it is right the second time; changed where it lies, a copy may have it right.
+                    await _repository.ReadAsync(
+                        pack.Key, (store, token) => ReadBlockAsync(store, block, bytes, plain, token), cancellationToken).ConfigureAwait(false);
                 }
 
                 await consume(index, plain, cancellationToken).ConfigureAwait(false);
@@ -236,6 +241,39 @@ public sealed class BackupReader
         {
             ArrayPool<byte>.Shared.Return(stored);
             ArrayPool<byte>.Shared.Return(content);
+        }
+    }
+
+    private static async Task<bool> ReadBlockAsync(
+        IObjectStore store, BlockReference block, Memory<byte> bytes, Memory<byte> plain, CancellationToken cancellationToken)
+    {
+        await FetchAsync(store, block.Pack.Key, block.Offset, bytes, cancellationToken).ConfigureAwait(false);
+        return TryOpen(block, bytes.Span, plain.Span)
+            ? true
+            : throw new SmcException(
+                SmcErrorCode.ChecksumMismatch,
+                $"The object '{block.Pack.Key}' is damaged between bytes {block.Offset} and {block.Offset + block.StoredLength}.",
+                target: block.Pack.Key);
+    }
+
+    private static bool TryOpen(BlockReference block, ReadOnlySpan<byte> bytes, Span<byte> plain) =>
+        Crc32C.Compute(bytes) == block.Crc && BlockCodecs.TryDecompress(block.Codec, bytes, plain) && Hash256.Compute(plain) == block.Hash;
+
+    private static async Task<bool> FetchAsync(
+        IObjectStore store, string key, long offset, Memory<byte> destination, CancellationToken cancellationToken)
+    {
+        Stream stream = await store.OpenReadAsync(key, offset, destination.Length, cancellationToken).ConfigureAwait(false);
+        await using (stream.ConfigureAwait(false))
+        {
+            try
+            {
+                await stream.ReadExactlyAsync(destination, cancellationToken).ConfigureAwait(false);
+                return true;
+            }
+            catch (EndOfStreamException e)
+            {
+                throw new SmcException(SmcErrorCode.ObjectTruncated, $"The object '{key}' ended before it should.", e, target: key);
+            }
         }
     }
 }

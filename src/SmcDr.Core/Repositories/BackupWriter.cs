@@ -19,6 +19,7 @@ public sealed class BackupWriter : IAsyncDisposable
     private readonly ManifestSpool _entries;
     private int _lastPack;
     private long _storedBytes;
+    private bool _marked;
     private bool _completed;
 
     internal BackupWriter(IObjectStore store, BackupStart start, BackupWriterOptions options)
@@ -72,19 +73,37 @@ public sealed class BackupWriter : IAsyncDisposable
             SizeBytes = _entries.Bytes,
             StoredBytes = StoredBytes,
             FileCount = _entries.Files,
-        });
+        }) with
+        {
+            Uses = PackUse.From(Id, _entries.Packs()),
+        };
 
         string manifestKey = RepositoryKeys.Manifest(_start.Component, Id);
         (long length, Hash256 hash, BlockCodec codec) = await ManifestWriter
             .WriteAsync(_store, manifestKey, header, _entries, _options, cancellationToken).ConfigureAwait(false);
 
         BackupMarker marker = new(Repository.FormatVersion, length, hash, BlockCodecs.NameOf(codec), header);
+        await EnsureClaimAsync(cancellationToken).ConfigureAwait(false);
+        _marked = true;
         await Repository.PutDocumentAsync(
             _store,
             RepositoryKeys.Complete(_start.Component, Id),
             marker,
             RepositoryJson.Default.BackupMarker,
             cancellationToken).ConfigureAwait(false);
+
+        try
+        {
+            // Whoever took this backup for dead removed the claim first and looks for the marker then; here it is the other way round. So one
+            // of the two sees the other, and no packs are removed under a backup that counts as complete.
+            await EnsureClaimAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (SmcException e) when (e.Code == SmcErrorCode.BackupRemoved)
+        {
+            await _store.DeleteAsync(RepositoryKeys.Complete(_start.Component, Id), CancellationToken.None).ConfigureAwait(false);
+            throw;
+        }
+
         _completed = true;
         return header;
     }
@@ -105,7 +124,9 @@ public sealed class BackupWriter : IAsyncDisposable
             // The marker first: its own write may have succeeded with the answer lost.
             await _store.DeleteAsync(RepositoryKeys.Complete(_start.Component, Id), limit.Token).ConfigureAwait(false);
             await _store.DeleteAsync(RepositoryKeys.Manifest(_start.Component, Id), limit.Token).ConfigureAwait(false);
-            foreach (OpenPack pack in _packs)
+
+            // Once there was a marker, even for a moment, another backup may build on this one. The sweeper finds out, later.
+            foreach (OpenPack pack in _marked ? [] : _packs.ToArray())
             {
                 await _store.DeleteAsync(pack.Key, limit.Token).ConfigureAwait(false);
             }
@@ -116,6 +137,18 @@ public sealed class BackupWriter : IAsyncDisposable
         {
             // What led here is thrown already and matters more. The backup has no marker, so it is listed as incomplete and
             // swept after its grace time.
+        }
+    }
+
+    private async Task EnsureClaimAsync(CancellationToken cancellationToken)
+    {
+        if (await _store.GetInfoAsync(RepositoryKeys.Started(_start.Component, Id), cancellationToken).ConfigureAwait(false) is null)
+        {
+            throw new SmcException(
+                SmcErrorCode.BackupRemoved,
+                $"The backup '{Id}' was taken for dead and swept while it was still running.",
+                recommendation: "Run the backup again, and let nothing sweep backups that are younger than a backup takes.",
+                target: Id);
         }
     }
 

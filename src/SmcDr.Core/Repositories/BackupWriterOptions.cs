@@ -23,4 +23,7 @@ public sealed record BackupWriterOptions
 
     /// <summary>So many entries of the manifest are kept in memory; more go through temporary files.</summary>
     public int EntriesInMemory { get; init; } = 1 << 15;
+
+    /// <summary>What ids and the times of backups are taken from.</summary>
+    internal TimeProvider Time { get; init; } = TimeProvider.System;
 }

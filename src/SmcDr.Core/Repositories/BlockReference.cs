@@ -42,4 +42,7 @@ public sealed class BlockReference
 
     /// <summary>SHA-256 of the content.</summary>
     public Hash256 Hash { get; }
+
+    /// <summary>Where the hashes of its pages are kept; null where there are none.</summary>
+    public PageHashes? PageHashes { get; internal set; }
 }

@@ -43,6 +43,21 @@ public sealed record DatabaseBackupDetails
 
     public IReadOnlyList<TablespaceDetails> Tablespaces { get; init; } = [];
 
+    /// <summary>
+    /// The server's clock when the backup began to list files, or that of its file system where that is behind: a file that is younger may
+    /// have been changed after it was read, and look the same.
+    /// </summary>
+    public DateTimeOffset? CopyStartTime { get; init; }
+
+    /// <summary>How many files were taken over from the parent without being read.</summary>
+    public long UnchangedFiles { get; init; }
+
+    /// <summary>The bytes of files that the server compared with hashes of the parent's pages.</summary>
+    public long ComparedBytes { get; init; }
+
+    /// <summary>The bytes of files that the server sent.</summary>
+    public long ReceivedBytes { get; init; }
+
     /// <summary>Pages whose checksum was wrong although nothing was writing them: file and block number.</summary>
     public IReadOnlyList<string> DamagedPages { get; init; } = [];
 

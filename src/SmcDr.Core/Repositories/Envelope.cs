@@ -9,7 +9,6 @@ namespace SmcDr.Core.Repositories;
 /// <c>sha256:HEX SPACE JSON LF</c>. The digest is that of the JSON's bytes, so that any changed byte is seen, by us and by
 /// anyone with <c>sha256sum</c>.
 /// </summary>
-/// <remarks>In an encrypted repository the label is <c>hmac-sha256</c> and the digest is keyed; see docs/repository-format.md.</remarks>
 public static class Envelope
 {
     /// <summary>No head of an object is longer.</summary>

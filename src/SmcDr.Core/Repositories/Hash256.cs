@@ -44,6 +44,9 @@ public struct Hash256 : IEquatable<Hash256>
             : throw new FormatException("The text is not a SHA-256 digest.");
     }
 
+    /// <summary>The digest's 32 bytes.</summary>
+    public readonly byte[] ToArray() => AsBytes(in this).ToArray();
+
     /// <inheritdoc/>
     public readonly bool Equals(Hash256 other) => AsBytes(in this).SequenceEqual(AsBytes(in other));
 

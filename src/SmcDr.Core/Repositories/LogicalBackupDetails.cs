@@ -20,6 +20,9 @@ public sealed record LogicalBackupDetails
     /// <summary>Whether the roles' passwords, as the server stores them, are among the globals.</summary>
     public bool RolePasswords { get; init; }
 
+    /// <summary>The databases that were asked for; empty where all were. A backup of some is no substitute for one of all, or of others.</summary>
+    public IReadOnlyList<string> Selected { get; init; } = [];
+
     public required IReadOnlyList<LogicalDatabaseDetails> Databases { get; init; }
 
     /// <summary>What is missing of an emergency backup: a database, or <c>globals</c>, and the reason.</summary>

@@ -6,6 +6,7 @@ namespace SmcDr.Core.Repositories;
 internal sealed class ManifestEntryParser(string key, IReadOnlyList<BlockReference> blocks)
 {
     private const int ModeMask = 0xFFF;
+    private readonly ExtentText _extents = new();
     private string? _lastPath;
 
     public static bool IsEntry(string kind) => kind is ManifestLine.FileLine or ManifestLine.DirectoryLine or ManifestLine.LinkLine
@@ -22,7 +23,7 @@ internal sealed class ManifestEntryParser(string key, IReadOnlyList<BlockReferen
             _ => ManifestEntryKind.Link,
         };
         long size = kind == ManifestEntryKind.File ? line.Size ?? throw Invalid("a line lacks a field") : 0;
-        FileExtent[] extents = line.Extents is null or [] ? [] : Array.ConvertAll(line.Extents, Extent);
+        FileExtent[] extents = line.Extents is null or [] ? [] : _extents.Read(line.Extents, blocks);
         long total = 0;
         foreach (FileExtent extent in extents)
         {
@@ -62,17 +63,6 @@ internal sealed class ManifestEntryParser(string key, IReadOnlyList<BlockReferen
 
         _lastPath = entry.Path;
         return entry;
-    }
-
-    private FileExtent Extent(int[] triple)
-    {
-        if (triple is not [int number, int start, int length] || number < -1 || number >= blocks.Count || start < 0 || length <= 0 ||
-            (number >= 0 && (long)start + length > blocks[number].Length))
-        {
-            throw Invalid("a part of a file lies outside its block");
-        }
-
-        return new FileExtent(number < 0 ? null : blocks[number], start, length);
     }
 
     private SmcException Invalid(string reason) =>

@@ -6,6 +6,9 @@ namespace SmcDr.Core.Repositories;
 /// <summary>Gathers lines of a manifest and compresses them in frames, so that memory stays bounded.</summary>
 internal sealed class ManifestFrame : IDisposable
 {
+    /// <summary>A manifest is written once, is little beside the data, and is most of what an incremental backup of a quiet database stores.</summary>
+    public const int DurableLevel = 12;
+
     private const int FrameSize = 1 << 20;
 
     private readonly int _level;
@@ -13,10 +16,12 @@ internal sealed class ManifestFrame : IDisposable
     private readonly Utf8JsonWriter _json;
     private byte[] _compressed = [];
 
-    public ManifestFrame(BackupWriterOptions options)
+    /// <param name="options">The codec.</param>
+    /// <param name="level">How hard Zstandard tries; null as hard as for blocks.</param>
+    public ManifestFrame(BackupWriterOptions options, int? level = null)
     {
         Codec = options.Codec is null or BlockCodec.None ? BlockCodecs.Default : options.Codec.Value;
-        _level = options.CompressionLevel;
+        _level = level ?? options.CompressionLevel;
         _json = new Utf8JsonWriter(_lines);
     }
 

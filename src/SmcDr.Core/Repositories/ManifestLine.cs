@@ -35,6 +35,9 @@ internal sealed record ManifestLine
 
     public Hash256? Sha256 { get; init; }
 
+    /// <summary>The number of the hash block that holds the hashes of the block's pages, and where in its content they begin.</summary>
+    public int[]? Hashes { get; init; }
+
     public string? Path { get; init; }
 
     public long? Size { get; init; }
@@ -45,7 +48,7 @@ internal sealed record ManifestLine
 
     public string? To { get; init; }
 
-    /// <summary>Triples of block number (−1 for zeros), first byte in the block's content, and length.</summary>
+    /// <summary>Block number (−1 for zeros), first byte in the block's content, and length; or fewer, as <see cref="ExtentText"/> writes it.</summary>
     public int[][]? Extents { get; init; }
 
     public FileNode? Node { get; init; }
@@ -55,20 +58,8 @@ internal sealed record ManifestLine
     public long? Bytes { get; init; }
 
     /// <summary>The line of an entry, with the number that each block has.</summary>
-    public static ManifestLine From(ManifestEntry entry, Func<BlockReference, int> numberOf)
-    {
-        int[][]? extents = null;
-        if (entry.Kind == ManifestEntryKind.File)
-        {
-            extents = new int[entry.Extents.Count][];
-            for (int i = 0; i < extents.Length; i++)
-            {
-                FileExtent extent = entry.Extents[i];
-                extents[i] = [extent.Block is null ? -1 : numberOf(extent.Block), extent.Start, extent.Length];
-            }
-        }
-
-        return new ManifestLine
+    public static ManifestLine From(ManifestEntry entry, ExtentText extents, Func<BlockReference, int> numberOf) =>
+        new()
         {
             T = entry.Kind switch
             {
@@ -85,10 +76,9 @@ internal sealed record ManifestLine
             Mtime = entry.ModifiedTime,
             To = entry.LinkTarget,
             Sha256 = entry.Hash,
-            Extents = extents,
+            Extents = entry.Kind == ManifestEntryKind.File ? extents.Write(entry.Extents, numberOf) : null,
             Node = entry.Node,
         };
-    }
 }
 
 /// <summary>How the lines of a manifest are written.</summary>

@@ -122,8 +122,21 @@ internal sealed class ManifestReader : IDisposable
             throw Invalid("a block lies outside its pack");
         }
 
+        PageHashes? hashes = null;
+        if (line.Hashes is not null)
+        {
+            // Of how many pages is known by who knows their size; that a hash block is no shorter is checked where it is used.
+            hashes = line.Hashes is [int number, int first] && (uint)number < (uint)_blocks.Count && first >= 0 &&
+                first + (long)PageHashes.HashSize <= _blocks[number].Length
+                ? new PageHashes(_blocks[number], first)
+                : throw Invalid("the hashes of a block lie outside their own");
+        }
+
         uint crc = uint.Parse(line.Crc32c ?? "", NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
-        _blocks.Add(new BlockReference(_packs[pack], at, stored, length, BlockCodecs.Parse(line.Codec), crc, Need(line.Sha256)));
+        _blocks.Add(new BlockReference(_packs[pack], at, stored, length, BlockCodecs.Parse(line.Codec), crc, Need(line.Sha256))
+        {
+            PageHashes = hashes,
+        });
     }
 
     private T Need<T>(T? value)

@@ -37,6 +37,7 @@ internal sealed class ManifestSpool(Component component, BackupWriterOptions opt
             .Where(static extent => extent.Block is not null)
             .Select(static extent => extent.Block!)
             .Concat(_blocks)
+            .SelectMany(static block => block.PageHashes is { } hashes ? (BlockReference[])[block, hashes.Block] : [block])
             .Select(static block => block.Pack)
             .Distinct()
             .OrderBy(static pack => pack.BackupId, StringComparer.Ordinal)
@@ -99,9 +100,10 @@ internal sealed class ManifestSpool(Component component, BackupWriterOptions opt
         try
         {
             using ManifestFrame frame = new(options);
+            ExtentText extents = new();
             foreach (ManifestEntry entry in _entries)
             {
-                frame.Add(ManifestLine.From(entry, NumberOf));
+                frame.Add(ManifestLine.From(entry, extents, NumberOf));
                 if (frame.IsFull)
                 {
                     run.Write(frame.Take().Span);

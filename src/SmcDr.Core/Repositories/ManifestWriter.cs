@@ -16,7 +16,7 @@ internal static class ManifestWriter
         CancellationToken cancellationToken)
     {
         using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        using ManifestFrame frame = new(options);
+        using ManifestFrame frame = new(options, ManifestFrame.DurableLevel);
         ObjectWriter writer = await store.CreateAsync(key, cancellationToken).ConfigureAwait(false);
         await using (writer.ConfigureAwait(false))
         {
@@ -60,30 +60,40 @@ internal static class ManifestWriter
             };
         }
 
+        ExtentText extents = new();
         Dictionary<BlockReference, int> blocks = new(ReferenceEqualityComparer.Instance);
         foreach (ManifestEntry entry in entries.ReadSorted())
         {
             foreach (FileExtent extent in entry.Extents)
             {
-                if (extent.Block is { } block && blocks.TryAdd(block, blocks.Count))
+                if (extent.Block is { } block && !blocks.ContainsKey(block))
                 {
-                    yield return new ManifestLine
+                    if (block.PageHashes is { } hashes && blocks.TryAdd(hashes.Block, blocks.Count))
                     {
-                        T = ManifestLine.BlockLine,
-                        Pack = packs[(block.Pack.BackupId, block.Pack.Number)],
-                        At = block.Offset,
-                        Stored = block.StoredLength,
-                        Length = block.Length,
-                        Codec = BlockCodecs.NameOf(block.Codec),
-                        Crc32c = block.Crc.ToString("x8", CultureInfo.InvariantCulture),
-                        Sha256 = block.Hash,
-                    };
+                        yield return Line(hashes.Block);
+                    }
+
+                    blocks.Add(block, blocks.Count);
+                    yield return Line(block);
                 }
             }
 
-            yield return ManifestLine.From(entry, block => blocks[block]);
+            yield return ManifestLine.From(entry, extents, block => blocks[block]);
         }
 
         yield return new ManifestLine { T = ManifestLine.EndLine, Files = entries.Files, Bytes = entries.Bytes };
+
+        ManifestLine Line(BlockReference block) => new()
+        {
+            T = ManifestLine.BlockLine,
+            Pack = packs[(block.Pack.BackupId, block.Pack.Number)],
+            At = block.Offset,
+            Stored = block.StoredLength,
+            Length = block.Length,
+            Codec = BlockCodecs.NameOf(block.Codec),
+            Crc32c = block.Crc.ToString("x8", CultureInfo.InvariantCulture),
+            Sha256 = block.Hash,
+            Hashes = block.PageHashes is { } hashes ? [blocks[hashes.Block], hashes.At] : null,
+        };
     }
 }

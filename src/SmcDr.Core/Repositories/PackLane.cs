@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Security.Cryptography;
 
 namespace SmcDr.Core.Repositories;
 
@@ -11,12 +12,21 @@ public sealed class PackLane : IAsyncDisposable
     // Files of a few bytes each would otherwise fill the memory before they fill a block.
     private const int MaximumWaiting = 8192;
 
+    /// <summary>
+    /// The hashes of 16384 pages, 128 MiB of usual ones: so few hash blocks that they do not show in a manifest, and so small that a
+    /// later backup can hold some of them.
+    /// </summary>
+    private const int HashBlockSize = 256 << 10;
+
     private readonly BackupWriter _writer;
     private readonly BackupWriterOptions _options;
     private readonly List<(ManifestEntry Entry, int Start)> _waiting = [];
     private byte[]? _compressed;
     private byte[]? _shared;
     private int _sharedLength;
+    private byte[]? _hashes;
+    private int _hashesLength;
+    private OpenHashBlock _hashBlock = new();
     private OpenPack? _pack;
     private Task _committing = Task.CompletedTask;
 
@@ -37,6 +47,30 @@ public sealed class PackLane : IAsyncDisposable
         return content.Span.ContainsAnyExcept((byte)0)
             ? FileExtent.Whole(await StoreAsync(content, cancellationToken).ConfigureAwait(false))
             : FileExtent.Zeros(content.Length);
+    }
+
+    /// <summary>Stores a block that consists of pages, and the hashes of the pages for a later backup to compare with.</summary>
+    /// <param name="content">Whole pages; the last may be shorter where it is the file's last.</param>
+    /// <param name="pageSize">The size of a page.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
+    public async ValueTask<FileExtent> WritePagesAsync(ReadOnlyMemory<byte> content, int pageSize, CancellationToken cancellationToken)
+    {
+        FileExtent extent = await WriteAsync(content, cancellationToken).ConfigureAwait(false);
+        if (extent.Block is { } block)
+        {
+            int length = (content.Length + pageSize - 1) / pageSize * PageHashes.HashSize;
+            if (_hashesLength + length > HashBlockSize)
+            {
+                await FlushHashesAsync(cancellationToken).ConfigureAwait(false);
+            }
+
+            _hashes ??= new byte[HashBlockSize];
+            block.PageHashes = new PageHashes(_hashBlock, _hashesLength);
+            HashPages(content.Span, pageSize, _hashes.AsSpan(_hashesLength, length));
+            _hashesLength += length;
+        }
+
+        return extent;
     }
 
     /// <summary>
@@ -75,6 +109,7 @@ public sealed class PackLane : IAsyncDisposable
     public async Task FinishAsync(CancellationToken cancellationToken)
     {
         await FlushSharedAsync(cancellationToken).ConfigureAwait(false);
+        await FlushHashesAsync(cancellationToken).ConfigureAwait(false);
         await ClosePackAsync(cancellationToken).ConfigureAwait(false);
         await _committing.ConfigureAwait(false);
     }
@@ -94,6 +129,27 @@ public sealed class PackLane : IAsyncDisposable
         {
             await _pack.DisposeAsync().ConfigureAwait(false);
             _pack = null;
+        }
+    }
+
+    private static void HashPages(ReadOnlySpan<byte> content, int pageSize, Span<byte> hashes)
+    {
+        Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
+        for (int at = 0; at < content.Length; at += pageSize)
+        {
+            SHA256.HashData(content.Slice(at, Math.Min(pageSize, content.Length - at)), hash);
+            hash[..PageHashes.HashSize].CopyTo(hashes);
+            hashes = hashes[PageHashes.HashSize..];
+        }
+    }
+
+    private async ValueTask FlushHashesAsync(CancellationToken cancellationToken)
+    {
+        if (_hashesLength > 0)
+        {
+            _hashBlock.Reference = await StoreAsync(_hashes.AsMemory(0, _hashesLength), cancellationToken).ConfigureAwait(false);
+            _hashBlock = new OpenHashBlock();
+            _hashesLength = 0;
         }
     }
 

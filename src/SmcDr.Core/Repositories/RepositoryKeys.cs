@@ -9,6 +9,11 @@ public static partial class RepositoryKeys
     /// <summary>The document that makes a location a repository.</summary>
     public const string Root = "repository";
 
+    /// <summary>The folder of the envelopes that hold the keys of an encrypted repository.</summary>
+    public const string KeysFolder = "keys/";
+
+    private const string PackPrefix = "pack-";
+
     /// <summary>The folder of a component's backups.</summary>
     public static string ComponentFolder(Component component) => component switch
     {
@@ -33,6 +38,15 @@ public static partial class RepositoryKeys
     /// <summary>The marker without which a backup does not exist.</summary>
     public static string Complete(Component component, string id) => Backup(component, id) + "complete";
 
+    /// <summary>The folder of what protects the backups of a component, with its final <c>/</c>.</summary>
+    public static string Protections(Component component) => $"protections/{ComponentFolder(component)}/";
+
+    /// <summary>The folder of what protects a backup, with its final <c>/</c>.</summary>
+    public static string Protections(Component component, string id) => $"{Protections(component)}{ValidateId(id)}/";
+
+    /// <summary>The folder of what deep verifications have found right, with its final <c>/</c>.</summary>
+    public const string Verifications = "verifications/";
+
     /// <summary>The folder of a cluster's WAL, with its final <c>/</c>.</summary>
     public static string Wal(ulong systemId) => string.Create(CultureInfo.InvariantCulture, $"wal/{systemId}/");
 
@@ -40,9 +54,28 @@ public static partial class RepositoryKeys
     public static string Wal(ulong systemId, uint timeline) =>
         string.Create(CultureInfo.InvariantCulture, $"wal/{systemId}/{timeline:X8}/");
 
+    /// <summary>The folder of a repository key, with its final <c>/</c>.</summary>
+    internal static string Key(string keyId) => $"{KeysFolder}{keyId}/";
+
+    /// <summary>The envelope that holds a repository key for one recipient.</summary>
+    internal static string Recipient(string keyId, string name) => Key(keyId) + name;
+
+    /// <summary>What is encrypted with a repository key to be recognized, and says of which one it follows.</summary>
+    internal static string Canary(string keyId) => Key(keyId) + "canary";
+
     /// <summary>A new id: the second in UTC, and the kind in small letters.</summary>
     public static string NewId(DateTimeOffset time, string kind) =>
         string.Create(CultureInfo.InvariantCulture, $"{time.UtcDateTime:yyyyMMdd'T'HHmmss'Z'}-{kind.ToLowerInvariant()}");
+
+    /// <summary>The number of a pack by the last part of its key; false for what is no pack.</summary>
+    public static bool TryParsePack(string name, out int number)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        number = 0;
+        return name.StartsWith(PackPrefix, StringComparison.Ordinal) && name.Length >= PackPrefix.Length + 6 &&
+            int.TryParse(name.AsSpan(PackPrefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out number) &&
+            name == string.Create(CultureInfo.InvariantCulture, $"{PackPrefix}{number:D6}");
+    }
 
     /// <summary>Whether a text has the form of a backup's id.</summary>
     public static bool IsId(string? text) => text is not null && IdPattern().IsMatch(text);

@@ -1,11 +1,12 @@
 using System.Globalization;
 using System.Runtime.CompilerServices;
 using SmcDr.Core.ObjectStores;
+using SmcDr.Core.Repositories;
 
 namespace SmcDr.Core.Sites;
 
-/// <summary>Whether an object store can be a repository.</summary>
-internal sealed class RepositoryChecks(string location, Func<string, IObjectStore> openStore, TimeProvider clock)
+/// <summary>Whether an object store can be a repository, and the copy of another one.</summary>
+internal sealed class RepositoryChecks(string location, string? copyOf, Func<string, IObjectStore> openStore, TimeProvider clock)
 {
     public async IAsyncEnumerable<CheckResult> RunAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
@@ -27,6 +28,11 @@ internal sealed class RepositoryChecks(string location, Func<string, IObjectStor
 
             yield return await run.CheckAsync(
                 "RepositoryCapabilities", () => CheckCapabilitiesAsync(store, cancellationToken)).ConfigureAwait(false);
+            if (copyOf is not null)
+            {
+                yield return await run.CheckAsync(
+                    "RepositoryCopy", () => CheckCopyAsync(store, copyOf, cancellationToken)).ConfigureAwait(false);
+            }
         }
         finally
         {
@@ -88,6 +94,29 @@ internal sealed class RepositoryChecks(string location, Func<string, IObjectStor
             : CheckFinding.Warning(
                 $"{message} Two writers of the same object could both believe that they won.",
                 "Let only one machine write to the repository, or use storage with conditional writes.");
+    }
+
+    private async Task<CheckFinding> CheckCopyAsync(IObjectStore store, string first, CancellationToken cancellationToken)
+    {
+        Guid? copy = await Repository.TryReadIdAsync(store, cancellationToken).ConfigureAwait(false);
+        IObjectStore repository = openStore(first);
+        await using (repository.ConfigureAwait(false))
+        {
+            Guid? id = await Repository.TryReadIdAsync(repository, cancellationToken).ConfigureAwait(false);
+            return (copy, id) switch
+            {
+                (null, null) => CheckFinding.Passed("Neither the repository nor this copy of it is there yet; the first backup makes both."),
+                (null, _) => CheckFinding.Warning(
+                    "Nothing has been copied here yet.", "Run Copy-SmcBackup (or 'smcdr copy backup')."),
+                (_, null) => CheckFinding.Warning(
+                    $"There is a repository here, and none at {first}.",
+                    "Where the repository was lost, restore from this copy; do not back up to an empty place and call this its copy."),
+                _ when copy == id => CheckFinding.Passed("It is a copy of the repository."),
+                _ => CheckFinding.Failed(
+                    $"It is another repository than {first}, and not a copy of it.",
+                    SmcErrors.Get(SmcErrorCode.RepositoryMismatch).Recommendation),
+            };
+        }
     }
 
     private static string Word(bool value) => value ? "yes" : "no";

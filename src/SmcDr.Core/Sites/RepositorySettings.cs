@@ -9,8 +9,11 @@ public sealed record RepositorySettings : ISiteRules
     [SiteKey("Locations of further repositories that every backup is copied to.", Kind = SiteValueKind.Location)]
     public IReadOnlyList<string> Copies { get; init; } = [];
 
-    [SiteKey("The key that backups are encrypted with; without it they are not.")]
-    public SecretReference? EncryptionKey { get; init; }
+    [SiteKey("What opens the encrypted repository: a key file, a passphrase, or a KMS key as awskms:ARN; without it nothing is encrypted.")]
+    public KeyReference? EncryptionKey { get; init; }
+
+    [SiteKey("How often a base backup of the database is a full one; those between build on the one before them.")]
+    public TimeSpan FullEvery { get; init; } = TimeSpan.FromDays(7);
 
     [SiteKey("How long backups are kept; without it all are.")]
     public RetentionSettings? Retention { get; init; }

@@ -1,5 +1,7 @@
 using System.Runtime.CompilerServices;
+using SmcDr.Core.Encryption;
 using SmcDr.Core.ObjectStores;
+using SmcDr.Core.Repositories;
 
 namespace SmcDr.Core.Sites;
 
@@ -32,7 +34,8 @@ public sealed class SiteChecks
     {
         foreach (string location in _site.Repository.Copies.Prepend(_site.Repository.Location))
         {
-            RepositoryChecks repository = new(location, _openStore, _clock);
+            bool isCopy = location != _site.Repository.Location;
+            RepositoryChecks repository = new(location, isCopy ? _site.Repository.Location : null, _openStore, _clock);
             await foreach (CheckResult result in repository.RunAsync(cancellationToken).ConfigureAwait(false))
             {
                 yield return result;
@@ -40,7 +43,7 @@ public sealed class SiteChecks
         }
 
         yield return await new CheckRun(_site.Repository.Location, _clock).CheckAsync(
-            "RepositoryEncryption", () => Task.FromResult(CheckEncryption())).ConfigureAwait(false);
+            "RepositoryEncryption", () => CheckEncryptionAsync(cancellationToken)).ConfigureAwait(false);
 
         if (UnusedSettings() is { Count: > 0 } unused)
         {
@@ -48,7 +51,7 @@ public sealed class SiteChecks
                 "UnusedSettings",
                 () => Task.FromResult(CheckFinding.Warning(
                     $"This version reads these settings and does nothing by them: {string.Join(", ", unused)}.",
-                    "Do not rely on them: make copies, and remove what is too old, by other means."))).ConfigureAwait(false);
+                    "Do not rely on them: remove what is too old by other means."))).ConfigureAwait(false);
         }
 
         RegionSettings region = _site.PrimaryRegion;
@@ -70,16 +73,6 @@ public sealed class SiteChecks
     private List<string> UnusedSettings()
     {
         List<string> names = [];
-        if (_site.Repository.Copies.Count > 0)
-        {
-            names.Add("repository.copies");
-        }
-
-        if (_site.Repository.Retention is not null)
-        {
-            names.Add("repository.retention");
-        }
-
         if (_site.Notifications.Count > 0)
         {
             names.Add("notifications");
@@ -88,11 +81,59 @@ public sealed class SiteChecks
         return names;
     }
 
-    private CheckFinding CheckEncryption() => _site.Repository.EncryptionKey is null
-        ? CheckFinding.Warning(
-            "Backups are not encrypted: whoever can read the repository can read the database.",
-            "Let only the accounts that back up and restore read the repository, and turn on the storage's own encryption.")
-        : CheckFinding.Failed(
-            "repository.encryptionKey asks for encrypted backups, and this version does not encrypt; backups are refused.",
-            "Remove repository.encryptionKey, and protect the storage by its own encryption and access rules.");
+    private async Task<CheckFinding> CheckEncryptionAsync(CancellationToken cancellationToken)
+    {
+        using RepositoryKeySource? key = await _site.ResolveKeyAsync(_secrets, cancellationToken).ConfigureAwait(false);
+        IObjectStore store = _openStore(_site.Repository.Location);
+        await using (store.ConfigureAwait(false))
+        {
+            Repository repository;
+            try
+            {
+                // Opens the canary, so that the key is proven and not only there.
+                repository = await Repository.OpenAsync(store, key, cancellationToken).ConfigureAwait(false);
+            }
+            catch (SmcException e) when (e.Code == SmcErrorCode.RepositoryNotFound)
+            {
+                return key is null
+                    ? NotEncrypted()
+                    : CheckFinding.Passed("The key is there; the first backup creates the repository, encrypted.");
+            }
+
+            return key is null ? NotEncrypted() : await CheckRecipientsAsync(repository, key, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    private static async Task<CheckFinding> CheckRecipientsAsync(
+        Repository repository, RepositoryKeySource key, CancellationToken cancellationToken)
+    {
+        List<string> problems = [];
+        IReadOnlyList<RepositoryKeyInfo> envelopes = await RepositoryRecipients.ListAsync(
+            repository.RawStore, key, problems.Add, cancellationToken).ConfigureAwait(false);
+        int keys = envelopes.Select(static envelope => envelope.KeyId).Distinct().Count();
+        string[] recipients =
+        [
+            .. envelopes.GroupBy(static envelope => envelope.Name)
+                .Select(static group => $"'{group.Key}' ({group.First().Kind}{(group.Any(static e => e.Opens == true) ? ", this site's" : "")})"),
+        ];
+        string message = recipients.Length == 1
+            ? $"The repository is encrypted and opens with the site's key. It has one recipient, {recipients[0]}: without it the backups are lost."
+            : $"The repository is encrypted and opens with the site's key. It has {recipients.Length} recipients: {string.Join(", ", recipients)}.";
+        string[] partial =
+        [
+            .. envelopes.GroupBy(static envelope => envelope.Name).Where(group => group.Count() < keys).Select(static group => $"'{group.Key}'"),
+        ];
+        return problems.Count > 0
+            ? CheckFinding.Warning($"{message} {problems[0]}", "Find out what changes objects in the repository, and take the object from a copy.")
+            : partial.Length > 0
+                ? CheckFinding.Warning(
+                    $"{message} Not all of its {keys} keys open with {string.Join(", ", partial)}.",
+                    "Add those recipients again under the same names with New-SmcRepositoryKey (or smcdr key add).")
+                : CheckFinding.Passed(message);
+    }
+
+    private static CheckFinding NotEncrypted() => CheckFinding.Warning(
+        "Backups are not encrypted: whoever can read the repository can read the database.",
+        "For a new repository, make a key with New-SmcRepositoryKey (or smcdr key new) and name it by repository.encryptionKey. For this one, let only "
+        + "the accounts that back up and restore read it, and turn on the storage's own encryption.");
 }

@@ -1,4 +1,3 @@
-using SmcDr.Core.ObjectStores;
 using SmcDr.Core.Operations;
 using SmcDr.Core.Postgres.BaseBackups;
 using SmcDr.Core.Postgres.Logical;
@@ -11,23 +10,11 @@ namespace SmcDr.Core.Sites;
 /// <summary>From what a site file says to the engine's operations, so that every front end means the same by it.</summary>
 public static class SiteOperations
 {
-    /// <summary>Opens the site's repository, which must exist.</summary>
-    public static Task<Repository> OpenRepositoryAsync(this Site site, CancellationToken cancellationToken)
-    {
-        return Repository.OpenAsync(OpenStore(site), cancellationToken);
-    }
-
-    /// <summary>Opens the site's repository, and makes it where there is none yet.</summary>
-    public static Task<Repository> OpenOrCreateRepositoryAsync(this Site site, CancellationToken cancellationToken)
-    {
-        return Repository.OpenOrCreateAsync(OpenStore(site), cancellationToken);
-    }
-
     /// <summary>How a base backup of the primary database is taken.</summary>
     public static BaseBackupOptions CreateBackupOptions(this Site site)
     {
         ArgumentNullException.ThrowIfNull(site);
-        return new BaseBackupOptions { Site = site.Name, Slot = site.GetDatabase().Slot };
+        return new BaseBackupOptions { Site = site.Name, Slot = site.GetDatabase().Slot, FullInterval = site.Repository.FullEvery };
     }
 
     /// <summary>How a logical backup of the primary region's databases is taken.</summary>
@@ -35,16 +22,6 @@ public static class SiteOperations
     {
         ArgumentNullException.ThrowIfNull(site);
         return new LogicalBackupOptions { Site = site.Name, BinDirectory = site.GetDatabase().BinDirectory };
-    }
-
-    /// <summary>Opens a backup of databases where it is a logical one; null where it is another or is not there.</summary>
-    public static async Task<BackupReader?> TryOpenLogicalBackupAsync(this Site site, string backupId, CancellationToken cancellationToken)
-    {
-        Repository repository = await site.OpenRepositoryAsync(cancellationToken).ConfigureAwait(false);
-        return RepositoryKeys.IsId(backupId) &&
-            await repository.TryFindAsync(Component.Database, backupId, cancellationToken).ConfigureAwait(false) is { Header.Logical: not null }
-                ? await repository.OpenBackupAsync(Component.Database, backupId, cancellationToken).ConfigureAwait(false)
-                : null;
     }
 
     /// <summary>What receives the WAL of the primary database.</summary>
@@ -83,18 +60,5 @@ public static class SiteOperations
             BinDirectory = database.BinDirectory,
             OsUser = database.OsUser,
         };
-    }
-
-    private static IObjectStore OpenStore(Site site)
-    {
-        ArgumentNullException.ThrowIfNull(site);
-        // Who asks for encryption must not get backups in clear without a word.
-        return site.Repository.EncryptionKey is null
-            ? ObjectStoreFactory.Open(site.Repository.Location)
-            : throw new SmcException(
-                SmcErrorCode.SiteInvalid,
-                $"The site '{site.Name}' asks for an encrypted repository, and this version does not encrypt.",
-                recommendation: $"Remove 'encryptionKey' from '{site.Path}' and protect the storage itself, by its own encryption and access rules.",
-                target: site.Path);
     }
 }

@@ -167,6 +167,15 @@ internal sealed class SiteReader(string directory, Action<Mark, string> report)
                 return null;
             }
         }
+        else if (type == typeof(KeyReference))
+        {
+            value = KeyReference.TryParse(text, directory, out KeyReference? reference) ? reference : null;
+            if (value is null)
+            {
+                Report(node.Start, $"'{path}' must be {KeyReference.Expected}; the key itself does not belong in the site file.");
+                return null;
+            }
+        }
         else if (type == typeof(TimeSpan))
         {
             value = DurationText.TryParse(text, out TimeSpan duration) ? duration : null;
@@ -197,6 +206,7 @@ internal sealed class SiteReader(string directory, Action<Mark, string> report)
     {
         _ when type == typeof(string) => SiteValueRule.Of(key.Kind).Expected,
         _ when type == typeof(SecretReference) => SecretReference.Expected,
+        _ when type == typeof(KeyReference) => KeyReference.Expected,
         _ when type == typeof(TimeSpan) => DurationText.Expected,
         _ when type == typeof(bool) => "true or false",
         _ when type == typeof(int) && key.Maximum == int.MaxValue => string.Create(

@@ -120,6 +120,7 @@ public static class SiteSchema
 
         string? pattern = type == typeof(TimeSpan) ? DurationText.Pattern
             : type == typeof(SecretReference) ? SecretReference.Pattern
+            : type == typeof(KeyReference) ? KeyReference.Pattern
             : SiteValueRule.Of(key.Kind).Pattern;
         JsonObject text = new() { ["type"] = "string", ["minLength"] = 1 };
         if (pattern is not null)

@@ -33,7 +33,7 @@ public sealed class BackupIdCompleter : SmcCompleter
         string age = DisplayText.Duration(DateTimeOffset.UtcNow - backup.StartTime);
         string size = backup.SizeBytes is { } bytes ? $", {DisplayText.Size(bytes)}" : "";
         string label = backup.Label is { Length: > 0 } text ? $", {text}" : "";
-        return $"{backup.Component}, {backup.State}, {age} old{size}{label}";
+        return $"{backup.Component}, {backup.Kind}, {backup.State}, {age} old{size}{label}";
     }
 
     private sealed record Listing(Task<IReadOnlyList<BackupInfo>> Backups, long StartTime)
@@ -45,7 +45,7 @@ public sealed class BackupIdCompleter : SmcCompleter
         private static async Task<IReadOnlyList<BackupInfo>> ListAsync(string path)
         {
             using CancellationTokenSource limit = new(s_listingLimit);
-            Repository repository = await SiteFile.Load(path).OpenRepositoryAsync(limit.Token).ConfigureAwait(false);
+            Repository repository = await SiteFile.Load(path).OpenRepositoryAsync(new SecretResolver(), limit.Token).ConfigureAwait(false);
             List<BackupInfo> backups = [];
             foreach (Component component in Enum.GetValues<Component>())
             {

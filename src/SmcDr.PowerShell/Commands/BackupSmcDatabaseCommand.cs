@@ -25,6 +25,15 @@ namespace SmcDr.PowerShell.Commands;
 /// state of the backup is Partial then.
 /// </para>
 /// <para>
+/// The first backup is a full one. Later ones build on the newest that is sound: files that have not changed are not read, and of those that
+/// have, the server compares pages with known hashes and sends only what differs. Each backup still restores on its own, and as fast as a
+/// full one. A full one is made again as often as the site's repository.fullEvery says, with -Full, and where no backup can be built on.
+/// </para>
+/// <para>
+/// Where the site lists copies, the backup, and with a physical one all WAL, is copied to each of them when it is complete. A copy that fails is a warning, and
+/// CopyState is Incomplete then: the backup stands, and Copy-SmcBackup makes up for it.
+/// </para>
+/// <para>
 /// A backup that is stopped or interrupted is worthless and leaves nothing on the server; in the repository it is listed as
 /// incomplete.
 /// </para>
@@ -32,6 +41,10 @@ namespace SmcDr.PowerShell.Commands;
 /// <example>
 /// <code>Backup-SmcDatabase -Label 'before the upgrade'</code>
 /// Backs up the database of the session's current site.
+/// </example>
+/// <example>
+/// <code>Backup-SmcDatabase -Full | Format-List Id, Kind, SizeBytes, SentBytes, StoredBytes</code>
+/// Reads and stores everything, as after a doubt about the storage, and shows how much that was.
 /// </example>
 /// <example>
 /// <code>Backup-SmcDatabase -Method Logical -Database smc_trading</code>
@@ -51,6 +64,10 @@ public sealed class BackupSmcDatabaseCommand : SiteCmdlet
     /// <summary>How it is backed up: Physical copies the files of the whole cluster, Logical dumps databases.</summary>
     [Parameter(ParameterSetName = MethodSet)]
     public BackupMethod Method { get; set; } = BackupMethod.Physical;
+
+    /// <summary>Reads and stores everything, although there is a backup to build on.</summary>
+    [Parameter]
+    public SwitchParameter Full { get; set; }
 
     /// <summary>Saves all that can be read, whatever state the server is in, and keeps it until somebody removes it.</summary>
     [Parameter(Mandatory = true, ParameterSetName = EmergencySet)]
@@ -101,8 +118,17 @@ public sealed class BackupSmcDatabaseCommand : SiteCmdlet
                 recommendation: "Add -Method Logical.");
         }
 
+        if (isLogical && Full)
+        {
+            throw new SmcException(
+                SmcErrorCode.ArgumentInvalid,
+                "-Full is for physical backups: a logical backup always holds everything.",
+                recommendation: "Leave -Full out.");
+        }
+
         Site site = await LoadSiteAsync(pipeline).ConfigureAwait(false);
-        PostgresConnector connector = site.CreateConnector(SiteArguments.CreateSecrets(pipeline));
+        SecretResolver secrets = SiteArguments.CreateSecrets(pipeline);
+        PostgresConnector connector = site.CreateConnector(secrets);
         string what = !isLogical ? "the database cluster"
             : Database.Length > 0 ? $"the content of the databases {string.Join(", ", Database)}"
             : "the content of all databases";
@@ -112,15 +138,16 @@ public sealed class BackupSmcDatabaseCommand : SiteCmdlet
             return;
         }
 
-        Repository repository = await site.OpenOrCreateRepositoryAsync(cancellationToken).ConfigureAwait(false);
+        Repository repository = await site.OpenOrCreateRepositoryAsync(secrets, cancellationToken).ConfigureAwait(false);
         BackupInfo backup = isLogical
             ? await LogicalBackup.RunAsync(connector, repository, LogicalOptions(site), pipeline, cancellationToken).ConfigureAwait(false)
             : await BaseBackup.RunAsync(connector, repository, PhysicalOptions(site), pipeline, cancellationToken).ConfigureAwait(false);
-        await pipeline.WriteObjectAsync(backup).ConfigureAwait(false);
+        await FinishBackupAsync(pipeline, site, secrets, repository, backup, cancellationToken).ConfigureAwait(false);
     }
 
     private BaseBackupOptions PhysicalOptions(Site site) => site.CreateBackupOptions() with
     {
+        Full = Full,
         Label = Label,
         Parallelism = Parallelism,
         NewCluster = NewCluster,

@@ -4,6 +4,7 @@ using SmcDr.Core.Repositories;
 using SmcDr.Core.Sites;
 using SmcDr.PowerShell.Arguments;
 using SmcDr.PowerShell.Bridge;
+using SmcDr.PowerShell.Session;
 
 namespace SmcDr.PowerShell.Commands;
 
@@ -57,6 +58,7 @@ public sealed class BackupSmcFileStoreCommand : SiteCmdlet
     protected override async Task ProcessRecordAsync(SmcPipeline pipeline, CancellationToken cancellationToken)
     {
         Site site = await LoadSiteAsync(pipeline).ConfigureAwait(false);
+        SecretResolver secrets = SiteArguments.CreateSecrets(pipeline);
         Repository? repository = null;
         foreach (FileStoreSettings store in site.GetFileStores(Name ?? []))
         {
@@ -66,7 +68,7 @@ public sealed class BackupSmcFileStoreCommand : SiteCmdlet
                 continue;
             }
 
-            repository ??= await site.OpenOrCreateRepositoryAsync(cancellationToken).ConfigureAwait(false);
+            repository ??= await site.OpenOrCreateRepositoryAsync(secrets, cancellationToken).ConfigureAwait(false);
             FileStoreBackupOptions options = site.CreateBackupOptions(store);
             BackupInfo backup = await FileStoreBackup.RunAsync(
                 store.Name,
@@ -75,7 +77,7 @@ public sealed class BackupSmcFileStoreCommand : SiteCmdlet
                 options with { Label = Label, Full = Full, Exclude = [.. options.Exclude, .. Exclude] },
                 pipeline,
                 cancellationToken).ConfigureAwait(false);
-            await pipeline.WriteObjectAsync(backup).ConfigureAwait(false);
+            await FinishBackupAsync(pipeline, site, secrets, repository, backup, cancellationToken).ConfigureAwait(false);
         }
     }
 }

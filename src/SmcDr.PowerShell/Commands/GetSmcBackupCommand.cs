@@ -3,6 +3,7 @@ using SmcDr.Core.Repositories;
 using SmcDr.Core.Sites;
 using SmcDr.PowerShell.Arguments;
 using SmcDr.PowerShell.Bridge;
+using SmcDr.PowerShell.Session;
 
 namespace SmcDr.PowerShell.Commands;
 
@@ -10,6 +11,9 @@ namespace SmcDr.PowerShell.Commands;
 /// <remarks>
 /// <para>
 /// Backups that are incomplete or damaged are listed as well and say so in State: only complete ones can be restored.
+/// </para>
+/// <para>
+/// Where the repository does not answer, the first of the site's copies that does is listed instead, with a warning.
 /// </para>
 /// </remarks>
 /// <example>
@@ -42,28 +46,55 @@ public sealed class GetSmcBackupCommand : SiteCmdlet
     [ValidateNotNullOrEmpty]
     public BackupState[]? State { get; set; }
 
+    /// <summary>Also gets what is in the site's copies; Repository tells where each lies.</summary>
+    [Parameter]
+    public SwitchParameter IncludeCopies { get; set; }
+
     /// <inheritdoc/>
     protected override async Task ProcessRecordAsync(SmcPipeline pipeline, CancellationToken cancellationToken)
     {
         Site site = await LoadSiteAsync(pipeline).ConfigureAwait(false);
-        Repository repository = await site.OpenRepositoryAsync(cancellationToken).ConfigureAwait(false);
         Component[] components = Component ?? Enum.GetValues<Component>();
         string[] ids = Id ?? ["*"];
-        foreach (string id in ids.Where(static id => !WildcardPattern.ContainsWildcardCharacters(id)))
-        {
-            await WriteOneAsync(pipeline, repository, components, id, cancellationToken).ConfigureAwait(false);
-        }
-
+        HashSet<string> missing = [.. ids.Where(static id => !WildcardPattern.ContainsWildcardCharacters(id))];
+        string[] exact = [.. missing];
         WildcardPattern[] patterns =
         [
             .. ids.Where(WildcardPattern.ContainsWildcardCharacters)
                 .Select(static id => WildcardPattern.Get(id, WildcardOptions.IgnoreCase)),
         ];
-        if (patterns.Length == 0)
+        string locations = "";
+        await foreach (Repository repository in site.OpenAllAsync(SiteArguments.CreateSecrets(pipeline), IncludeCopies, pipeline, cancellationToken).ConfigureAwait(false))
         {
-            return;
+            locations += locations.Length == 0 ? repository.Location : $" and {repository.Location}";
+            foreach (string id in exact)
+            {
+                if (await WriteOneAsync(pipeline, repository, components, id, cancellationToken).ConfigureAwait(false))
+                {
+                    missing.Remove(id);
+                }
+            }
+
+            if (patterns.Length > 0)
+            {
+                await WriteMatchesAsync(pipeline, repository, components, patterns, cancellationToken).ConfigureAwait(false);
+            }
         }
 
+        foreach (string id in exact.Where(missing.Contains))
+        {
+            await pipeline.WriteErrorAsync(new SmcException(
+                SmcErrorCode.BackupNotFound, $"There is no backup '{id}' in {locations}.", target: id)).ConfigureAwait(false);
+        }
+    }
+
+    private async Task WriteMatchesAsync(
+        SmcPipeline pipeline,
+        Repository repository,
+        Component[] components,
+        WildcardPattern[] patterns,
+        CancellationToken cancellationToken)
+    {
         foreach (Component component in components)
         {
             await foreach (BackupEntry entry in repository.ListBackupsAsync(component, cancellationToken).ConfigureAwait(false))
@@ -76,7 +107,7 @@ public sealed class GetSmcBackupCommand : SiteCmdlet
         }
     }
 
-    private async Task WriteOneAsync(
+    private async Task<bool> WriteOneAsync(
         SmcPipeline pipeline, Repository repository, Component[] components, string id, CancellationToken cancellationToken)
     {
         bool found = false;
@@ -90,11 +121,7 @@ public sealed class GetSmcBackupCommand : SiteCmdlet
             }
         }
 
-        if (!found)
-        {
-            await pipeline.WriteErrorAsync(new SmcException(
-                SmcErrorCode.BackupNotFound, $"There is no backup '{id}' in {repository.Location}.", target: id)).ConfigureAwait(false);
-        }
+        return found;
     }
 
     private async Task WriteAsync(SmcPipeline pipeline, BackupInfo backup)

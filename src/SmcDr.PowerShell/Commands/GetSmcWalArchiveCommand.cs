@@ -3,6 +3,7 @@ using SmcDr.Core.Postgres.Wal;
 using SmcDr.Core.Repositories;
 using SmcDr.Core.Sites;
 using SmcDr.PowerShell.Bridge;
+using SmcDr.PowerShell.Session;
 
 namespace SmcDr.PowerShell.Commands;
 
@@ -25,7 +26,7 @@ public sealed class GetSmcWalArchiveCommand : SiteCmdlet
     protected override async Task ProcessRecordAsync(SmcPipeline pipeline, CancellationToken cancellationToken)
     {
         Site site = await LoadSiteAsync(pipeline).ConfigureAwait(false);
-        Repository repository = await site.OpenRepositoryAsync(cancellationToken).ConfigureAwait(false);
+        Repository repository = await site.OpenForReadingAsync(SiteArguments.CreateSecrets(pipeline), pipeline, cancellationToken).ConfigureAwait(false);
         await foreach (ulong system in WalArchive.ListSystemsAsync(repository, cancellationToken).ConfigureAwait(false))
         {
             await foreach (WalSegmentInfo entry in new WalArchive(repository, system).ListAsync(cancellationToken).ConfigureAwait(false))

@@ -17,6 +17,10 @@ namespace SmcDr.PowerShell.Commands;
 /// compared with the backup, and only then are sessions let in.
 /// </para>
 /// <para>
+/// Where the repository fails, the backup is read from the site's copies, and there is no emergency backup. That is a warning only. The emergency backup is not
+/// copied to the site's copies: Copy-SmcBackup does that when there is time again.
+/// </para>
+/// <para>
 /// Where a step fails, the error says under which name the earlier database is, and which commands bring it back.
 /// </para>
 /// </remarks>
@@ -60,8 +64,9 @@ public sealed class InvokeSmcDatabaseRecoveryCommand : SiteCmdlet
     protected override async Task ProcessRecordAsync(SmcPipeline pipeline, CancellationToken cancellationToken)
     {
         Site site = await LoadSiteAsync(pipeline).ConfigureAwait(false);
-        Repository repository = await site.OpenRepositoryAsync(cancellationToken).ConfigureAwait(false);
-        PostgresConnector connector = site.CreateConnector(SiteArguments.CreateSecrets(pipeline));
+        SecretResolver secrets = SiteArguments.CreateSecrets(pipeline);
+        Repository repository = await site.OpenForReadingAsync(secrets, pipeline, cancellationToken).ConfigureAwait(false);
+        PostgresConnector connector = site.CreateConnector(secrets);
         DatabaseRecoveryOptions options = new()
         {
             Database = Database,
@@ -80,7 +85,7 @@ public sealed class InvokeSmcDatabaseRecoveryCommand : SiteCmdlet
             description, $"{description}{Environment.NewLine}Carry this plan out?", $"Recover the database '{Database}'").ConfigureAwait(false))
         {
             await pipeline.WriteObjectAsync(await DatabaseOnlyRecovery
-                .RunAsync(plan, connector, repository, pipeline, cancellationToken).ConfigureAwait(false)).ConfigureAwait(false);
+                .RunAsync(plan, connector, token => site.OpenRepositoryAsync(secrets, token), pipeline, cancellationToken).ConfigureAwait(false)).ConfigureAwait(false);
         }
     }
 }

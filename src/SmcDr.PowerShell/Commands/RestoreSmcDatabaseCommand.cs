@@ -131,11 +131,16 @@ public sealed class RestoreSmcDatabaseCommand : RecoveryCmdlet
 
         string? id = _ids.SingleOrDefault();
         Site site = await LoadSiteAsync(pipeline).ConfigureAwait(false);
-        BackupReader? logical = id is null ? null : await site.TryOpenLogicalBackupAsync(id, cancellationToken).ConfigureAwait(false);
-        if (logical is not null)
+        Repository? repository = null;
+        if (id is not null)
         {
-            await RestoreLogicalAsync(pipeline, site, logical, cancellationToken).ConfigureAwait(false);
-            return;
+            repository = await site
+                .OpenForReadingAsync(SiteArguments.CreateSecrets(pipeline), pipeline, cancellationToken).ConfigureAwait(false);
+            if (await repository.TryOpenLogicalBackupAsync(id, cancellationToken).ConfigureAwait(false) is { } logical)
+            {
+                await RestoreLogicalAsync(pipeline, site, logical, cancellationToken).ConfigureAwait(false);
+                return;
+            }
         }
 
         if (HasLogicalArguments)
@@ -148,7 +153,7 @@ public sealed class RestoreSmcDatabaseCommand : RecoveryCmdlet
         }
 
         RecoveryTarget target = Immediate ? RecoveryTarget.Immediate : RecoveryTarget.Latest;
-        await RecoverAsync(pipeline, id, target, cancellationToken).ConfigureAwait(false);
+        await RecoverAsync(pipeline, repository, id, target, cancellationToken).ConfigureAwait(false);
     }
 
     private async Task RestoreLogicalAsync(SmcPipeline pipeline, Site site, BackupReader backup, CancellationToken cancellationToken)

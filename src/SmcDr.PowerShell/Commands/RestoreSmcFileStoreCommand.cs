@@ -99,7 +99,8 @@ public sealed class RestoreSmcFileStoreCommand : SiteCmdlet
         (string? name, string? id) = _wanted[0];
         string? destination = Destination is null ? null : await FilePaths.ResolveAsync(pipeline, Destination).ConfigureAwait(false);
         Site site = await LoadSiteAsync(pipeline).ConfigureAwait(false);
-        Repository repository = await site.OpenRepositoryAsync(cancellationToken).ConfigureAwait(false);
+        Repository repository = await site.OpenForReadingAsync(
+            SiteArguments.CreateSecrets(pipeline), pipeline, cancellationToken).ConfigureAwait(false);
         BackupReader backup = await SiteFileStores.OpenFileStoreBackupAsync(repository, id, name, cancellationToken).ConfigureAwait(false);
         FileStoreRestoreOptions options = new()
         {

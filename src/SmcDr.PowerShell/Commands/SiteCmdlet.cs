@@ -1,4 +1,5 @@
 using System.Management.Automation;
+using SmcDr.Core.Repositories;
 using SmcDr.Core.Sites;
 using SmcDr.PowerShell.Arguments;
 using SmcDr.PowerShell.Bridge;
@@ -18,6 +19,15 @@ public abstract class SiteCmdlet : SmcCmdlet
     [ValidateNotNullOrEmpty]
     [ArgumentCompleter(typeof(SiteCompleter))]
     public string? Site { get; set; }
+
+    /// <summary>Copies a new backup to the site's copies, writes it, and locks it where the site asks for that.</summary>
+    private protected static async Task FinishBackupAsync(
+        SmcPipeline pipeline, Site site, SecretResolver secrets, Repository repository, BackupInfo backup, CancellationToken cancellationToken)
+    {
+        backup = await site.CopyBackupAsync(secrets, repository, backup, pipeline, cancellationToken).ConfigureAwait(false);
+        await pipeline.WriteObjectAsync(backup).ConfigureAwait(false);
+        await site.LockNewBackupAsync(repository, backup, pipeline, cancellationToken).ConfigureAwait(false);
+    }
 
     /// <summary>Loads the site that is meant.</summary>
     private protected Task<Site> LoadSiteAsync(SmcPipeline pipeline) => SiteArguments.LoadAsync(pipeline, Site);

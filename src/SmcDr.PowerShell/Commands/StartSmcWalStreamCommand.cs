@@ -84,7 +84,7 @@ public sealed class StartSmcWalStreamCommand : SiteCmdlet
                 until = await WalStreaming.GetServerPositionAsync(connector, limit.Token).ConfigureAwait(false);
             }
 
-            Repository repository = await site.OpenOrCreateRepositoryAsync(limit.Token).ConfigureAwait(false);
+            Repository repository = await site.OpenOrCreateRepositoryAsync(secrets, limit.Token).ConfigureAwait(false);
             WalReceiver receiver = site.CreateWalReceiver(repository, secrets, Slot, pipeline);
             if (await StreamAsync(pipeline, receiver, until, limit.Token).ConfigureAwait(false) || until is null)
             {

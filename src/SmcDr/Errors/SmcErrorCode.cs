@@ -57,6 +57,42 @@ public enum SmcErrorCode
     BackupIncomplete,
     /// <summary>A backup cannot be used for what was asked.</summary>
     BackupUnsuitable,
+    /// <summary>A backup was removed while something relied on it.</summary>
+    BackupRemoved,
+    /// <summary>A hold or a lock keeps a backup from being removed, or it is the newest.</summary>
+    BackupProtected,
+    /// <summary>The object store cannot lock objects.</summary>
+    LockUnsupported,
+    /// <summary>A verification found a backup that cannot be relied on.</summary>
+    BackupTestFailed,
+    /// <summary>The newest backup is older than it may be.</summary>
+    BackupOutdated,
+
+    // Encryption
+    /// <summary>A repository or an object is encrypted with a key that was not given.</summary>
+    KeyMissing,
+    /// <summary>The key that was given opens none of the repository's key envelopes.</summary>
+    KeyWrong,
+    /// <summary>A key file or passphrase cannot be used as such.</summary>
+    KeyInvalid,
+    /// <summary>There is no recipient of that name.</summary>
+    KeyNotFound,
+    /// <summary>A recipient of that name exists.</summary>
+    KeyExists,
+    /// <summary>Without this recipient the repository could not be opened any more.</summary>
+    KeyNeeded,
+    /// <summary>A key is given, and the repository is not encrypted.</summary>
+    RepositoryNotEncrypted,
+    /// <summary>An encrypted object lies in the place of another one.</summary>
+    ObjectSwapped,
+    /// <summary>The frames of an encrypted object are not in their order.</summary>
+    FramesReordered,
+    /// <summary>Something follows the end of an encrypted object.</summary>
+    ObjectExtended,
+    /// <summary>Another repository is where a copy of this one should be.</summary>
+    RepositoryMismatch,
+    /// <summary>A copy of a backup lacks something.</summary>
+    CopyIncomplete,
 
     // PostgreSQL
     /// <summary>The database server cannot be reached.</summary>

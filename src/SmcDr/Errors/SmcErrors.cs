@@ -55,6 +55,42 @@ public static class SmcErrors
             "This backup was never completed and cannot be restored: choose a complete one from Get-SmcBackup."),
         new(SmcErrorCode.BackupUnsuitable, SmcErrorCategory.InvalidOperation, 33,
             "Choose a backup that Get-SmcBackup shows as complete and taken before the target."),
+        new(SmcErrorCode.RepositoryMismatch, SmcErrorCategory.InvalidArgument, 78,
+            "Choose an empty location, or that of an earlier copy of the same repository."),
+        new(SmcErrorCode.CopyIncomplete, SmcErrorCategory.InvalidResult, 79,
+            "The backup itself is as it was. Run Copy-SmcBackup (or 'smcdr copy backup') again: what is there already is not copied again."),
+
+        new(SmcErrorCode.KeyMissing, SmcErrorCategory.SecurityError, 80,
+            "Name the repository's key by encryptionKey in the site file, or add this site's key to the repository with one that opens it."),
+        new(SmcErrorCode.KeyWrong, SmcErrorCategory.SecurityError, 81,
+            "Use a key that the repository knows: Get-SmcRepositoryKey lists them, and which of them the site's key is."),
+        new(SmcErrorCode.KeyInvalid, SmcErrorCategory.InvalidData, 82,
+            "Use the key file as New-SmcRepositoryKey wrote it, or a passphrase of at least 12 characters."),
+        new(SmcErrorCode.KeyNotFound, SmcErrorCategory.ObjectNotFound, 83,
+            "Run Get-SmcRepositoryKey to see which recipients there are."),
+        new(SmcErrorCode.KeyExists, SmcErrorCategory.ResourceExists, 84,
+            "Choose another name for the recipient; Get-SmcRepositoryKey lists those that are taken."),
+        new(SmcErrorCode.KeyNeeded, SmcErrorCategory.InvalidOperation, 85,
+            "Add another recipient first, and run this command with that one's key."),
+        new(SmcErrorCode.RepositoryNotEncrypted, SmcErrorCategory.SecurityError, 86,
+            "Use another location for an encrypted repository; one in clear cannot become one. If it was encrypted before, somebody has replaced it."),
+        new(SmcErrorCode.ObjectSwapped, SmcErrorCategory.SecurityError, 87,
+            "Find out who moves objects in the repository: this does not happen by itself. Restore from another backup or from a copy."),
+        new(SmcErrorCode.FramesReordered, SmcErrorCategory.SecurityError, 88,
+            "Find out who changes objects in the repository: this does not happen by itself. Restore from another backup or from a copy."),
+        new(SmcErrorCode.ObjectExtended, SmcErrorCategory.InvalidResult, 89,
+            "Do not use this backup; restore from another one or from a copy, and find out who writes to the repository."),
+        new(SmcErrorCode.BackupRemoved, SmcErrorCategory.InvalidOperation, 73,
+            "Run the command again; it will use what is there now."),
+        new(SmcErrorCode.BackupProtected, SmcErrorCategory.PermissionDenied, 74,
+            "Remove the hold with Unprotect-SmcBackup, or wait until the lock has run out; the newest backup is removed with -Force only."),
+        new(SmcErrorCode.LockUnsupported, SmcErrorCategory.NotImplemented, 75,
+            "Use Protect-SmcBackup -Hold, or keep the repository in an S3 bucket that was created with Object Lock."),
+        new(SmcErrorCode.BackupTestFailed, SmcErrorCategory.InvalidResult, 76,
+            "Take a new backup at once, then find out what damaged or removed the objects that the result names."),
+
+        new(SmcErrorCode.BackupOutdated, SmcErrorCategory.LimitsExceeded, 77,
+            "Take a backup now, and find out why the schedule took none."),
 
         new(SmcErrorCode.ServerUnavailable, SmcErrorCategory.ConnectionError, 40,
             "Check that the server runs and that host and port are right and reachable from here."),
@@ -112,6 +148,10 @@ public static class SmcErrors
     /// <summary>Every error, in the order of the codes.</summary>
     public static IReadOnlyList<SmcErrorInfo> All { get; } =
         [.. s_table.Values.OrderBy(static info => info.Code)];
+
+    /// <summary>Whether an error says of something stored that it is not what was written.</summary>
+    public static bool IsDamage(SmcErrorCode code) => code is SmcErrorCode.ChecksumMismatch or SmcErrorCode.ManifestInvalid
+        or SmcErrorCode.ObjectTruncated or SmcErrorCode.ObjectSwapped or SmcErrorCode.FramesReordered or SmcErrorCode.ObjectExtended;
 
     /// <summary>What <paramref name="code"/> means.</summary>
     public static SmcErrorInfo Get(SmcErrorCode code) => s_table[code];

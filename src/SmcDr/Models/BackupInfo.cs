@@ -18,6 +18,9 @@ public sealed record BackupInfo
     /// <summary><c>Full</c>, <c>Incremental</c>, <c>Logical</c> or <c>Emergency</c>.</summary>
     public required string Kind { get; init; }
 
+    /// <summary>The backup that this one builds on; null for a full one.</summary>
+    public string? Parent { get; init; }
+
     /// <summary>
     /// <c>Complete</c>; <c>Partial</c> for a file store or an emergency backup of which something could not be read; <c>Incomplete</c> for one that is running
     /// or was interrupted, and <c>Damaged</c> for one whose marker cannot be believed, neither of which can be restored.
@@ -38,6 +41,15 @@ public sealed record BackupInfo
 
     /// <summary>The size of what was backed up, in bytes.</summary>
     public long? SizeBytes { get; init; }
+
+    /// <summary>How many files were taken over from the parent without being read, since neither size nor time had changed.</summary>
+    public long? UnchangedFileCount { get; init; }
+
+    /// <summary>The bytes of files that the database server compared with the parent's.</summary>
+    public long? ComparedBytes { get; init; }
+
+    /// <summary>The bytes of files that the database server sent for the backup: of an incremental one, what changed.</summary>
+    public long? SentBytes { get; init; }
 
     /// <summary>What the backup added to the repository, in bytes.</summary>
     public long? StoredBytes { get; init; }
@@ -68,6 +80,12 @@ public sealed record BackupInfo
 
     /// <summary>The label that the operator gave.</summary>
     public string? Label { get; init; }
+
+    /// <summary>
+    /// Of a backup that was just taken, for a site that has copies: <c>Complete</c> where every copy has it, <c>Incomplete</c> where one does
+    /// not. The backup itself is not touched by that.
+    /// </summary>
+    public string? CopyState { get; init; }
 
     /// <summary>Where the repository is.</summary>
     public required string Repository { get; init; }

@@ -71,14 +71,14 @@ public sealed class RefusalTests : IClassFixture<RefusalTests.BackedUpServer>
     [InlineData("backup", "database")]
     [InlineData("backup", "list")]
     [InlineData("wal", "stream")]
-    public async Task EncryptionKey_ThatWouldBeIgnored_IsRefused(params string[] arguments)
+    public async Task EncryptionKey_ForARepositoryInClear_IsRefused(params string[] arguments)
     {
         string site = await _world.WriteSiteAsync("encrypted.yaml", _world.Server.ConnectionString);
         string text = await File.ReadAllTextAsync(site);
         await File.WriteAllTextAsync(site, text.Replace("regions:", "  encryptionKey: env:SMCDR_TEST_PASSWORD\nregions:", StringComparison.Ordinal));
         int before = _world.CountObjects();
         (int exitCode, _, string error) = await SmcdrProcess.RunAsync(_world.Environment, ["--site", site, .. arguments]);
-        AssertRefusal(SmcErrorCode.SiteInvalid, exitCode, error);
+        AssertRefusal(SmcErrorCode.RepositoryNotEncrypted, exitCode, error);
         Assert.Equal(before, _world.CountObjects());
     }
 

@@ -200,6 +200,13 @@ public sealed class StandaloneReaderTests : IDisposable
         BackupInfo info = await BaseBackup.RunAsync(
             lab.Server.CreateConnector(), lab.Repository, new BaseBackupOptions(), NullObserver.Instance, CancellationToken.None);
 
+        // An increment is restored like a full one: its manifest says where everything is.
+        await lab.Server.ExecuteAsync("UPDATE t SET b = md5(i::text) WHERE i % 100 = 0");
+        info = await BaseBackup.RunAsync(
+            lab.Server.CreateConnector(), lab.Repository, new BaseBackupOptions(), NullObserver.Instance, CancellationToken.None);
+        Assert.Equal("Incremental", info.Kind);
+        Assert.Matches("with [1-9][0-9]* hashes of pages", Run(0, "verify", lab.RepositoryDirectory, info.Id));
+
         string target = lab.NewPath();
         Run(0, "extract", lab.RepositoryDirectory, info.Id, target);
         string archive = lab.NewServerDirectory();

@@ -12,6 +12,9 @@ public sealed class MemoryObjectStore : IObjectStore
     /// <summary>Called before an object is stored; it may wait or throw.</summary>
     public Func<string, CancellationToken, Task>? BeforePut { get; set; }
 
+    /// <summary>Called after an object was stored.</summary>
+    public Func<string, Task>? AfterPut { get; set; }
+
     /// <summary>Called before an object is removed; it may wait or throw.</summary>
     public Func<string, CancellationToken, Task>? BeforeDelete { get; set; }
 
@@ -47,6 +50,11 @@ public sealed class MemoryObjectStore : IObjectStore
         if (!_objects.TryAdd(key, (content.ToArray(), DateTimeOffset.UtcNow)))
         {
             throw new SmcException(SmcErrorCode.ObjectExists, $"The object '{key}' exists.", target: key);
+        }
+
+        if (AfterPut is { } after)
+        {
+            await after(key);
         }
     }
 

@@ -65,9 +65,11 @@ internal static class SampleBackup
     }
 
     /// <summary>Reads a backup from a store that knows nothing yet, as a restore would.</summary>
-    public static async Task<SortedDictionary<string, byte[]>> ReadAsync(IObjectStore store, string id)
+    public static async Task<SortedDictionary<string, byte[]>> ReadAsync(IObjectStore store, string id) =>
+        await ReadAsync(await Repository.OpenAsync(store, CancellationToken.None), id);
+
+    public static async Task<SortedDictionary<string, byte[]>> ReadAsync(Repository repository, string id)
     {
-        Repository repository = await Repository.OpenAsync(store, CancellationToken.None);
         BackupReader reader = await repository.OpenBackupAsync(Component.FileStore, id, CancellationToken.None);
         Manifest manifest = await reader.ReadManifestAsync(CancellationToken.None);
         await reader.CheckPacksAsync(manifest, CancellationToken.None);

@@ -41,7 +41,9 @@ internal sealed class MemoryObjectStore : IObjectStore
     }
 
     public Task<Stream> OpenReadAsync(string key, long offset, long? length, CancellationToken cancellationToken) =>
-        Task.FromResult<Stream>(new MemoryStream(Objects[key].Skip((int)offset).Take((int)(length ?? int.MaxValue)).ToArray()));
+        Objects.TryGetValue(key, out byte[]? content)
+            ? Task.FromResult<Stream>(new MemoryStream(content.Skip((int)offset).Take((int)(length ?? int.MaxValue)).ToArray()))
+            : throw new SmcException(SmcErrorCode.ObjectNotFound, key);
 
     public Task<ObjectInfo?> GetInfoAsync(string key, CancellationToken cancellationToken) => throw new NotSupportedException();
 

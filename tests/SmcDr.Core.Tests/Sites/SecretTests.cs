@@ -42,6 +42,34 @@ public sealed class SecretTests : IDisposable
     }
 
     [Theory]
+    [InlineData("awskms:arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab")]
+    [InlineData("awskms:alias/smcdr")]
+    [InlineData("file:/etc/smcdr/repository.key")]
+    [InlineData("env:KEY")]
+    [InlineData("secret:ops/repository")]
+    public void KeyReference_OfAnyKind_ComesBackAsItWas(string text)
+    {
+        KeyReference reference = KeyReference.Parse(text);
+
+        Assert.Equal(text, reference.ToString());
+        Assert.Equal(text.StartsWith("awskms:", StringComparison.Ordinal), reference.Secret is null);
+    }
+
+    [Theory]
+    [InlineData("hunter2")]
+    [InlineData("awskms:")]
+    [InlineData("awskms:alias/x hunter2")]
+    [InlineData("SMCDR-KEY-1 hunter2")]
+    public void KeyReference_None_IsRefusedWithoutRepeatingIt(string text)
+    {
+        SmcException e = Assert.Throws<SmcException>(() => KeyReference.Parse(text));
+
+        Assert.Equal(SmcErrorCode.ArgumentInvalid, e.Code);
+        Assert.DoesNotContain("hunter2", e.ToString(), StringComparison.Ordinal);
+        Assert.False(SecretReference.TryParse("awskms:alias/smcdr", null, out _));
+    }
+
+    [Theory]
     [InlineData(Secret, Secret)]
     [InlineData(Secret + "\n", Secret)]
     [InlineData(Secret + "\r\n", Secret)]

@@ -1,5 +1,7 @@
 using System.Text;
+using SmcDr.Core.Encryption;
 using SmcDr.Core.ObjectStores;
+using SmcDr.Core.Repositories;
 using SmcDr.Core.Sites;
 using SmcDr.Core.Tests.Fixtures;
 
@@ -50,13 +52,58 @@ public sealed class SiteChecksTests : IClassFixture<PostgresServerFixture>, IAsy
         }
     }
 
+    [Theory]
+    [InlineData(false, false, CheckOutcomes.Passed)]
+    [InlineData(true, false, CheckOutcomes.Warning)]
+    [InlineData(false, true, CheckOutcomes.Warning)]
+    public async Task RunAsync_Copy_IsCheckedLikeTheRepository(bool hasRepository, bool hasCopy, string expected) =>
+        Assert.Equal(expected, await CheckCopyAsync(hasRepository, hasCopy, isCopy: false));
+
+    [Theory]
+    [InlineData(true, CheckOutcomes.Passed)]
+    [InlineData(false, CheckOutcomes.Failed)]
+    public async Task RunAsync_Copy_MustBeOfTheSameRepository(bool isCopy, string expected) =>
+        Assert.Equal(expected, await CheckCopyAsync(true, true, isCopy));
+
+    private static async Task<string> CheckCopyAsync(bool hasRepository, bool hasCopy, bool isCopy)
+    {
+        using Fixtures.TemporaryDirectory directory = new();
+        string first = Path.Combine(directory.Path, "first");
+        string second = Path.Combine(directory.Path, "second");
+        if (hasRepository)
+        {
+            await Core.Repositories.Repository.OpenOrCreateAsync(new DirectoryObjectStore(first), CancellationToken.None);
+        }
+
+        if (hasCopy && isCopy)
+        {
+            await Copies.CopyLab.OpenAsync(new DirectoryObjectStore(first), new DirectoryObjectStore(second));
+        }
+        else if (hasCopy)
+        {
+            await Core.Repositories.Repository.OpenOrCreateAsync(new DirectoryObjectStore(second), CancellationToken.None);
+        }
+
+        Site site = SiteOf("connection: Host=localhost");
+        site = site with { Repository = site.Repository with { Location = first, Copies = [second] } };
+        List<CheckResult> results = [];
+        await foreach (CheckResult result in new SiteChecks(site, new SecretResolver(), ObjectStoreFactory.Open).RunAsync(CancellationToken.None))
+        {
+            results.Add(result);
+        }
+
+        Assert.Equal([first, second], results.Where(static r => r.Name == "RepositoryAccess").Select(static r => r.Target));
+        Assert.DoesNotContain(results, static r => r.Name == "UnusedSettings");
+        return Assert.Single(results, static r => r.Name == "RepositoryCopy").Outcome;
+    }
+
     [Fact]
     public async Task RunAsync_SettingsThatNothingUses_AreNamed()
     {
         Site site = SiteOf("connection: Host=localhost");
         site = site with
         {
-            Repository = site.Repository with { Copies = ["s3://vault?region=us-west-2"], Retention = new RetentionSettings() },
+            Notifications = [new NotificationSettings { Slack = SecretReference.Parse("env:SMCDR_TEST_SLACK") }],
         };
 
         CheckResult? result = null;
@@ -67,8 +114,61 @@ public sealed class SiteChecksTests : IClassFixture<PostgresServerFixture>, IAsy
 
         Assert.NotNull(result);
         Assert.Equal(CheckOutcomes.Warning, result.Outcome);
-        Assert.Contains("repository.copies, repository.retention", result.Message, StringComparison.Ordinal);
+        Assert.Contains("notifications", result.Message, StringComparison.Ordinal);
         Assert.False((await CollectAsync(SiteOf("connection: Host=localhost"), _ => _store)).ContainsKey("UnusedSettings"));
+    }
+
+    [Fact]
+    public async Task RunAsync_EncryptionKey_ProvesThatItOpensTheRepository()
+    {
+        Fixtures.MemoryObjectStore store = new();
+        string[] secrets = ["correct horse battery staple", "another long passphrase"];
+        using TemporarySecret right = new(secrets[0]);
+        using TemporarySecret wrong = new(secrets[1]);
+        Site site = SiteOf("connection: Host=localhost");
+
+        async Task<CheckResult> CheckAsync(string? key)
+        {
+            Site with = site with
+            {
+                Repository = site.Repository with { EncryptionKey = key is null ? null : KeyReference.Parse(key) },
+            };
+            await foreach (CheckResult each in new SiteChecks(with, new SecretResolver(), _ => store).RunAsync(CancellationToken.None))
+            {
+                if (each.Name == "RepositoryEncryption")
+                {
+                    return each;
+                }
+            }
+
+            throw new InvalidOperationException("It was not checked.");
+        }
+
+        Assert.Equal(CheckOutcomes.Warning, (await CheckAsync(null)).Outcome);
+        CheckResult before = await CheckAsync($"{right.Reference}");
+        Assert.Equal(CheckOutcomes.Passed, before.Outcome);
+        Assert.Contains("first backup", before.Message, StringComparison.Ordinal);
+
+        using RepositoryKeySource key = RepositoryKeySource.FromSecret(secrets[0]);
+        await Repository.OpenOrCreateAsync(store, key, CancellationToken.None);
+        Assert.Contains("one recipient, 'passphrase-", (await CheckAsync($"{right.Reference}")).Message, StringComparison.Ordinal);
+        using RepositoryKeySource other = RepositoryKeySource.FromSecret("a third long passphrase");
+        await RepositoryRecipients.AddAsync(store, key, other, "safe", CancellationToken.None);
+        CheckResult after = await CheckAsync($"{right.Reference}");
+        Assert.Equal(CheckOutcomes.Passed, after.Outcome);
+        Assert.Contains("2 recipients", after.Message, StringComparison.Ordinal);
+        Assert.Contains("'safe' (Passphrase)", after.Message, StringComparison.Ordinal);
+        Assert.Null(after.Recommendation);
+
+        foreach ((string? reference, string words) in new (string?, string)[]
+            { ($"{wrong.Reference}", "does not open"), ("file:/nowhere/key", "not available"), (null, "no key is given") })
+        {
+            CheckResult failed = await CheckAsync(reference);
+            Assert.Equal(CheckOutcomes.Failed, failed.Outcome);
+            Assert.Contains(words, failed.Message, StringComparison.Ordinal);
+            Assert.NotNull(failed.Recommendation);
+            Assert.All(secrets, secret => Assert.DoesNotContain(secret, failed.Message, StringComparison.Ordinal));
+        }
     }
 
     [Fact]

@@ -149,7 +149,7 @@ public sealed class SiteFileTests : IDisposable
         { "/var/backups/orders", "file://nas/backups", 2, "it names the host 'nas'" },
         { "{ location: /var/backups/orders }", "{ location: / }", 2, "root of a file system" },
         { "/var/backups/orders", "s3://AKIA:hunter2@b", 2, "must not hold credentials" },
-        { "/var/backups/orders }", "/b, encryptionKey: hunter2 }", 2, "must be a secret reference" },
+        { "/var/backups/orders }", "/b, encryptionKey: hunter2 }", 2, "must be a key reference" },
         { "/var/backups/orders }", "/b, retention: { daily: 1.5 } }", 2, "must be a whole number of at least 0, not '1.5'" },
         { "/var/backups/orders }", "/b, retention: { daily: -1 } }", 2, "not '-1'" },
         { "/var/backups/orders }", "/b, retention: { daily: \"1\" } }", 2, "not '1'" },

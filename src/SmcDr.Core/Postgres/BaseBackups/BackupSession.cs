@@ -46,6 +46,25 @@ internal sealed class BackupSession : IAsyncDisposable
         }
     }
 
+    /// <summary>What time it is, after <see cref="StartAsync"/>, whose checkpoint has written the control file.</summary>
+    public async Task<ServerClock> ReadClockAsync(CancellationToken cancellationToken)
+    {
+        NpgsqlCommand command = new(
+            "SELECT pg_catalog.clock_timestamp(), s.modification FROM pg_catalog.pg_stat_file($1, false) AS s", _connection)
+        {
+            Parameters = { new NpgsqlParameter<string> { TypedValue = ControlFile.RelativePath } },
+        };
+        await using (command.ConfigureAwait(false))
+        {
+            NpgsqlDataReader reader = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
+            await using (reader.ConfigureAwait(false))
+            {
+                await reader.ReadAsync(cancellationToken).ConfigureAwait(false);
+                return new ServerClock(reader.GetDateTime(0), DateTimeOffset.UtcNow, reader.GetDateTime(1));
+            }
+        }
+    }
+
     /// <summary>All tablespaces but the two that lie in the data directory.</summary>
     public async Task<List<TablespaceLocation>> ReadTablespacesAsync(string dataDirectory, CancellationToken cancellationToken)
     {

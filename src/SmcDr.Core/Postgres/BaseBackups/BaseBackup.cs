@@ -91,7 +91,8 @@ public static class BaseBackup
                     .ConfigureAwait(false);
                 await ClusterIdentity.CheckAsync(repository, facts.SystemId, options.NewCluster, connector.Display, cancellationToken)
                     .ConfigureAwait(false);
-                Run run = new(connector, repository, options, observer, facts, session, openWal, watchInterval, Break);
+                ServerPosition position = await ServerPosition.ReadAsync(session.Connection, cancellationToken).ConfigureAwait(false);
+                Run run = new(connector, repository, options, observer, facts, position, session, openWal, watchInterval, Break);
                 return await run.ExecuteAsync(broken.Token).ConfigureAwait(false);
             }
             catch (Exception e) when (cancellationToken.IsCancellationRequested)
@@ -136,6 +137,7 @@ public static class BaseBackup
         BaseBackupOptions options,
         IOperationObserver observer,
         ServerFacts facts,
+        ServerPosition position,
         BackupSession session,
         BackupWalFactory openWal,
         TimeSpan watchInterval,
@@ -145,24 +147,59 @@ public static class BaseBackup
 
         public async Task<BackupInfo> ExecuteAsync(CancellationToken cancellationToken)
         {
-            BackupWriter writer = await repository.BeginBackupAsync(
-                Component.Database,
-                "Full",
-                options.Label,
-                options.Site,
-                facts.SystemId.ToString(CultureInfo.InvariantCulture),
-                new BackupWriterOptions { PackSize = options.PackSize, Codec = options.Codec },
-                cancellationToken).ConfigureAwait(false);
-            await using (writer.ConfigureAwait(false))
+            HashSet<string> refused = new(StringComparer.Ordinal);
+            while (true)
             {
-                BackupHeader header = await WriteAsync(writer, cancellationToken).ConfigureAwait(false);
-                return new BackupEntry(Component.Database, header.Id, header, null, null).ToInfo(repository.Location);
+                BackupParent? parent = await BackupParent
+                    .ChooseAsync(repository, facts, position, options, refused, observer, cancellationToken).ConfigureAwait(false);
+                try
+                {
+                    BackupWriter writer;
+                    try
+                    {
+                        writer = await BeginAsync(parent, cancellationToken).ConfigureAwait(false);
+                    }
+                    catch (SmcException e) when (e.Code == SmcErrorCode.BackupRemoved)
+                    {
+                        observer.Warning($"The backup '{parent!.Id}' was removed while one was to be built on it; another is chosen.");
+                        refused.Add(parent.Id);
+                        continue;
+                    }
+
+                    await using (writer.ConfigureAwait(false))
+                    {
+                        return repository.Describe(await WriteAsync(writer, parent, cancellationToken).ConfigureAwait(false));
+                    }
+                }
+                finally
+                {
+                    if (parent is not null)
+                    {
+                        await parent.DisposeAsync().ConfigureAwait(false);
+                    }
+                }
             }
         }
 
-        private async Task<BackupHeader> WriteAsync(BackupWriter writer, CancellationToken cancellationToken)
+        private Task<BackupWriter> BeginAsync(BackupParent? parent, CancellationToken cancellationToken) => repository.BeginBackupAsync(
+            Component.Database,
+            KindOf(parent),
+            options.Label,
+            options.Site,
+            facts.SystemId.ToString(CultureInfo.InvariantCulture),
+            new BackupWriterOptions { PackSize = options.PackSize, Codec = options.Codec, Parent = parent?.Id },
+            cancellationToken);
+
+        private static string KindOf(BackupParent? parent) => parent is null ? "Full" : "Incremental";
+
+        private async Task<BackupHeader> WriteAsync(BackupWriter writer, BackupParent? parent, CancellationToken cancellationToken)
         {
             observer.Progress(new OperationProgress(Activity, "Waiting for the server's checkpoint"));
+            if (parent is not null)
+            {
+                observer.Verbose($"It is compared with the backup '{parent.Id}', and only what differs is stored.");
+            }
+
             observer.Verbose($"Backup '{writer.Id}' of PostgreSQL {facts.Version} at {connector.Display}, cluster {facts.SystemId}, begins.");
             (Lsn startLsn, uint timeline) = await session
                 .StartAsync(options.Label ?? $"SmcDr {writer.Id}", options.FastCheckpoint, cancellationToken).ConfigureAwait(false);
@@ -171,6 +208,7 @@ public static class BaseBackup
             // After the start, so that none is missed that the server's map of tablespaces holds.
             List<TablespaceLocation> tablespaces = await session.ReadTablespacesAsync(facts.DataDirectory, cancellationToken)
                 .ConfigureAwait(false);
+            ServerClock clock = await session.ReadClockAsync(cancellationToken).ConfigureAwait(false);
             DataDirectoryListing listing = await DataDirectoryListing
                 .ReadAsync(session.Connection, facts, tablespaces, observer, cancellationToken).ConfigureAwait(false);
             observer.Verbose(string.Create(
@@ -194,20 +232,38 @@ public static class BaseBackup
                 PageVerifier? verifier = facts.DataChecksums
                     ? new PageVerifier(startLsn, facts.BlockSize, facts.RelationSegmentBlocks, observer)
                     : null;
-                await CopyAsync(writer, listing, verifier, cancellationToken).ConfigureAwait(false);
+                DateTimeOffset? unchangedBefore = parent?.UnchangedBefore(facts, position, clock, observer);
+                OperationProgress progress = new(Activity, "", 0, listing.TotalBytes);
+                FileCopier copier = new(writer, listing, facts, parent, unchangedBefore, verifier, progress, observer);
+                long received = await CopyAsync(writer, listing, copier, cancellationToken).ConfigureAwait(false);
 
                 observer.Progress(new OperationProgress(Activity, "Ending the backup on the server", listing.TotalBytes, listing.TotalBytes));
                 await session.EndWatchAsync().ConfigureAwait(false);
                 BackupStop stop = await session.StopAsync(cancellationToken).ConfigureAwait(false);
                 observer.Verbose($"The backup is consistent at {stop.StopLsn}.");
-                DatabaseBackupDetails details = Details(stop, tablespaces, verifier);
+                DatabaseBackupDetails details = Details(stop, tablespaces, verifier) with
+                {
+                    CopyStartTime = clock.Earliest,
+                    UnchangedFiles = copier.UnchangedCount,
+                    ComparedBytes = copier.ComparedBytes,
+                    ReceivedBytes = received,
+                };
+                observer.Verbose(string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"{details.UnchangedFiles} files were taken over unread, {details.ComparedBytes} bytes compared and {details.ReceivedBytes} received."));
                 await WriteLabelAsync(writer, stop, cancellationToken).ConfigureAwait(false);
 
                 observer.Progress(new OperationProgress(
                     Activity, $"Waiting for the write-ahead log up to {stop.StopLsn}", listing.TotalBytes, listing.TotalBytes));
                 await WaitForWalAsync(wal, stop.Timeline, stop.StartLsn, stop.StopLsn, cancellationToken).ConfigureAwait(false);
+                if (parent is not null)
+                {
+                    // They may have been lost meanwhile, and this backup must not be completed upon them.
+                    await parent.CheckPacksAsync(cancellationToken).ConfigureAwait(false);
+                }
+
                 BackupHeader header = await writer.CompleteAsync(
-                    "Full", header => header with { StopTime = stop.ServerTime, Database = details }, cancellationToken).ConfigureAwait(false);
+                    KindOf(parent), header => header with { StopTime = stop.ServerTime, Database = details }, cancellationToken).ConfigureAwait(false);
                 if (details.PageChecksumErrors > 0)
                 {
                     observer.Warning(string.Create(
@@ -219,27 +275,31 @@ public static class BaseBackup
             }
         }
 
-        private async Task CopyAsync(
-            BackupWriter writer, DataDirectoryListing listing, PageVerifier? verifier, CancellationToken cancellationToken)
+        /// <summary>Copies all files; returns how many bytes of them the server has sent.</summary>
+        private async Task<long> CopyAsync(
+            BackupWriter writer, DataDirectoryListing listing, FileCopier copier, CancellationToken cancellationToken)
         {
             foreach (string directory in listing.Directories)
             {
                 writer.Add(new ManifestEntry { Kind = ManifestEntryKind.Directory, Path = directory, Mode = facts.DirectoryMode });
             }
 
-            OperationProgress progress = new(Activity, "", 0, listing.TotalBytes);
-            FileCopier copier = new(writer, listing, facts, verifier, progress, observer);
             List<ServerFileSource> sources = await OpenSourcesAsync(Math.Clamp(copier.UnitCount, 1, _parallelism), cancellationToken)
                 .ConfigureAwait(false);
             try
             {
                 // The first failure ends the other workers; all have ended before anything else happens.
                 using CancellationTokenSource failed = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-                List<Task> workers = [.. sources.Select(source => WorkAsync(copier, source, failed))];
+                List<Task> workers =
+                [
+                    GuardAsync(copier.PlanAsync, failed),
+                    .. sources.Select(source => GuardAsync(token => copier.WorkAsync(source, token), failed)),
+                ];
                 Exception? first = null;
                 await foreach (Task worker in Task.WhenEach(workers).ConfigureAwait(false))
                 {
-                    first ??= worker.Exception?.InnerException;
+                    // What the others were stopped by, and not that they were.
+                    first = first is null or OperationCanceledException ? worker.Exception?.InnerException ?? first : first;
                 }
 
                 cancellationToken.ThrowIfCancellationRequested();
@@ -252,6 +312,7 @@ public static class BaseBackup
                     CultureInfo.InvariantCulture,
                     $"{copier.VanishedCount} files were dropped by the server before they were copied."));
                 await CopyControlFileAsync(writer, copier, sources[0], cancellationToken).ConfigureAwait(false);
+                return sources.Sum(static source => source.ReceivedBytes);
             }
             finally
             {
@@ -262,12 +323,12 @@ public static class BaseBackup
             }
         }
 
-        private static async Task WorkAsync(FileCopier copier, ServerFileSource source, CancellationTokenSource failed)
+        private static async Task GuardAsync(Func<CancellationToken, Task> work, CancellationTokenSource failed)
         {
             try
             {
                 // Not on the caller's thread: compressing and hashing is what a worker does most.
-                await Task.Run(() => copier.WorkAsync(source, failed.Token), failed.Token).ConfigureAwait(false);
+                await Task.Run(() => work(failed.Token), failed.Token).ConfigureAwait(false);
             }
             catch
             {

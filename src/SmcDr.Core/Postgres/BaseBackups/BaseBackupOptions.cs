@@ -23,6 +23,14 @@ public sealed record BaseBackupOptions
     /// <summary>Whether a database cluster that the repository does not know yet is accepted beside those that it knows: after pg_upgrade, say.</summary>
     public bool NewCluster { get; init; }
 
+    /// <summary>Whether everything is read and stored, although there is a backup to build on.</summary>
+    public bool Full { get; init; }
+
+    /// <summary>
+    /// How long after the last full backup the next is one again: so that an old pack is not kept for a few blocks, nor trusted, for ever.
+    /// </summary>
+    public TimeSpan FullInterval { get; init; } = TimeSpan.FromDays(7);
+
     /// <summary>
     /// Whether the checkpoint with which a backup begins is made at once. If not, the server takes its time for it
     /// (<c>checkpoint_completion_target</c>) and is disturbed less.

@@ -16,7 +16,7 @@ internal sealed class DataDirectoryListing
 
     public IReadOnlyList<string> Directories => _directories;
 
-    /// <summary>All files but the control file, which is read last.</summary>
+    /// <summary>All files but the control file, which is read last, in ordinal order of their paths.</summary>
     public IReadOnlyList<SourceFile> Files => _files;
 
     public long TotalBytes { get; private set; }
@@ -48,6 +48,7 @@ internal sealed class DataDirectoryListing
             level = await listing.ReadLevelAsync(connection, level, facts, tablespaces, observer, cancellationToken).ConfigureAwait(false);
         }
 
+        listing._files.Sort(static (left, right) => string.CompareOrdinal(left.Path, right.Path));
         return listing;
     }
 

@@ -1,11 +1,14 @@
+using System.Security.Cryptography;
+using System.Threading.Channels;
 using SmcDr.Core.Operations;
 using SmcDr.Core.Repositories;
 
 namespace SmcDr.Core.Postgres.BaseBackups;
 
 /// <summary>
-/// Copies listed files into a backup over several connections. Work is cut into units, ranges of big files first and batches of
-/// small ones last, and every worker takes the next one, so that all end at about the same time.
+/// Copies listed files into a backup over several connections. Work is cut into units, and every worker takes the next one, so that all
+/// end at about the same time. Where there is a parent, files that are as it knows them are taken over, and of the others the server
+/// sends what differs.
 /// </summary>
 internal sealed class FileCopier
 {
@@ -18,8 +21,19 @@ internal sealed class FileCopier
     /// <summary>What a worker takes at a time of a big file.</summary>
     private const long RangeSize = 32 << 20;
 
+    /// <summary>What is compared in one query: a worker holds so much where all of it has changed.</summary>
+    private const int CompareSize = 8 << 20;
+
+    /// <summary>What the server reads for it at a time, and what is stored as a block of its own where most of it has changed.</summary>
+    private const int CompareRange = 1 << 20;
+
     private const int BatchSize = 1 << 20;
     private const int BatchCount = 256;
+
+    /// <summary>Files that are compared whole: most are not sent, so that a batch may be larger.</summary>
+    private const int CompareBatchSize = 4 << 20;
+
+    private const int WaitingUnits = 64;
 
     /// <summary>
     /// How much longer than listed a file that is no relation may have become: a configuration file that was replaced since must
@@ -27,47 +41,82 @@ internal sealed class FileCopier
     /// </summary>
     private const int Growth = 64 << 10;
 
+    private static readonly byte[] s_emptyHash = SHA256.HashData([]);
+
     private readonly BackupWriter _writer;
+    private readonly DataDirectoryListing _listing;
     private readonly ServerFacts _facts;
     private readonly PageVerifier? _verifier;
     private readonly IOperationObserver _observer;
     private readonly OperationProgress _progress;
-    private readonly List<Unit> _units = [];
-    private int _nextUnit = -1;
+    private readonly BackupParent? _parent;
+    private readonly DateTimeOffset? _unchangedBefore;
+    private readonly PageHashCache? _hashes;
+    private readonly Channel<Unit> _units = Channel.CreateBounded<Unit>(new BoundedChannelOptions(WaitingUnits) { SingleWriter = true });
     private long _done;
+    private long _unchanged;
+    private long _compared;
     private int _vanished;
 
+    /// <param name="writer">The backup.</param>
+    /// <param name="listing">What is copied.</param>
+    /// <param name="facts">The server.</param>
+    /// <param name="parent">What is built on; null for a full backup.</param>
+    /// <param name="unchangedBefore">See <see cref="BackupParent.UnchangedBefore"/>.</param>
+    /// <param name="verifier">Checks pages.</param>
+    /// <param name="progress">What progress looks like.</param>
+    /// <param name="observer">Is told of it.</param>
     public FileCopier(
-        BackupWriter writer, DataDirectoryListing listing, ServerFacts facts, PageVerifier? verifier, OperationProgress progress,
-        IOperationObserver observer)
+        BackupWriter writer, DataDirectoryListing listing, ServerFacts facts, BackupParent? parent, DateTimeOffset? unchangedBefore,
+        PageVerifier? verifier, OperationProgress progress, IOperationObserver observer)
     {
         _writer = writer;
+        _listing = listing;
         _facts = facts;
+        _parent = parent;
+        _unchangedBefore = unchangedBefore;
+        _hashes = parent is null ? null : new PageHashCache(parent.Reader, observer);
         _verifier = verifier;
         _progress = progress;
         _observer = observer;
-        Plan(listing.Files);
     }
 
-    /// <summary>How many bytes were copied, or found not to be there any more.</summary>
+    /// <summary>How many bytes were copied, taken over, or found not to be there any more.</summary>
     public long Done => Interlocked.Read(ref _done);
+
+    /// <summary>How many files were taken over without being read.</summary>
+    public long UnchangedCount => Interlocked.Read(ref _unchanged);
+
+    /// <summary>How many bytes the server has compared.</summary>
+    public long ComparedBytes => Interlocked.Read(ref _compared);
 
     /// <summary>How many files were dropped by the server before they were copied.</summary>
     public int VanishedCount => Volatile.Read(ref _vanished);
 
-    /// <summary>How many workers there is work for.</summary>
-    public int UnitCount => _units.Count;
+    /// <summary>How many workers there may be work for.</summary>
+    public int UnitCount => (int)Math.Min(
+        int.MaxValue, 1 + (_listing.Files.Count / BatchCount) + (_listing.TotalBytes / (_parent is null ? RangeSize : CompareSize)));
 
     /// <summary>
-    /// The size of blocks: larger for larger files, so that a manifest stays small; the same for the same size of file and a
-    /// multiple of 64 KiB, so that a later backup can compare range with range.
+    /// The size of blocks: larger for larger files, since each costs its digests in the manifest of every backup that refers to it; a
+    /// multiple of all page sizes.
     /// </summary>
-    public static int BlockSizeOf(long fileSize) => fileSize switch
+    public static int BlockSizeOf(long fileSize) => fileSize < 64 << 20 ? 1 << 20 : ReadSize;
+
+    /// <summary>Cuts the work into units for the workers. Called once, beside them.</summary>
+    public async Task PlanAsync(CancellationToken cancellationToken)
     {
-        <= 16L << 30 => 1 << 20,
-        <= 32L << 30 => 2 << 20,
-        _ => ReadSize,
-    };
+        try
+        {
+            await (_parent is null ? PlanFullAsync(cancellationToken) : PlanIncrementalAsync(_parent, cancellationToken)).ConfigureAwait(false);
+            _units.Writer.Complete();
+        }
+        catch (Exception e)
+        {
+            _units.Writer.Complete(e);
+            throw;
+        }
+    }
 
     /// <summary>One worker: copies units until there are no more.</summary>
     public async Task WorkAsync(ServerFileSource source, CancellationToken cancellationToken)
@@ -76,14 +125,19 @@ internal sealed class FileCopier
         await using (lane.ConfigureAwait(false))
         {
             using GrowingBuffer buffer = new(ReadSize);
-            while (Interlocked.Increment(ref _nextUnit) is int number && number < _units.Count)
+            Worker worker = new(source, lane, new PageGatherer(lane, _facts.BlockSize, AddFile), buffer);
+            await foreach (Unit unit in _units.Reader.ReadAllAsync(cancellationToken).ConfigureAwait(false))
             {
-                Unit unit = _units[number];
-                await (unit.Big is { } file
-                    ? CopyRangeAsync(source, lane, file, unit.Offset, unit.Length, buffer, cancellationToken)
-                    : CopyBatchAsync(source, lane, unit.Small!, buffer, cancellationToken)).ConfigureAwait(false);
+                await (unit switch
+                {
+                    SmallFiles small => CopyBatchAsync(worker, small, cancellationToken),
+                    Piece piece => CopyRangeAsync(worker, piece, cancellationToken),
+                    Comparison comparison => CompareAsync(worker, comparison, cancellationToken),
+                    _ => throw new InvalidOperationException("There is no such work."),
+                }).ConfigureAwait(false);
             }
 
+            await worker.Gatherer.FlushAsync(cancellationToken).ConfigureAwait(false);
             await lane.FinishAsync(cancellationToken).ConfigureAwait(false);
         }
     }
@@ -97,46 +151,117 @@ internal sealed class FileCopier
         ModifiedTime = file.ModifiedTime,
     };
 
-    private void Plan(IReadOnlyList<SourceFile> files)
+    /// <summary>Ranges of big files first, the biggest before the others, and batches of small ones last.</summary>
+    private async Task PlanFullAsync(CancellationToken cancellationToken)
     {
-        foreach (SourceFile file in files.Where(static file => file.Size >= SmallFileSize).OrderByDescending(static file => file.Size))
+        IEnumerable<SourceFile> big = _listing.Files.Where(static file => file.Size >= SmallFileSize);
+        foreach (SourceFile file in big.OrderByDescending(static file => file.Size))
         {
-            BigFile big = new(file, BlockSizeOf(file.Size), (int)((file.Size + RangeSize - 1) / RangeSize));
-            for (long offset = 0; offset < file.Size; offset += RangeSize)
+            await PlanCopyAsync(file, cancellationToken).ConfigureAwait(false);
+        }
+
+        SmallBatch batch = new(_units.Writer, BatchSize);
+        foreach (SourceFile file in _listing.Files.Where(static file => file.Size < SmallFileSize))
+        {
+            await batch.AddAsync(file, null, cancellationToken).ConfigureAwait(false);
+        }
+
+        await batch.FlushAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>In the order of paths, in which the parent is read: it need not fit into memory.</summary>
+    private async Task PlanIncrementalAsync(BackupParent parent, CancellationToken cancellationToken)
+    {
+        SmallBatch batch = new(_units.Writer, CompareBatchSize);
+        List<Piece> pieces = [];
+        long piecesLength = 0;
+        IAsyncEnumerator<ManifestEntry> entries = parent.ReadEntriesAsync(cancellationToken).GetAsyncEnumerator(cancellationToken);
+        await using (entries.ConfigureAwait(false))
+        {
+            bool hasEntry = await entries.MoveNextAsync().ConfigureAwait(false);
+            foreach (SourceFile file in _listing.Files)
             {
-                _units.Add(new Unit(big, offset, Math.Min(RangeSize, file.Size - offset), null));
+                while (hasEntry && string.CompareOrdinal(entries.Current.Path, file.Path) < 0)
+                {
+                    hasEntry = await entries.MoveNextAsync().ConfigureAwait(false);
+                }
+
+                ManifestEntry? known = hasEntry && entries.Current.Path == file.Path && entries.Current.Kind == ManifestEntryKind.File
+                    ? entries.Current
+                    : null;
+                IReadOnlySet<long> damaged = parent.DamagedPagesOf(file.Path);
+                if (known is not null && damaged.Count == 0 && IsUnchanged(known, file))
+                {
+                    TakeOver(file, known);
+                    Interlocked.Increment(ref _unchanged);
+                    Report(file.Path, file.Size);
+                }
+                else if (file.Size < SmallFileSize)
+                {
+                    await batch.AddAsync(file, damaged.Count == 0 ? known : null, cancellationToken).ConfigureAwait(false);
+                }
+                else if (known is null)
+                {
+                    await PlanCopyAsync(file, cancellationToken).ConfigureAwait(false);
+                }
+                else
+                {
+                    BigFile big = new(
+                        file, CompareRange, (int)((file.Size + CompareSize - 1) / CompareSize), new KnownPages(known, damaged));
+                    for (long offset = 0; offset < file.Size; offset += CompareSize)
+                    {
+                        Piece piece = new(big, offset, Math.Min(CompareSize, file.Size - offset));
+                        if (piecesLength + piece.Length > CompareSize)
+                        {
+                            await FlushPiecesAsync().ConfigureAwait(false);
+                        }
+
+                        pieces.Add(piece);
+                        piecesLength += piece.Length;
+                    }
+                }
             }
         }
 
-        List<SourceFile> batch = [];
-        long size = 0;
-        foreach (SourceFile file in files.Where(static file => file.Size < SmallFileSize))
+        await FlushPiecesAsync().ConfigureAwait(false);
+        await batch.FlushAsync(cancellationToken).ConfigureAwait(false);
+
+        async ValueTask FlushPiecesAsync()
         {
-            if (batch.Count == BatchCount || (batch.Count > 0 && size + file.Size > BatchSize))
+            if (pieces.Count > 0)
             {
-                _units.Add(new Unit(null, 0, size, [.. batch]));
-                batch.Clear();
-                size = 0;
+                await _units.Writer.WriteAsync(new Comparison([.. pieces]), cancellationToken).ConfigureAwait(false);
+                pieces.Clear();
+                piecesLength = 0;
             }
-
-            batch.Add(file);
-            size += file.Size;
-        }
-
-        if (batch.Count > 0)
-        {
-            _units.Add(new Unit(null, 0, size, [.. batch]));
         }
     }
 
-    private async Task CopyRangeAsync(
-        ServerFileSource source, PackLane lane, BigFile file, long offset, long length, GrowingBuffer buffer, CancellationToken cancellationToken)
+    private async ValueTask PlanCopyAsync(SourceFile file, CancellationToken cancellationToken)
     {
-        bool paged = BackupFileRules.IsPaged(file.Source.Path, out uint segment);
-        for (long end = offset + length; offset < end && !file.IsVanished; offset += ReadSize)
+        BigFile big = new(file, BlockSizeOf(file.Size), (int)((file.Size + RangeSize - 1) / RangeSize), null);
+        for (long offset = 0; offset < file.Size; offset += RangeSize)
         {
-            Memory<byte> content = buffer.First((int)Math.Min(ReadSize, end - offset));
-            int? read = await source.ReadAsync(file.Source.Path, offset, content, cancellationToken).ConfigureAwait(false);
+            await _units.Writer.WriteAsync(new Piece(big, offset, Math.Min(RangeSize, file.Size - offset)), cancellationToken)
+                .ConfigureAwait(false);
+        }
+    }
+
+    private bool IsUnchanged(ManifestEntry known, SourceFile file) =>
+        known.Size == file.Size && known.ModifiedTime == file.ModifiedTime && file.ModifiedTime < _unchangedBefore;
+
+    private void TakeOver(SourceFile file, ManifestEntry known) =>
+        _writer.Add(EntryOf(file) with { Size = known.Size, Extents = known.Extents, Hash = known.Hash });
+
+    private async Task CopyRangeAsync(Worker worker, Piece piece, CancellationToken cancellationToken)
+    {
+        BigFile file = piece.File;
+        bool paged = BackupFileRules.IsPaged(file.Source.Path, out uint segment);
+        long end = piece.Offset + piece.Length;
+        for (long offset = piece.Offset; offset < end && !file.IsVanished; offset += ReadSize)
+        {
+            Memory<byte> content = worker.Buffer.First((int)Math.Min(ReadSize, end - offset));
+            int? read = await worker.Source.ReadAsync(file.Source.Path, offset, content, cancellationToken).ConfigureAwait(false);
             if (read is null)
             {
                 file.Vanish();
@@ -145,7 +270,7 @@ internal sealed class FileCopier
             {
                 if (paged && _verifier is not null)
                 {
-                    await _verifier.VerifyAsync(source, file.Source.Path, segment, offset, content[..read.Value], cancellationToken)
+                    await _verifier.VerifyAsync(worker.Source, file.Source.Path, segment, offset, content[..read.Value], cancellationToken)
                         .ConfigureAwait(false);
                 }
 
@@ -155,83 +280,235 @@ internal sealed class FileCopier
                 for (int at = 0; at < content.Length; at += file.BlockSize)
                 {
                     Memory<byte> block = content[at..Math.Min(at + file.BlockSize, content.Length)];
-                    file.Extents[(offset + at) / file.BlockSize] = await lane.WriteAsync(block, cancellationToken).ConfigureAwait(false);
+                    FileExtent extent = await worker.Lane.WritePagesAsync(block, _facts.BlockSize, cancellationToken).ConfigureAwait(false);
+                    file.Set(offset + at, [new BigFile.Part(null, extent)]);
                 }
             }
 
             Report(file.Source.Path, content.Length);
         }
 
-        if (file.EndRange())
+        End(file);
+    }
+
+    private async Task CompareAsync(Worker worker, Comparison comparison, CancellationToken cancellationToken)
+    {
+        List<(BigFile File, PageRange Range, FileExtent[] Known)> all = [];
+        foreach (Piece piece in comparison.Pieces)
         {
-            if (file.IsVanished)
+            BigFile file = piece.File;
+            for (long offset = piece.Offset; offset < piece.Offset + piece.Length && !file.IsVanished; offset += file.BlockSize)
             {
-                // Dropped since the backup began; the WAL holds the drop. Blocks of it that were stored are not referred to.
-                Interlocked.Increment(ref _vanished);
+                int length = (int)Math.Min(file.BlockSize, piece.Offset + piece.Length - offset);
+                (FileExtent[] known, byte[] hashes) = await file.Known!
+                    .FindAsync(offset, length, _facts.BlockSize, _hashes!, cancellationToken).ConfigureAwait(false);
+                all.Add((file, new PageRange(file.Source.Path, offset, length, hashes), known));
+            }
+        }
+
+        if (all.Count > 0)
+        {
+            await worker.Source
+                .CompareAsync([.. all.Select(static one => one.Range)], _facts.BlockSize, worker.Buffer, cancellationToken)
+                .ConfigureAwait(false);
+        }
+
+        foreach ((BigFile file, PageRange range, FileExtent[] known) in all)
+        {
+            if (range.Found is not { } found)
+            {
+                file.Vanish();
             }
             else
             {
-                _writer.Add(EntryOf(file.Source) with { Extents = file.Extents });
+                Interlocked.Add(ref _compared, found);
+                file.Set(range.Offset, await TakeAsync(worker, file, range, found, known, cancellationToken).ConfigureAwait(false));
             }
+        }
+
+        foreach (Piece piece in comparison.Pieces)
+        {
+            Report(piece.File.Source.Path, piece.Length);
+            End(piece.File);
         }
     }
 
-    private async Task CopyBatchAsync(
-        ServerFileSource source, PackLane lane, SourceFile[] files, GrowingBuffer buffer, CancellationToken cancellationToken)
+    /// <summary>The parts of a range that was compared: pages that the parent has, pages that came, and zeros behind the file's end.</summary>
+    private async ValueTask<List<BigFile.Part>> TakeAsync(
+        Worker worker, BigFile file, PageRange range, int found, FileExtent[] known, CancellationToken cancellationToken)
     {
-        string[] paths = new string[files.Length];
-        long[] lengths = new long[files.Length];
-        for (int i = 0; i < files.Length; i++)
+        int pageSize = _facts.BlockSize;
+        bool paged = BackupFileRules.IsPaged(file.Source.Path, out uint segment) && _verifier is not null;
+        if (range.Whole is { } whole)
         {
-            paths[i] = files[i].Path;
-            lengths[i] = BackupFileRules.IsPaged(files[i].Path, out _) ? files[i].Size : files[i].Size + Growth;
+            Memory<byte> content = worker.Buffer[whole];
+            if (paged)
+            {
+                await _verifier!.VerifyAsync(worker.Source, file.Source.Path, segment, range.Offset, content, cancellationToken)
+                    .ConfigureAwait(false);
+            }
+
+            FileExtent extent = await worker.Lane.WritePagesAsync(content, pageSize, cancellationToken).ConfigureAwait(false);
+            BigFile.Part part = new(null, extent);
+            return found < range.Length ? [part, Zeros(range.Length - found)] : [part];
         }
 
-        Range?[] found = await source.ReadManyAsync(paths, lengths, buffer, cancellationToken).ConfigureAwait(false);
-        long size = 0;
-        for (int i = 0; i < files.Length; i++)
+        if (paged && range.Changed.Count > 0)
         {
-            size += files[i].Size;
-            if (found[i] is not { } range)
+            Memory<byte> content = worker.Buffer[range.Changed[0].Place.Start..range.Changed[^1].Place.End];
+            await _verifier!.VerifyAsync(
+                worker.Source, file.Source.Path, segment, at => range.Offset + ((long)range.Changed[at / pageSize].Page * pageSize), content,
+                cancellationToken).ConfigureAwait(false);
+        }
+
+        List<BigFile.Part> parts = [];
+        int next = 0;
+        for (int page = 0; page < known.Length; page++)
+        {
+            int at = page * pageSize;
+            int length = Math.Min(pageSize, range.Length - at);
+            if (next < range.Changed.Count && range.Changed[next].Page == page)
+            {
+                Memory<byte> content = worker.Buffer[range.Changed[next++].Place];
+                parts.Add(await worker.Gatherer.AddAsync(file, content, cancellationToken).ConfigureAwait(false));
+                if (content.Length < length)
+                {
+                    parts.Add(Zeros(length - content.Length));
+                }
+            }
+            else if (at >= found)
+            {
+                parts.Add(Zeros(length));
+            }
+            else if (known[page].Length == length)
+            {
+                parts.Add(new BigFile.Part(null, known[page]));
+            }
+            else
+            {
+                throw new SmcException(
+                    SmcErrorCode.InternalError,
+                    $"The server did not send page {(range.Offset + at) / pageSize} of '{range.Path}', which the parent does not know.",
+                    target: range.Path);
+            }
+        }
+
+        return parts;
+
+        static BigFile.Part Zeros(int length) => new(null, FileExtent.Zeros(length));
+    }
+
+    private async Task CopyBatchAsync(Worker worker, SmallFiles files, CancellationToken cancellationToken)
+    {
+        int count = files.Files.Length;
+        string[] paths = new string[count];
+        long[] lengths = new long[count];
+        byte[][] hashes = new byte[count][];
+        for (int i = 0; i < count; i++)
+        {
+            (SourceFile file, ManifestEntry? known) = files.Files[i];
+            paths[i] = file.Path;
+            lengths[i] = BackupFileRules.IsPaged(file.Path, out _) ? file.Size : file.Size + Growth;
+            hashes[i] = known is null ? [] : known.Size == 0 ? s_emptyHash : known.Hash?.ToArray() ?? [];
+        }
+
+        (bool Differs, Range? Place)[] found = await worker.Source.ReadManyAsync(paths, lengths, hashes, worker.Buffer, cancellationToken)
+            .ConfigureAwait(false);
+        long size = 0;
+        for (int i = 0; i < count; i++)
+        {
+            (SourceFile file, ManifestEntry? known) = files.Files[i];
+            size += file.Size;
+            if (hashes[i].Length > 0 && !(found[i].Differs && found[i].Place is null))
+            {
+                Interlocked.Add(ref _compared, file.Size);
+            }
+
+            if (!found[i].Differs)
+            {
+                TakeOver(file, known!);
+                continue;
+            }
+
+            if (found[i].Place is not { } range)
             {
                 Interlocked.Increment(ref _vanished);
                 continue;
             }
 
-            Memory<byte> content = buffer[range];
-            if (_verifier is not null && BackupFileRules.IsPaged(files[i].Path, out uint segment))
+            Memory<byte> content = worker.Buffer[range];
+            if (_verifier is not null && BackupFileRules.IsPaged(file.Path, out uint segment))
             {
-                await _verifier.VerifyAsync(source, files[i].Path, segment, 0, content, cancellationToken).ConfigureAwait(false);
+                await _verifier.VerifyAsync(worker.Source, file.Path, segment, 0, content, cancellationToken).ConfigureAwait(false);
             }
 
-            await lane.AddSmallFileAsync(EntryOf(files[i]), content, cancellationToken).ConfigureAwait(false);
+            await worker.Lane.AddSmallFileAsync(EntryOf(file), content, cancellationToken).ConfigureAwait(false);
         }
 
-        Report(files[0].Path, size);
+        Report(paths[0], size);
+    }
+
+    private void End(BigFile file)
+    {
+        if (file.Release())
+        {
+            AddFile(file);
+        }
+    }
+
+    private void AddFile(BigFile file)
+    {
+        if (file.IsVanished)
+        {
+            // Dropped since the backup began; the WAL holds the drop. Blocks of it that were stored are not referred to.
+            Interlocked.Increment(ref _vanished);
+        }
+        else
+        {
+            _writer.Add(EntryOf(file.Source) with { Extents = file.Extents() });
+        }
     }
 
     private void Report(string path, long bytes) =>
         _observer.Progress(_progress with { Status = path, Done = Interlocked.Add(ref _done, bytes) });
 
-    private sealed record Unit(BigFile? Big, long Offset, long Length, SourceFile[]? Small);
+    private abstract record Unit;
 
-    /// <summary>A file whose ranges are copied by several workers.</summary>
-    private sealed class BigFile(SourceFile source, int blockSize, int ranges)
+    /// <summary>A range of a file that is copied.</summary>
+    private sealed record Piece(BigFile File, long Offset, long Length) : Unit;
+
+    /// <summary>Ranges of files that are compared in one query.</summary>
+    private sealed record Comparison(Piece[] Pieces) : Unit;
+
+    private sealed record SmallFiles((SourceFile File, ManifestEntry? Known)[] Files) : Unit;
+
+    private sealed record Worker(ServerFileSource Source, PackLane Lane, PageGatherer Gatherer, GrowingBuffer Buffer);
+
+    /// <summary>Gathers small files into units.</summary>
+    private sealed class SmallBatch(ChannelWriter<Unit> units, long maximumSize)
     {
-        private int _ranges = ranges;
-        private volatile bool _vanished;
+        private readonly List<(SourceFile File, ManifestEntry? Known)> _files = [];
+        private long _size;
 
-        public SourceFile Source => source;
+        public async ValueTask AddAsync(SourceFile file, ManifestEntry? known, CancellationToken cancellationToken)
+        {
+            if (_files.Count == BatchCount || (_files.Count > 0 && _size + file.Size > maximumSize))
+            {
+                await FlushAsync(cancellationToken).ConfigureAwait(false);
+            }
 
-        public int BlockSize => blockSize;
+            _files.Add((file, known));
+            _size += file.Size;
+        }
 
-        public FileExtent[] Extents { get; } = new FileExtent[(source.Size + blockSize - 1) / blockSize];
-
-        public bool IsVanished => _vanished;
-
-        public void Vanish() => _vanished = true;
-
-        /// <summary>Whether this was the last range.</summary>
-        public bool EndRange() => Interlocked.Decrement(ref _ranges) == 0;
+        public async ValueTask FlushAsync(CancellationToken cancellationToken)
+        {
+            if (_files.Count > 0)
+            {
+                await units.WriteAsync(new SmallFiles([.. _files]), cancellationToken).ConfigureAwait(false);
+                _files.Clear();
+                _size = 0;
+            }
+        }
     }
 }

@@ -50,14 +50,25 @@ internal sealed class PageVerifier(Lsn startLsn, int pageSize, int segmentPages,
     /// <param name="offset">Where the range begins in the file; a multiple of the page size.</param>
     /// <param name="content">The range.</param>
     /// <param name="cancellationToken">Stops the work.</param>
+    public ValueTask VerifyAsync(
+        IFileSource source, string path, uint segment, long offset, Memory<byte> content, CancellationToken cancellationToken) =>
+        VerifyAsync(source, path, segment, at => offset + at, content, cancellationToken);
+
+    /// <summary>Checks pages that were gathered from several places of a file, and puts a better reading in the place of a torn one.</summary>
+    /// <param name="source">Reads a page again.</param>
+    /// <param name="path">The file.</param>
+    /// <param name="segment">Which segment of its relation the file is.</param>
+    /// <param name="offsetOf">Where in the file the page lies that begins at this byte of <paramref name="content"/>.</param>
+    /// <param name="content">The pages.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
     public async ValueTask VerifyAsync(
-        IFileSource source, string path, uint segment, long offset, Memory<byte> content, CancellationToken cancellationToken)
+        IFileSource source, string path, uint segment, Func<int, long> offsetOf, Memory<byte> content, CancellationToken cancellationToken)
     {
         // What follows the last whole page is a file in the middle of being extended; WAL replay writes that page anew.
         List<int> suspects = [];
         for (int at = 0; at + pageSize <= content.Length; at += pageSize)
         {
-            if (!PageChecksum.IsValid(content.Span.Slice(at, pageSize), NumberOf(segment, offset + at)))
+            if (!PageChecksum.IsValid(content.Span.Slice(at, pageSize), NumberOf(segment, offsetOf(at))))
             {
                 suspects.Add(at);
             }
@@ -78,32 +89,32 @@ internal sealed class PageVerifier(Lsn startLsn, int pageSize, int segmentPages,
             {
                 await Task.Delay(delay, cancellationToken).ConfigureAwait(false);
                 delay *= 2;
-                await RereadAsync(source, path, segment, offset, content, suspects, cancellationToken).ConfigureAwait(false);
+                await RereadAsync(source, path, segment, offsetOf, content, suspects, cancellationToken).ConfigureAwait(false);
             }
         }
 
         foreach (int at in suspects)
         {
-            Report(path, (offset + at) / pageSize);
+            Report(path, offsetOf(at) / pageSize);
         }
     }
 
     private async ValueTask RereadAsync(
-        IFileSource source, string path, uint segment, long offset, Memory<byte> content, List<int> suspects,
+        IFileSource source, string path, uint segment, Func<int, long> offsetOf, Memory<byte> content, List<int> suspects,
         CancellationToken cancellationToken)
     {
         byte[] page = new byte[pageSize];
         for (int i = suspects.Count - 1; i >= 0; i--)
         {
             int at = suspects[i];
-            int? length = await source.ReadAsync(path, offset + at, page, cancellationToken).ConfigureAwait(false);
+            int? length = await source.ReadAsync(path, offsetOf(at), page, cancellationToken).ConfigureAwait(false);
             if (length == pageSize)
             {
                 page.CopyTo(content[at..]);
             }
 
             // One that was truncated or dropped meanwhile: WAL replay does the same.
-            if (length != pageSize || PageChecksum.IsValid(page, NumberOf(segment, offset + at)))
+            if (length != pageSize || PageChecksum.IsValid(page, NumberOf(segment, offsetOf(at))))
             {
                 suspects.RemoveAt(i);
             }

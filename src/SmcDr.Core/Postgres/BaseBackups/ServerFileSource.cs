@@ -1,6 +1,8 @@
 using System.Data;
+using System.Globalization;
 using Npgsql;
 using NpgsqlTypes;
+using SmcDr.Core.Repositories;
 
 namespace SmcDr.Core.Postgres.BaseBackups;
 
@@ -16,8 +18,12 @@ internal sealed class ServerFileSource : IFileSource, IAsyncDisposable
     private NpgsqlConnection? _connection;
     private NpgsqlCommand? _range;
     private NpgsqlCommand? _many;
+    private NpgsqlCommand? _pages;
 
     private ServerFileSource(PostgresConnector connector) => _connector = connector;
+
+    /// <summary>The bytes of files that came through this connection.</summary>
+    public long ReceivedBytes { get; private set; }
 
     public static async Task<ServerFileSource> OpenAsync(PostgresConnector connector, CancellationToken cancellationToken)
     {
@@ -46,55 +52,103 @@ internal sealed class ServerFileSource : IFileSource, IAsyncDisposable
                     Stream value = await reader.GetStreamAsync(0, token).ConfigureAwait(false);
                     await using (value.ConfigureAwait(false))
                     {
-                        return await value.ReadAtLeastAsync(buffer, buffer.Length, throwOnEndOfStream: false, token)
+                        int read = await value.ReadAtLeastAsync(buffer, buffer.Length, throwOnEndOfStream: false, token)
                             .ConfigureAwait(false);
+                        ReceivedBytes += read;
+                        return read;
                     }
                 }
             },
             cancellationToken);
 
     /// <summary>
-    /// Reads several files from their beginning in one round trip, one behind the other into <paramref name="buffer"/>, and returns
-    /// for each where it lies; null for one that is gone.
+    /// Reads several files from their beginning in one round trip, one behind the other into <paramref name="buffer"/>. Those that are
+    /// as their hashes know them are not sent.
     /// </summary>
     /// <param name="paths">The files.</param>
     /// <param name="lengths">The most to read of each.</param>
+    /// <param name="hashes">The known SHA-256 of each; empty for one that is not known.</param>
     /// <param name="buffer">Is enlarged as needed.</param>
     /// <param name="cancellationToken">Stops the work.</param>
-    public ValueTask<Range?[]> ReadManyAsync(
-        string[] paths, long[] lengths, GrowingBuffer buffer, CancellationToken cancellationToken) =>
+    /// <returns>For each file whether it differs, and where it lies in the buffer, which is null for one that is gone.</returns>
+    public ValueTask<(bool Differs, Range? Place)[]> ReadManyAsync(
+        string[] paths, long[] lengths, byte[][] hashes, GrowingBuffer buffer, CancellationToken cancellationToken) =>
         RetryAsync(
             async token =>
             {
                 buffer.Clear();
-                Range?[] result = new Range?[paths.Length];
+                (bool Differs, Range? Place)[] result = new (bool, Range?)[paths.Length];
                 _many!.Parameters[0].Value = paths;
                 _many.Parameters[1].Value = lengths;
+                _many.Parameters[2].Value = hashes;
                 NpgsqlDataReader reader = await _many.ExecuteReaderAsync(CommandBehavior.SequentialAccess, token).ConfigureAwait(false);
                 await using (reader.ConfigureAwait(false))
                 {
                     while (await reader.ReadAsync(token).ConfigureAwait(false))
                     {
                         int index = (int)reader.GetInt64(0) - 1;
-                        if (await reader.IsDBNullAsync(1, token).ConfigureAwait(false))
-                        {
-                            continue;
-                        }
-
-                        int start = buffer.Length;
-                        Stream value = await reader.GetStreamAsync(1, token).ConfigureAwait(false);
-                        await using (value.ConfigureAwait(false))
-                        {
-                            await buffer.AppendAsync(value, token).ConfigureAwait(false);
-                        }
-
-                        result[index] = start..buffer.Length;
+                        result[index] = (true, await ReadValueAsync(reader, 1, buffer, token).ConfigureAwait(false));
                     }
                 }
 
                 return result;
             },
             cancellationToken);
+
+    /// <summary>
+    /// Compares ranges of files on the server, in one round trip, and receives into <paramref name="buffer"/> what differs. What is
+    /// compared and what is sent are the same reading. Where three quarters of a range's pages differ, it comes as a whole.
+    /// </summary>
+    /// <param name="ranges">What to compare; the answers stand in them afterwards.</param>
+    /// <param name="pageSize">The size of a page.</param>
+    /// <param name="buffer">Is enlarged as needed.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
+    public async ValueTask CompareAsync(
+        IReadOnlyList<PageRange> ranges, int pageSize, GrowingBuffer buffer, CancellationToken cancellationToken)
+    {
+        await RetryAsync(
+            async token =>
+            {
+                buffer.Clear();
+                foreach (PageRange range in ranges)
+                {
+                    range.Clear();
+                }
+
+                _pages!.Parameters[0].Value = ranges.Select(static range => range.Path).ToArray();
+                _pages.Parameters[1].Value = ranges.Select(static range => range.Offset).ToArray();
+                _pages.Parameters[2].Value = ranges.Select(static range => (long)range.Length).ToArray();
+                _pages.Parameters[3].Value = ranges.Select(static range => range.Hashes).ToArray();
+                _pages.Parameters[4].Value = pageSize;
+                NpgsqlDataReader reader = await _pages.ExecuteReaderAsync(CommandBehavior.SequentialAccess, token).ConfigureAwait(false);
+                await using (reader.ConfigureAwait(false))
+                {
+                    while (await reader.ReadAsync(token).ConfigureAwait(false))
+                    {
+                        PageRange range = ranges[(int)reader.GetInt64(0) - 1];
+                        range.SetFound(await reader.IsDBNullAsync(1, token).ConfigureAwait(false) ? null : reader.GetInt32(1));
+                        if (await reader.IsDBNullAsync(2, token).ConfigureAwait(false))
+                        {
+                            continue;
+                        }
+
+                        int page = reader.GetInt32(2);
+                        Range place = (await ReadValueAsync(reader, 3, buffer, token).ConfigureAwait(false))!.Value;
+                        if (page < 0)
+                        {
+                            range.SetWhole(place);
+                        }
+                        else
+                        {
+                            range.Add(page, place);
+                        }
+                    }
+                }
+
+                return true;
+            },
+            cancellationToken).ConfigureAwait(false);
+    }
 
     public ValueTask<Lsn> GetWalEndAsync(CancellationToken cancellationToken) =>
         RetryAsync(
@@ -115,6 +169,25 @@ internal sealed class ServerFileSource : IFileSource, IAsyncDisposable
             await _connection.DisposeAsync().ConfigureAwait(false);
             _connection = null;
         }
+    }
+
+    private async ValueTask<Range?> ReadValueAsync(
+        NpgsqlDataReader reader, int column, GrowingBuffer buffer, CancellationToken cancellationToken)
+    {
+        if (await reader.IsDBNullAsync(column, cancellationToken).ConfigureAwait(false))
+        {
+            return null;
+        }
+
+        int start = buffer.Length;
+        Stream value = await reader.GetStreamAsync(column, cancellationToken).ConfigureAwait(false);
+        await using (value.ConfigureAwait(false))
+        {
+            await buffer.AppendAsync(value, cancellationToken).ConfigureAwait(false);
+        }
+
+        ReceivedBytes += buffer.Length - start;
+        return start..buffer.Length;
     }
 
     private async ValueTask<T> RetryAsync<T>(Func<CancellationToken, ValueTask<T>> read, CancellationToken cancellationToken)
@@ -159,9 +232,14 @@ internal sealed class ServerFileSource : IFileSource, IAsyncDisposable
             };
             await _range.PrepareAsync(cancellationToken).ConfigureAwait(false);
             _many = new NpgsqlCommand(
+                // OFFSET 0 keeps the planner from pulling the subquery up, which would read the file once to compare and again to send.
                 """
-                SELECT f.number, pg_catalog.pg_read_binary_file(f.path, 0, f.length, true)
-                FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) WITH ORDINALITY AS f (path, length, number)
+                SELECT f.number, r.content
+                FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3)) WITH ORDINALITY
+                    AS f (path, length, hash, number)
+                CROSS JOIN LATERAL (SELECT pg_catalog.pg_read_binary_file(f.path, 0, f.length, true) AS content OFFSET 0) AS r
+                WHERE r.content IS NULL OR f.hash OPERATOR(pg_catalog.=) ''
+                    OR pg_catalog.sha256(r.content) OPERATOR(pg_catalog.<>) f.hash
                 """,
                 _connection)
             {
@@ -169,9 +247,44 @@ internal sealed class ServerFileSource : IFileSource, IAsyncDisposable
                 {
                     new NpgsqlParameter { NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Text },
                     new NpgsqlParameter { NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Bigint },
+                    new NpgsqlParameter { NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Bytea },
                 },
             };
             await _many.PrepareAsync(cancellationToken).ConfigureAwait(false);
+            _pages = new NpgsqlCommand(
+                // The search path is empty, so that operators are those of pg_catalog.
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"""
+                    SELECT f.number, pg_catalog.length(r.content), p.page,
+                        CASE WHEN p.page < 0 THEN r.content ELSE pg_catalog.substring(r.content, p.page * $5 + 1, $5) END
+                    FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4)) WITH ORDINALITY
+                        AS f (path, start, length, hashes, number)
+                    CROSS JOIN LATERAL (SELECT pg_catalog.pg_read_binary_file(f.path, f.start, f.length, true) AS content OFFSET 0) AS r
+                    CROSS JOIN LATERAL (
+                        SELECT pg_catalog.count(*) AS count,
+                            pg_catalog.array_agg(n.page) FILTER (
+                                WHERE pg_catalog.substring(
+                                    pg_catalog.sha256(pg_catalog.substring(r.content, n.page * $5 + 1, $5)), 1, {PageHashes.HashSize})
+                                    <> pg_catalog.substring(f.hashes, n.page * {PageHashes.HashSize} + 1, {PageHashes.HashSize})) AS changed
+                        FROM pg_catalog.generate_series(0, (pg_catalog.length(r.content) + $5 - 1) / $5 - 1) AS n (page)
+                        OFFSET 0) AS c
+                    LEFT JOIN LATERAL pg_catalog.unnest(
+                        CASE WHEN pg_catalog.cardinality(c.changed) * 4 >= c.count * 3 THEN '{"{-1}"}'::pg_catalog.int4[] ELSE c.changed END
+                    ) AS p (page) ON true
+                    """),
+                _connection)
+            {
+                Parameters =
+                {
+                    new NpgsqlParameter { NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Text },
+                    new NpgsqlParameter { NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Bigint },
+                    new NpgsqlParameter { NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Bigint },
+                    new NpgsqlParameter { NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Bytea },
+                    new NpgsqlParameter { NpgsqlDbType = NpgsqlDbType.Integer },
+                },
+            };
+            await _pages.PrepareAsync(cancellationToken).ConfigureAwait(false);
         }
         catch (NpgsqlException e)
         {

@@ -60,19 +60,26 @@ public static class DatabaseOnlyRecovery
     }
 
     /// <summary>Carries the plan out.</summary>
+    /// <param name="plan">The plan.</param>
+    /// <param name="connector">The server.</param>
+    /// <param name="openRepository">
+    /// Opens where the emergency backup goes. Only then: the backup may be read from a copy, since the repository does not answer.
+    /// </param>
+    /// <param name="observer">Hears how far it is.</param>
+    /// <param name="cancellationToken">Stops the work, and takes back what can be taken back.</param>
     /// <exception cref="SmcException">The message says what failed, and where that is after the renaming, how to go back.</exception>
     public static async Task<DatabaseRestoreResult> RunAsync(
         DatabaseRecoveryPlan plan,
         PostgresConnector connector,
-        Repository repository,
+        Func<CancellationToken, Task<Repository>> openRepository,
         IOperationObserver observer,
         CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(plan);
         ArgumentNullException.ThrowIfNull(connector);
-        ArgumentNullException.ThrowIfNull(repository);
+        ArgumentNullException.ThrowIfNull(openRepository);
         ArgumentNullException.ThrowIfNull(observer);
-        Run run = new(plan, connector, repository, observer);
+        Run run = new(plan, connector, openRepository, observer);
         try
         {
             return await run.ExecuteAsync(cancellationToken).ConfigureAwait(false);
@@ -99,7 +106,7 @@ public static class DatabaseOnlyRecovery
         await foreach (BackupEntry entry in repository.ListBackupsAsync(Component.Database, cancellationToken).ConfigureAwait(false))
         {
             // An emergency backup shows the damage; it is restored only where somebody names it.
-            if (entry.Header is { Kind: "Logical", Logical: { IsPartial: false } logical } && logical.Databases.Any(candidate => candidate.Name == database))
+            if (entry.Header is { Kind: BackupKinds.Logical, Logical: { IsPartial: false } logical } && logical.Databases.Any(candidate => candidate.Name == database))
             {
                 newest = entry.Id;
             }
@@ -112,7 +119,11 @@ public static class DatabaseOnlyRecovery
             target: database);
     }
 
-    private sealed class Run(DatabaseRecoveryPlan plan, PostgresConnector connector, Repository repository, IOperationObserver observer)
+    private sealed class Run(
+        DatabaseRecoveryPlan plan,
+        PostgresConnector connector,
+        Func<CancellationToken, Task<Repository>> openRepository,
+        IOperationObserver observer)
     {
         private readonly StepLog _steps = new(Activity, observer);
         private readonly LogicalRestoreItem _item = plan.Restore.Items[0];
@@ -265,7 +276,7 @@ public static class DatabaseOnlyRecovery
                 {
                     BackupInfo backup = await LogicalBackup.RunAsync(
                         connector,
-                        repository,
+                        await openRepository(cancellationToken).ConfigureAwait(false),
                         new LogicalBackupOptions
                         {
                             Databases = [Database],

@@ -140,7 +140,7 @@ public static class LogicalBackup
         private long _done;
         private long? _total;
 
-        private string Kind => options.Emergency ? "Emergency" : "Logical";
+        private string Kind => options.Emergency ? BackupKinds.Emergency : BackupKinds.Logical;
 
         public async Task<BackupInfo> ExecuteAsync(List<DatabaseRow> databases, CancellationToken cancellationToken)
         {
@@ -196,6 +196,7 @@ public static class LogicalBackup
                             ProgramVersion = programs.Version,
                             Globals = globals,
                             RolePasswords = globals is not null && WithPasswords,
+                            Selected = [.. options.Databases.Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)],
                             Databases = [.. _databases.OrderBy(static database => database.Name, StringComparer.Ordinal)],
                             Failures = _failures,
                         },
@@ -204,7 +205,7 @@ public static class LogicalBackup
             }
 
             await VerifyStoredAsync(header, written, cancellationToken).ConfigureAwait(false);
-            return new BackupEntry(Component.Database, header.Id, header, null, null).ToInfo(repository.Location);
+            return repository.Describe(header);
         }
 
         private bool WithPasswords => options.RolePasswords && server.CanReadPasswords;

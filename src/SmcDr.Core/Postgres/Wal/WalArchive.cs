@@ -38,7 +38,7 @@ public sealed class WalArchive
         Repository repository, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(repository);
-        await foreach (string folder in repository.Store.ListFoldersAsync("wal/", cancellationToken).ConfigureAwait(false))
+        await foreach (string folder in repository.ListFoldersAsync("wal/", cancellationToken).ConfigureAwait(false))
         {
             if (ulong.TryParse(folder, NumberStyles.None, CultureInfo.InvariantCulture, out ulong systemId) &&
                 folder == systemId.ToString(CultureInfo.InvariantCulture))
@@ -116,7 +116,7 @@ public sealed class WalArchive
         return await RetryAsync(
             async () =>
             {
-                WalCatalog catalog = await WalCatalog.LoadAsync(Store, SystemId, cancellationToken).ConfigureAwait(false);
+                WalCatalog catalog = await WalCatalog.LoadAsync(Repository, SystemId, cancellationToken).ConfigureAwait(false);
                 return await GetCoverageAsync(catalog, timeline, from, targetTimeline, cancellationToken).ConfigureAwait(false);
             },
             cancellationToken).ConfigureAwait(false);
@@ -125,14 +125,14 @@ public sealed class WalArchive
     /// <summary>All that is archived: by timeline, then history files, then segments in order.</summary>
     public async IAsyncEnumerable<WalSegmentInfo> ListAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        WalCatalog catalog = await WalCatalog.LoadAsync(Store, SystemId, cancellationToken).ConfigureAwait(false);
+        WalCatalog catalog = await WalCatalog.LoadAsync(Repository, SystemId, cancellationToken).ConfigureAwait(false);
         foreach (uint timeline in catalog.Timelines.Keys)
         {
             WalCatalog.Listing? listing = catalog.Timelines[timeline];
             List<WalSegmentInfo> infos = await RetryAsync(
                 async () =>
                 {
-                    listing ??= await WalCatalog.LoadAsync(Store, SystemId, timeline, cancellationToken).ConfigureAwait(false);
+                    listing ??= await WalCatalog.LoadAsync(Repository, SystemId, timeline, cancellationToken).ConfigureAwait(false);
                     WalCatalog.Listing current = listing;
                     listing = null;
                     return await DescribeAsync(current, cancellationToken).ConfigureAwait(false);
@@ -231,7 +231,7 @@ public sealed class WalArchive
     }
 
     internal Task<WalCatalog> LoadCatalogAsync(CancellationToken cancellationToken) =>
-        WalCatalog.LoadAsync(Store, SystemId, cancellationToken);
+        WalCatalog.LoadAsync(Repository, SystemId, cancellationToken);
 
     /// <summary>The segment size of the cluster; null where no WAL is archived.</summary>
     internal async Task<int?> GetSegmentSizeAsync(WalCatalog catalog, CancellationToken cancellationToken)
@@ -261,7 +261,7 @@ public sealed class WalArchive
     {
         if (!_histories.TryGetValue(timeline, out TimelineHistory? history))
         {
-            (_, byte[] content) = await WalObject.ReadAsync(Repository, SystemId, WalKey.History(timeline), info, cancellationToken)
+            (_, byte[] content) = await WalObject.ReadAsync(Repository, SystemId, WalKey.History(timeline), info, null, cancellationToken)
                 .ConfigureAwait(false);
             history = _histories.GetOrAdd(timeline, TimelineHistory.Parse(timeline, content));
         }
@@ -276,6 +276,19 @@ public sealed class WalArchive
         return end == 0 ? null : await LoadItemAsync(
             new Choice(segment, segment.Name.StartLsn(segmentSize) + end, false), segmentSize, cancellationToken).ConfigureAwait(false);
     }
+
+    /// <summary>Loads the segment that PostgreSQL should read along a lineage; null where there is none.</summary>
+    internal async Task<WalItem?> TryLoadItemAsync(
+        WalCatalog catalog, TimelineHistory history, WalSegmentName name, int segmentSize, CancellationToken cancellationToken) =>
+        Choose(catalog, history, name, segmentSize) is { } choice
+            ? await LoadItemAsync(choice, segmentSize, cancellationToken).ConfigureAwait(false)
+            : null;
+
+    /// <summary>The head of a whole segment or a history file that is stored; null where it is not.</summary>
+    internal async Task<WalObjectHead?> FindHeadAsync(WalKey key, CancellationToken cancellationToken) =>
+        await Store.GetInfoAsync(key.ToKey(SystemId), cancellationToken).ConfigureAwait(false) is { } info
+            ? (await ReadHeadAsync(key, info, cancellationToken).ConfigureAwait(false)).Head
+            : null;
 
     /// <summary>Runs segments that follow each other through a scanner.</summary>
     internal async Task<WalRecordScanner> ScanAsync(
@@ -471,7 +484,7 @@ public sealed class WalArchive
             {
                 if (parts.Count == 0)
                 {
-                    WalCatalog.Listing listing = await WalCatalog.LoadAsync(Store, SystemId, item.Timeline, cancellationToken)
+                    WalCatalog.Listing listing = await WalCatalog.LoadAsync(Repository, SystemId, item.Timeline, cancellationToken)
                         .ConfigureAwait(false);
                     WalItem? found = listing.Find(item.Name) is { } segment
                         ? await TryLoadItemAsync(segment, item.SegmentSize, cancellationToken).ConfigureAwait(false)
@@ -494,7 +507,8 @@ public sealed class WalArchive
         foreach (StoredWal part in parts)
         {
             int start = (int)(part.Key.StartOffset ?? 0);
-            (_, byte[] bytes) = await WalObject.ReadAsync(Repository, SystemId, part.Key, part.Info, cancellationToken).ConfigureAwait(false);
+            (_, byte[] bytes) = await WalObject.ReadAsync(
+                Repository, SystemId, part.Key, part.Info, part.Head.Sha256, cancellationToken).ConfigureAwait(false);
             int known = Math.Min(filled - start, bytes.Length);
             if (known > 0 && !bytes.AsSpan(0, known).SequenceEqual(content.AsSpan(start, known)))
             {

@@ -10,25 +10,25 @@ internal sealed class WalCatalog
 
     public SortedDictionary<uint, Listing> Timelines { get; }
 
-    public static async Task<WalCatalog> LoadAsync(IObjectStore store, ulong systemId, CancellationToken cancellationToken)
+    public static async Task<WalCatalog> LoadAsync(Repository repository, ulong systemId, CancellationToken cancellationToken)
     {
         SortedDictionary<uint, Listing> timelines = [];
-        await foreach (string folder in store.ListFoldersAsync(RepositoryKeys.Wal(systemId), cancellationToken).ConfigureAwait(false))
+        await foreach (string folder in repository.ListFoldersAsync(RepositoryKeys.Wal(systemId), cancellationToken).ConfigureAwait(false))
         {
             if (WalSegmentName.TryParseHex(folder, out uint timeline) && timeline > 0)
             {
-                timelines[timeline] = await LoadAsync(store, systemId, timeline, cancellationToken).ConfigureAwait(false);
+                timelines[timeline] = await LoadAsync(repository, systemId, timeline, cancellationToken).ConfigureAwait(false);
             }
         }
 
         return new WalCatalog(timelines);
     }
 
-    public static async Task<Listing> LoadAsync(IObjectStore store, ulong systemId, uint timeline, CancellationToken cancellationToken)
+    public static async Task<Listing> LoadAsync(Repository repository, ulong systemId, uint timeline, CancellationToken cancellationToken)
     {
         string folder = RepositoryKeys.Wal(systemId, timeline);
         Listing listing = new(timeline);
-        await foreach (ObjectInfo info in store.ListAsync(folder, cancellationToken).ConfigureAwait(false))
+        await foreach (ObjectInfo info in repository.ListAsync(folder, cancellationToken).ConfigureAwait(false))
         {
             if (WalKey.TryParse(info.Key, folder, timeline, out WalKey key))
             {

@@ -57,30 +57,56 @@ internal static class WalObject
     }
 
     /// <summary>Reads the head of an object, and no more of it than that takes.</summary>
-    public static async Task<StoredWal> ReadHeadAsync(
-        Repository repository, ulong systemId, WalKey wal, ObjectInfo info, CancellationToken cancellationToken)
-    {
-        for (int limit = HeadLength; ; limit *= 16)
-        {
-            int length = (int)Math.Min(limit, info.Length);
-            byte[] buffer = await ReadAsync(repository.Store, info.Key, length, cancellationToken).ConfigureAwait(false);
-            if (buffer.AsSpan().Contains((byte)'\n') || length == info.Length || limit >= Envelope.MaximumLength)
+    public static Task<StoredWal> ReadHeadAsync(
+        Repository repository, ulong systemId, WalKey wal, ObjectInfo info, CancellationToken cancellationToken) =>
+        repository.ReadAsync(
+            info.Key,
+            async (store, token) =>
             {
-                return OpenHead(repository, systemId, wal, info, buffer);
-            }
-        }
-    }
+                ObjectInfo actual = await FindAsync(repository, store, info, token).ConfigureAwait(false);
+                for (int limit = HeadLength; ; limit *= 16)
+                {
+                    int length = (int)Math.Min(limit, actual.Length);
+                    byte[] buffer = await ReadAsync(store, actual.Key, length, token).ConfigureAwait(false);
+                    if (buffer.AsSpan().Contains((byte)'\n') || length == actual.Length || limit >= Envelope.MaximumLength)
+                    {
+                        return OpenHead(repository, systemId, wal, actual, buffer);
+                    }
+                }
+            },
+            cancellationToken);
 
     /// <summary>Reads an object whole and gives its bytes, all verified.</summary>
-    public static async Task<(StoredWal Stored, byte[] Content)> ReadAsync(
-        Repository repository, ulong systemId, WalKey wal, ObjectInfo info, CancellationToken cancellationToken)
+    /// <param name="repository">The repository.</param>
+    /// <param name="systemId">The database cluster.</param>
+    /// <param name="wal">The object.</param>
+    /// <param name="info">What is known of it.</param>
+    /// <param name="expected">The digest that its head was found to state before; another content than that is refused.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
+    public static Task<(StoredWal Stored, byte[] Content)> ReadAsync(
+        Repository repository, ulong systemId, WalKey wal, ObjectInfo info, Hash256? expected, CancellationToken cancellationToken) =>
+        repository.ReadAsync(
+            info.Key,
+            async (store, token) =>
+            {
+                ObjectInfo actual = await FindAsync(repository, store, info, token).ConfigureAwait(false);
+                (StoredWal stored, byte[] content, _) = await ReadAsync(store, repository, systemId, wal, actual, token).ConfigureAwait(false);
+                return expected is null || stored.Head.Sha256 == expected
+                    ? (stored, content)
+                    : throw Damaged(info.Key, "it has another content than the object that was listed");
+            },
+            cancellationToken);
+
+    /// <summary>Reads an object whole from one store and gives its bytes, all verified, and the object as it is stored.</summary>
+    public static async Task<(StoredWal Stored, byte[] Content, byte[] Sealed)> ReadAsync(
+        IObjectStore store, Repository repository, ulong systemId, WalKey wal, ObjectInfo info, CancellationToken cancellationToken)
     {
         if (info.Length > Envelope.MaximumLength + (long)BlockCodecs.Bound(1 << 30))
         {
             throw new SmcException(SmcErrorCode.ManifestInvalid, $"The object '{info.Key}' is far too long.", target: info.Key);
         }
 
-        byte[] buffer = await ReadAsync(repository.Store, info.Key, (int)info.Length, cancellationToken).ConfigureAwait(false);
+        byte[] buffer = await ReadAsync(store, info.Key, (int)info.Length, cancellationToken).ConfigureAwait(false);
         StoredWal stored = OpenHead(repository, systemId, wal, info, buffer);
         WalObjectHead head = stored.Head;
         ReadOnlyMemory<byte> payload = buffer.AsMemory(stored.HeadLength);
@@ -95,8 +121,16 @@ internal static class WalObject
             throw Damaged(info.Key, "its content does not match its digest");
         }
 
-        return (stored, content);
+        return (stored, content, buffer);
     }
+
+    /// <summary>The object as this store has it. What a listing said of it holds for the repository's own store only.</summary>
+    private static async ValueTask<ObjectInfo> FindAsync(
+        Repository repository, IObjectStore store, ObjectInfo info, CancellationToken cancellationToken) =>
+        store == repository.Store
+            ? info
+            : await store.GetInfoAsync(info.Key, cancellationToken).ConfigureAwait(false) ?? throw new SmcException(
+                SmcErrorCode.ObjectNotFound, $"There is no object '{info.Key}' in {store.Location}.", target: info.Key);
 
     private static StoredWal OpenHead(Repository repository, ulong systemId, WalKey wal, ObjectInfo info, ReadOnlyMemory<byte> start)
     {

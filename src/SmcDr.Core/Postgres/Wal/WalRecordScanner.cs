@@ -47,6 +47,7 @@ public sealed class WalRecordScanner
     private uint _got;
     private uint _crc;
     private bool _keep;
+    private bool _isSelected;
     private Lsn _recordStart;
     private Lsn? _previous;
 
@@ -92,6 +93,15 @@ public sealed class WalRecordScanner
 
     /// <summary>Called for each restore point, in the order of the WAL.</summary>
     public Action<WalRestorePoint>? OnRestorePoint { get; init; }
+
+    /// <summary>
+    /// Whether <see cref="OnRecord"/> wants a record of this resource manager with this info byte. Only bodies that somebody wants are put
+    /// together, so that a stream pays nothing for it.
+    /// </summary>
+    internal Func<byte, byte, bool>? SelectsRecord { get; init; }
+
+    /// <summary>Called for each selected record, in the order of the WAL, before its transaction is reported.</summary>
+    internal WalRecordHandler? OnRecord { get; init; }
 
     /// <summary>Where the next byte belongs.</summary>
     public Lsn Position { get; private set; }
@@ -306,6 +316,7 @@ public sealed class WalRecordScanner
         _crc = uint.MaxValue;
         _keep = manager == ResourceManagerTransaction ? TransactionKind(info) is not null
             : manager == ResourceManagerXlog && (info & 0xF0) == XlogRestorePoint;
+        _isSelected = SelectsRecord?.Invoke(manager, info) ?? false;
         _body.ResetWrittenCount();
         _state = State.Body;
         if (_total == RecordHeaderLength)
@@ -321,7 +332,7 @@ public sealed class WalRecordScanner
         int taken = Take(bytes, _total - _got);
         ReadOnlySpan<byte> part = bytes[..taken];
         _crc = Crc32C.Append(_crc, part);
-        if (_keep)
+        if (_keep || _isSelected)
         {
             _body.Write(part);
         }
@@ -347,6 +358,16 @@ public sealed class WalRecordScanner
 
         Lsn end = new(Align(Position.Value));
         byte info = _record[16];
+        if (_isSelected)
+        {
+            uint xid = BinaryPrimitives.ReadUInt32LittleEndian(_record.AsSpan(4));
+            WalRecord record = new(_record[17], info, xid, _recordStart, end, MajorVersion ?? 0, _body.WrittenSpan);
+            if (OnRecord?.Invoke(record) == false)
+            {
+                throw Invalid(_recordStart, "the parts of the record there do not fit its length");
+            }
+        }
+
         if (_keep)
         {
             Report(info, end);

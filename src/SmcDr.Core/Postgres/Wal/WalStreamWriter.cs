@@ -248,7 +248,7 @@ internal sealed class WalStreamWriter
                 ? await _archive.ReadAsync(item, cancellationToken).ConfigureAwait(false)
                 : null;
         }
-        catch (SmcException e) when (e.Code is SmcErrorCode.ChecksumMismatch or SmcErrorCode.ManifestInvalid or SmcErrorCode.ObjectNotFound)
+        catch (SmcException e) when (SmcErrors.IsDamage(e.Code) || e.Code == SmcErrorCode.ObjectNotFound)
         {
             // New WAL must not be lost because old WAL is damaged.
             _observer.Warning($"{e.Message} The stream goes on without comparing it.");

@@ -71,10 +71,10 @@ public sealed class BackupLab : IAsyncDisposable
 
     public Task<BackupInfo> BackupAsync(
         BaseBackupOptions? options = null, IOperationObserver? observer = null, PostgresConnector? connector = null,
-        TimeSpan? watchInterval = null, CancellationToken cancellationToken = default) =>
+        TimeSpan? watchInterval = null, Repository? repository = null, CancellationToken cancellationToken = default) =>
         BaseBackup.RunAsync(
             connector ?? Server.CreateConnector(),
-            Repository,
+            repository ?? Repository,
             options ?? new BaseBackupOptions { WalTimeout = TimeSpan.FromSeconds(60) },
             observer ?? NullObserver.Instance,
             (_, _, _) => Task.FromResult<IBackupWal>(new ArchivedWal(Archive)),

@@ -270,6 +270,7 @@ public sealed class BaseBackupTests
         (_, Manifest manifest) = await lab.OpenAsync(info.Id);
         Assert.Contains(manifest.Entries, static entry => entry.Path.StartsWith("pg_tblspc/", StringComparison.Ordinal) && entry.Size > 0);
         Assert.Equal(Path.GetFullPath(lab.Server.DataDirectory), manifest.Header.Database!.DataDirectory);
+        Assert.Equal(info.Id, (await lab.BackupAsync(connector: connector)).Parent);
 
         await lab.Server.ExecuteAsync("REVOKE EXECUTE ON FUNCTION pg_backup_stop(boolean) FROM \"back-up\"");
         missing = await Assert.ThrowsAsync<SmcException>(() => lab.BackupAsync(connector: connector));

@@ -162,8 +162,8 @@ public sealed class DataDirectoryFormatTests(PostgresServerFixture fixture) : IC
 
     [Theory]
     [InlineData(1, 1 << 20)]
-    [InlineData(1L << 30, 1 << 20)]
-    [InlineData(32L << 30, 2 << 20)]
+    [InlineData((64 << 20) - 1, 1 << 20)]
+    [InlineData(1L << 30, 4 << 20)]
     [InlineData(1L << 40, 4 << 20)]
     public void BlockSizeOf_FileSize_IsAMultipleOf64KiBAndGrows(long size, int expected)
     {

@@ -49,7 +49,7 @@ public sealed class DatabaseRecoveryTests(LogicalLab lab) : IClassFixture<Logica
         DatabaseRecoveryPlan plan = await PlanAsync(new DatabaseRecoveryOptions { Database = name, SkipEmergencyBackup = true, Writers = new Writers() });
         RecordingObserver observer = new() { At = (1, () => LogicalBackupTests.Kill("pg_restore", name)) };
         SmcException e = await Assert.ThrowsAsync<SmcException>(() => DatabaseOnlyRecovery.RunAsync(
-            plan, lab.Server.CreateConnector(), lab.Repository, observer, CancellationToken.None));
+            plan, lab.Server.CreateConnector(), _ => Task.FromResult(lab.Repository), observer, CancellationToken.None));
         Assert.Contains("'Restore'", e.Message, StringComparison.Ordinal);
         Assert.Contains($"'{plan.PreviousDatabase}'", e.Message, StringComparison.Ordinal);
         Assert.Contains("writers are still stopped", e.Message, StringComparison.Ordinal);
@@ -75,7 +75,7 @@ public sealed class DatabaseRecoveryTests(LogicalLab lab) : IClassFixture<Logica
         RecordingObserver observer = new() { At = (1, stop.Cancel) };
         DatabaseRecoveryPlan plan = await PlanAsync(new DatabaseRecoveryOptions { Database = name });
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => DatabaseOnlyRecovery.RunAsync(
-            plan, lab.Server.CreateConnector(), lab.Repository, observer, stop.Token));
+            plan, lab.Server.CreateConnector(), _ => Task.FromResult(lab.Repository), observer, stop.Token));
         Assert.Equal(before, await lab.ContentAsync(name));
     }
 
@@ -106,7 +106,7 @@ public sealed class DatabaseRecoveryTests(LogicalLab lab) : IClassFixture<Logica
         CancellationToken.None);
 
     private async Task<DatabaseRestoreResult> RecoverAsync(DatabaseRecoveryOptions options) => await DatabaseOnlyRecovery.RunAsync(
-        await PlanAsync(options), lab.Server.CreateConnector(), lab.Repository, NullObserver.Instance, CancellationToken.None);
+        await PlanAsync(options), lab.Server.CreateConnector(), _ => Task.FromResult(lab.Repository), NullObserver.Instance, CancellationToken.None);
 
     private sealed class Writers : IDatabaseWriters
     {

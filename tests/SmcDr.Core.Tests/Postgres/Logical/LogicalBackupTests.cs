@@ -2,11 +2,14 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text;
 using Npgsql;
+using SmcDr.Core.Encryption;
+using SmcDr.Core.Operations;
 using SmcDr.Core.Postgres;
 using SmcDr.Core.Postgres.Logical;
 using SmcDr.Core.Repositories;
 using SmcDr.Core.Tests.Fixtures;
 using SmcDr.Core.Tests.Postgres.BaseBackups;
+using SmcDr.Core.Verification;
 
 namespace SmcDr.Core.Tests.Postgres.Logical;
 
@@ -56,6 +59,7 @@ public sealed class LogicalBackupTests(LogicalLab lab) : IClassFixture<LogicalLa
         LogicalDatabaseDetails database = Assert.Single(details.Databases);
         Assert.InRange(database.SnapshotTime!.Value, earliest.AddSeconds(-1), DateTimeOffset.UtcNow.AddSeconds(1));
         Assert.NotNull(database.SnapshotLsn);
+        Assert.Equal([name], details.Selected);
         Assert.Equal(2, database.LargeObjectCount);
         Assert.Equal(1506, database.RowCount);
         Assert.True(details.RolePasswords);
@@ -120,6 +124,7 @@ public sealed class LogicalBackupTests(LogicalLab lab) : IClassFixture<LogicalLa
         string open = await lab.NewDatabaseAsync();
         RecordingObserver observer = new();
         BackupInfo backup = await lab.BackupAsync(new LogicalBackupOptions { Parallelism = 2 }, observer);
+        Assert.Empty((await lab.Repository.OpenBackupAsync(Component.Database, backup.Id, CancellationToken.None)).Header.Logical!.Selected);
         Assert.Contains(open, backup.Databases);
         Assert.Contains("postgres", backup.Databases);
         Assert.DoesNotContain(closed, backup.Databases);
@@ -127,6 +132,38 @@ public sealed class LogicalBackupTests(LogicalLab lab) : IClassFixture<LogicalLa
         Assert.Contains(observer.Warnings, warning => warning.Contains(closed, StringComparison.Ordinal));
         await lab.Server.ExecuteAsync($"ALTER DATABASE {closed} ALLOW_CONNECTIONS true");
         await lab.Server.ExecuteAsync($"DROP DATABASE {closed}");
+    }
+
+    [Fact]
+    public async Task Backup_EncryptedRepository_IsVerifiedAndRestoredAndNothingIsInClear()
+    {
+        const string marker = "PLANTED-MARKER-OF-THE-TEST";
+        string name = await lab.NewDatabaseAsync();
+        await lab.Server.ExecuteAsync($"INSERT INTO sales.customer (name) SELECT '{marker}' || i FROM generate_series(1, 1000) i", name);
+        MemoryObjectStore store = new();
+        using RepositoryKeySource key = RepositoryKeySource.FromSecret("correct horse battery staple");
+        Repository repository = await Repository.OpenOrCreateAsync(store, key, default);
+        LogicalBackupOptions options = new() { Databases = [name], BinDirectory = PostgresPrograms.BinDirectory, Codec = BlockCodec.None };
+        BackupInfo backup = await LogicalBackup.RunAsync(lab.Server.CreateConnector(), repository, options, NullObserver.Instance, default);
+        Assert.True(backup.Encrypted);
+        Assert.All(store.Keys, one => Assert.DoesNotContain(marker, Encoding.Latin1.GetString(store[one]), StringComparison.Ordinal));
+
+        Repository opened = await Repository.OpenAsync(store, key, default);
+        BackupVerification verification = new(opened, new BackupVerificationOptions { Deep = true }, NullObserver.Instance);
+        await foreach (BackupTestResult result in verification.RunAsync(default))
+        {
+            Assert.Equal("Passed", result.Outcome);
+        }
+
+        PostgresConnector connector = lab.Server.CreateConnector();
+        LogicalRestorePlan plan = await LogicalRestore.PlanAsync(
+            connector,
+            await opened.OpenBackupAsync(Component.Database, backup.Id, default),
+            new LogicalRestoreOptions { TargetDatabase = name + "r", BinDirectory = PostgresPrograms.BinDirectory },
+            NullObserver.Instance,
+            default);
+        Assert.Equal("Verified", Assert.Single(await LogicalRestore.RunAsync(plan, connector, NullObserver.Instance, default)).State);
+        Assert.Equal(await lab.ContentAsync(name), await lab.ContentAsync(name + "r"));
     }
 
     [Fact]

@@ -1,0 +1,333 @@
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using SmcDr.Core.ObjectStores;
+using SmcDr.Core.Repositories;
+
+namespace SmcDr.Core.Encryption;
+
+/// <summary>The folder <c>keys/</c> of a repository: envelopes and canaries, read and written in the store as it is.</summary>
+internal sealed partial class KeyFolder(IObjectStore store, Guid repositoryId)
+{
+    private const int MaximumEnvelopes = 1000;
+    private const int MaximumDocumentLength = 64 << 10;
+
+    /// <summary>Whether a text can be a recipient's name.</summary>
+    public static bool IsName(string name) => NamePattern().IsMatch(name) && name != "canary";
+
+    /// <summary>
+    /// All envelopes of the repository by key. What is of another repository is left out: a creation that was interrupted, or lost the
+    /// race, may have left it.
+    /// </summary>
+    /// <param name="problem">Hears of an envelope that cannot be read. One that is damaged must not lock out the others.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
+    public async Task<IReadOnlyDictionary<string, List<Recipient>>> ReadAsync(
+        Action<string, SmcException>? problem, CancellationToken cancellationToken)
+    {
+        SortedDictionary<string, List<Recipient>> keys = new(StringComparer.Ordinal);
+        int count = 0;
+        await foreach (ObjectInfo info in store.ListAsync(RepositoryKeys.KeysFolder, cancellationToken).ConfigureAwait(false))
+        {
+            string[] parts = info.Key.Split('/');
+            if (parts.Length != 3 || !KeyIdPattern().IsMatch(parts[1]) || !IsName(parts[2]))
+            {
+                continue;
+            }
+
+            if (++count > MaximumEnvelopes)
+            {
+                throw new SmcException(
+                    SmcErrorCode.ManifestInvalid,
+                    $"There are more than {MaximumEnvelopes} key envelopes in {store.Location}; they were not put there by SmcDr.",
+                    recommendation: $"Find out who writes to '{RepositoryKeys.KeysFolder}', and remove what does not belong there.",
+                    target: store.Location);
+            }
+
+            try
+            {
+                Recipient recipient = await ReadAsync(info, cancellationToken).ConfigureAwait(false);
+                if (recipient.RepositoryId != repositoryId)
+                {
+                    continue;
+                }
+
+                if (recipient.KeyId != parts[1] || recipient.Name != parts[2])
+                {
+                    throw new SmcException(
+                        SmcErrorCode.ManifestInvalid, $"The object '{info.Key}' is the envelope of another key or recipient.", target: info.Key);
+                }
+
+                if (!keys.TryGetValue(parts[1], out List<Recipient>? recipients))
+                {
+                    keys.Add(parts[1], recipients = []);
+                }
+
+                recipients.Add(recipient);
+            }
+            catch (SmcException exception) when (
+                SmcErrors.IsDamage(exception.Code) || exception.Code is SmcErrorCode.ObjectNotFound or SmcErrorCode.RepositoryFormatUnknown)
+            {
+                problem?.Invoke(info.Key, exception);
+            }
+        }
+
+        return keys;
+    }
+
+    /// <summary>Wraps a key for a recipient and stores the envelope.</summary>
+    /// <exception cref="SmcException"><see cref="SmcErrorCode.KeyExists"/>: the name is taken for this key.</exception>
+    public async Task AddAsync(RepositoryKey key, RepositoryKeySource source, string name, CancellationToken cancellationToken)
+    {
+        Recipient recipient = await source.WrapAsync(
+            new Recipient
+            {
+                RepositoryId = repositoryId,
+                KeyId = key.Id,
+                Name = name,
+                Kind = source.Kind,
+                CreatedTime = DateTimeOffset.UtcNow,
+            },
+            key,
+            cancellationToken).ConfigureAwait(false);
+        try
+        {
+            await store.PutAsync(
+                RepositoryKeys.Recipient(key.Id, name),
+                Envelope.Seal(JsonSerializer.SerializeToUtf8Bytes(recipient, KeyJson.Default.Recipient)),
+                cancellationToken).ConfigureAwait(false);
+        }
+        catch (SmcException exception) when (exception.Code == SmcErrorCode.ObjectExists)
+        {
+            throw new SmcException(
+                SmcErrorCode.KeyExists, $"The repository {store.Location} has a recipient '{name}' already.", exception, target: name);
+        }
+    }
+
+    /// <summary>Removes an envelope.</summary>
+    public Task RemoveAsync(string keyId, string name, CancellationToken cancellationToken) =>
+        store.DeleteAsync(RepositoryKeys.Recipient(keyId, name), cancellationToken);
+
+    /// <summary>Stores a key's canary, which makes it one of the repository's keys: to be done last.</summary>
+    public Task PutCanaryAsync(RepositoryKey key, RepositoryKey? previous, CancellationToken cancellationToken)
+    {
+        KeyCanary canary = new()
+        {
+            RepositoryId = repositoryId,
+            KeyId = key.Id,
+            CreatedTime = DateTimeOffset.UtcNow,
+            PreviousKeyId = previous?.Id,
+        };
+        byte[] content = JsonSerializer.SerializeToUtf8Bytes(
+            previous is null ? canary : canary with { Endorsement = Endorse(previous, canary) }, KeyJson.Default.KeyCanary);
+        string name = RepositoryKeys.Canary(key.Id);
+        byte[] stored = new byte[FrameLayout.StoredLengthOf(name, content.Length)];
+        EncryptedObjectStore.Seal(key, name, content, stored);
+        return store.PutAsync(name, stored, cancellationToken);
+    }
+
+    /// <summary>Removes a key whose repository came to nothing.</summary>
+    public async Task AbandonAsync(string keyId, string name, CancellationToken cancellationToken)
+    {
+        await store.DeleteAsync(RepositoryKeys.Canary(keyId), cancellationToken).ConfigureAwait(false);
+        await RemoveAsync(keyId, name, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Opens all keys that a recipient can open.</summary>
+    /// <param name="rootKeyId">The first key, which the root names.</param>
+    /// <param name="source">The recipient.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
+    /// <exception cref="SmcException"><see cref="SmcErrorCode.KeyWrong"/>, or the damage of what is there.</exception>
+    public async Task<RepositoryKeyring> OpenAsync(string rootKeyId, RepositoryKeySource source, CancellationToken cancellationToken)
+    {
+        List<SmcException> problems = [];
+        IReadOnlyDictionary<string, List<Recipient>> envelopes =
+            await ReadAsync((_, exception) => problems.Add(exception), cancellationToken).ConfigureAwait(false);
+        Dictionary<string, RepositoryKey> opened = new(StringComparer.Ordinal);
+        try
+        {
+            KeyOpener opener = new(source);
+            foreach (string keyId in envelopes.Keys.OrderByDescending(id => id == rootKeyId))
+            {
+                if (await opener.TryOpenAsync(envelopes[keyId], cancellationToken).ConfigureAwait(false) is ({ } key, _))
+                {
+                    opened.Add(keyId, key);
+                }
+            }
+
+            if (!opened.ContainsKey(rootKeyId))
+            {
+                throw WrongKey(envelopes.GetValueOrDefault(rootKeyId) ?? [], source, problems.FirstOrDefault());
+            }
+
+            IReadOnlyList<RepositoryKey> trusted = await TrustAsync(rootKeyId, opened, cancellationToken).ConfigureAwait(false);
+            RepositoryKeyring keyring = new(trusted);
+            foreach (RepositoryKey key in trusted)
+            {
+                opened.Remove(key.Id);
+            }
+
+            return keyring;
+        }
+        finally
+        {
+            foreach (RepositoryKey key in opened.Values)
+            {
+                key.Dispose();
+            }
+        }
+    }
+
+    /// <summary>The keys that descend from the first one, in the order of their making.</summary>
+    private async Task<IReadOnlyList<RepositoryKey>> TrustAsync(
+        string rootKeyId, Dictionary<string, RepositoryKey> opened, CancellationToken cancellationToken)
+    {
+        List<KeyCanary> canaries = [];
+        foreach (RepositoryKey key in opened.Values)
+        {
+            KeyCanary? canary = await TryReadCanaryAsync(key, cancellationToken).ConfigureAwait(false);
+            if (canary is not null)
+            {
+                canaries.Add(canary);
+            }
+            else if (key.Id == rootKeyId)
+            {
+                throw new SmcException(
+                    SmcErrorCode.ObjectNotFound,
+                    $"The object '{RepositoryKeys.Canary(rootKeyId)}', which proves the repository's key, is missing from {store.Location}.",
+                    recommendation: "Somebody removes objects from the repository: find out who, and take the object from a copy.",
+                    target: RepositoryKeys.Canary(rootKeyId));
+            }
+        }
+
+        List<KeyCanary> trusted = [canaries.Single(canary => canary.KeyId == rootKeyId)];
+        for (int before = 0; before < trusted.Count;)
+        {
+            before = trusted.Count;
+            trusted.AddRange(canaries
+                .Where(canary => trusted.TrueForAll(other => other.KeyId != canary.KeyId)
+                    && trusted.Exists(other => other.KeyId == canary.PreviousKeyId)
+                    && canary.Endorsement is { } endorsement
+                    && CryptographicOperations.FixedTimeEquals(endorsement, Endorse(opened[canary.PreviousKeyId!], canary)))
+                .ToList());
+        }
+
+        // The first stays the first, whatever the clocks said.
+        return
+        [
+            opened[rootKeyId],
+            .. trusted.Skip(1)
+                .OrderBy(static canary => canary.CreatedTime)
+                .ThenBy(static canary => canary.KeyId, StringComparer.Ordinal)
+                .Select(canary => opened[canary.KeyId]),
+        ];
+    }
+
+    private async Task<KeyCanary?> TryReadCanaryAsync(RepositoryKey key, CancellationToken cancellationToken)
+    {
+        string name = RepositoryKeys.Canary(key.Id);
+        byte[] content;
+        try
+        {
+            // Not disposed: it would dispose the store and the key.
+            EncryptedObjectStore view = new(store, new RepositoryKeyring([key]));
+            Stream stream = await view.OpenEncryptedAsync(name, 0, null, cancellationToken).ConfigureAwait(false);
+            await using (stream.ConfigureAwait(false))
+            {
+                content = await ReadLimitedAsync(stream, name, cancellationToken).ConfigureAwait(false);
+            }
+        }
+        catch (SmcException exception) when (exception.Code == SmcErrorCode.ObjectNotFound)
+        {
+            return null;
+        }
+
+        KeyCanary canary = Deserialize(content, KeyJson.Default.KeyCanary, name);
+        return canary.KeyId == key.Id && canary.RepositoryId == repositoryId
+            ? canary
+            : throw new SmcException(SmcErrorCode.ManifestInvalid, $"The object '{name}' is the canary of another key.", target: name);
+    }
+
+    private async Task<Recipient> ReadAsync(ObjectInfo info, CancellationToken cancellationToken)
+    {
+        Stream stream = await store.OpenReadAsync(info.Key, 0, null, cancellationToken).ConfigureAwait(false);
+        await using (stream.ConfigureAwait(false))
+        {
+            byte[] content = await ReadLimitedAsync(stream, info.Key, cancellationToken).ConfigureAwait(false);
+            Recipient recipient = Deserialize(Envelope.OpenWhole(content, info.Key), KeyJson.Default.Recipient, info.Key);
+            return recipient.Format == 1
+                ? recipient
+                : throw new SmcException(
+                    SmcErrorCode.RepositoryFormatUnknown,
+                    $"The key envelope '{info.Key}' has format {recipient.Format}, which this version does not know.",
+                    target: info.Key);
+        }
+    }
+
+    private static T Deserialize<T>(
+        ReadOnlyMemory<byte> json, System.Text.Json.Serialization.Metadata.JsonTypeInfo<T> type, string key)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize(json.Span, type) ?? throw new JsonException("There is nothing in it.");
+        }
+        catch (JsonException exception)
+        {
+            throw new SmcException(SmcErrorCode.ManifestInvalid, $"The object '{key}' is not valid: {exception.Message}", exception, target: key);
+        }
+    }
+
+    private static async Task<byte[]> ReadLimitedAsync(Stream stream, string key, CancellationToken cancellationToken)
+    {
+        byte[] content = new byte[MaximumDocumentLength + 1];
+        int read = await stream.ReadAtLeastAsync(content, content.Length, throwOnEndOfStream: false, cancellationToken).ConfigureAwait(false);
+        return read <= MaximumDocumentLength
+            ? content[..read]
+            : throw new SmcException(SmcErrorCode.ManifestInvalid, $"The object '{key}' is far too long.", target: key);
+    }
+
+    private static byte[] Endorse(RepositoryKey previous, KeyCanary canary)
+    {
+        byte[] derived = new byte[RepositoryKey.Length];
+        previous.Derive([], "SmcDr endorsement 1"u8, derived);
+        try
+        {
+            return HMACSHA256.HashData(derived, Encoding.UTF8.GetBytes($"{canary.RepositoryId:D}\0{canary.KeyId}\0{canary.PreviousKeyId}"));
+        }
+        finally
+        {
+            CryptographicOperations.ZeroMemory(derived);
+        }
+    }
+
+    private SmcException WrongKey(List<Recipient> recipients, RepositoryKeySource source, SmcException? problem)
+    {
+        string given = source switch
+        {
+            KeyFileSource => $"the key file {source.Fingerprint}",
+            PassphraseSource => "the passphrase",
+            _ => "the KMS key",
+        };
+        string known = recipients.Count == 0
+            ? "no envelope of its first key can be read"
+            : "its key is for " + string.Join(", ", recipients.Take(10).Select(Describe));
+        return new SmcException(
+            SmcErrorCode.KeyWrong,
+            $"The repository {store.Location} does not open with {given} that was given: {known}.",
+            problem,
+            target: store.Location);
+    }
+
+    private static string Describe(Recipient recipient) => recipient.Kind switch
+    {
+        RecipientKind.KeyFile => $"'{recipient.Name}' (key file {recipient.Fingerprint})",
+        RecipientKind.Passphrase => $"'{recipient.Name}' (passphrase)",
+        _ => $"'{recipient.Name}' ({recipient.Fingerprint})",
+    };
+
+    [GeneratedRegex(@"\A[a-z0-9][a-z0-9._-]{0,62}\z", RegexOptions.CultureInvariant)]
+    private static partial Regex NamePattern();
+
+    [GeneratedRegex(@"\A[0-9a-f]{16}\z", RegexOptions.CultureInvariant)]
+    private static partial Regex KeyIdPattern();
+}

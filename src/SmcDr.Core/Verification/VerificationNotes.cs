@@ -1,0 +1,102 @@
+using System.Collections.Concurrent;
+using System.Globalization;
+using SmcDr.Core.ObjectStores;
+using SmcDr.Core.Repositories;
+
+namespace SmcDr.Core.Verification;
+
+/// <summary>Notes what a deep verification has read, so that one that was interrupted goes on instead of beginning anew.</summary>
+internal sealed class VerificationNotes(Repository repository, TimeProvider time)
+{
+    // A note that nobody asks for any more.
+    private static readonly TimeSpan s_life = TimeSpan.FromDays(60);
+    private static readonly TimeSpan s_interval = TimeSpan.FromSeconds(30);
+
+    private readonly ConcurrentBag<PackReference> _packs = [];
+    private long _lastWrite = time.GetTimestamp();
+
+    /// <summary>The keys of packs that were found right within some time.</summary>
+    public async Task<HashSet<string>> ReadAsync(TimeSpan within, CancellationToken cancellationToken)
+    {
+        DateTimeOffset now = time.GetUtcNow();
+        HashSet<string> keys = new(StringComparer.Ordinal);
+        await foreach (ObjectInfo info in repository.Store.ListAsync(RepositoryKeys.Verifications, cancellationToken).ConfigureAwait(false))
+        {
+            if (info.LastModified < now - s_life)
+            {
+                await repository.Store.DeleteAsync(info.Key, cancellationToken).ConfigureAwait(false);
+                continue;
+            }
+
+            if (info.LastModified < now - within || await TryReadAsync(info.Key, cancellationToken).ConfigureAwait(false) is not { } note ||
+                note.Time < now - within || note.Time > now)
+            {
+                continue;
+            }
+
+            foreach (VerifiedPacks packs in note.Packs.Where(static packs => RepositoryKeys.IsId(packs.Packs.Backup)))
+            {
+                keys.UnionWith(packs.Packs.Numbers().Select(number => RepositoryKeys.Pack(packs.Component, packs.Packs.Backup, number)));
+            }
+        }
+
+        return keys;
+    }
+
+    /// <summary>Takes a pack that was found right; now and then writes a note.</summary>
+    public async Task AddAsync(PackReference pack, CancellationToken cancellationToken)
+    {
+        _packs.Add(pack);
+        if (time.GetElapsedTime(Interlocked.Read(ref _lastWrite)) > s_interval)
+        {
+            await WriteAsync(cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Writes what was not written yet.</summary>
+    public async Task WriteAsync(CancellationToken cancellationToken)
+    {
+        Interlocked.Exchange(ref _lastWrite, time.GetTimestamp());
+        List<PackReference> packs = [];
+        while (_packs.TryTake(out PackReference? pack))
+        {
+            packs.Add(pack);
+        }
+
+        if (packs.Count == 0)
+        {
+            return;
+        }
+
+        VerificationNote note = new()
+        {
+            RepositoryId = repository.Id,
+            Time = time.GetUtcNow(),
+            Packs =
+            [
+                .. packs.GroupBy(static pack => pack.Component).OrderBy(static group => group.Key)
+                    .SelectMany(static group => PackUse.From("", group).Select(use => new VerifiedPacks(group.Key, use))),
+            ],
+        };
+        string key = string.Create(
+            CultureInfo.InvariantCulture,
+            $"{RepositoryKeys.Verifications}{note.Time.UtcDateTime:yyyyMMdd'T'HHmmss'Z'}-{Guid.NewGuid().ToString("N")[..8]}");
+        await Repository.PutDocumentAsync(
+            repository.Store, key, note, VerificationJson.Default.VerificationNote, cancellationToken).ConfigureAwait(false);
+    }
+
+    private async Task<VerificationNote?> TryReadAsync(string key, CancellationToken cancellationToken)
+    {
+        try
+        {
+            VerificationNote? note = await repository.TryReadDocumentAsync(key, VerificationJson.Default.VerificationNote, cancellationToken)
+                .ConfigureAwait(false);
+            return note?.RepositoryId == repository.Id && note.Format <= Repository.FormatVersion ? note : null;
+        }
+        catch (SmcException e) when (e.Code is SmcErrorCode.ChecksumMismatch or SmcErrorCode.ManifestInvalid)
+        {
+            // What cannot be believed saves no work; its packs are read again.
+            return null;
+        }
+    }
+}

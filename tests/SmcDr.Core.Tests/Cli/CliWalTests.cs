@@ -1,0 +1,80 @@
+using System.Text.Json;
+using SmcDr.Core.Tests.Fixtures;
+
+namespace SmcDr.Core.Tests.Cli;
+
+/// <summary>Import and search from the command line, against a real server.</summary>
+public sealed class CliWalTests : IDisposable
+{
+    private const string PasswordVariable = "SMCDR_TEST_CLI_WAL_PASSWORD";
+    private readonly TemporaryDirectory _directory = new();
+
+    public void Dispose() => _directory.Dispose();
+
+    [Fact]
+    public async Task Commands_ImportFindAndPlan_WorkTogether()
+    {
+        await using PostgresServer server = await PostgresServer.StartAsync();
+        Environment.SetEnvironmentVariable(PasswordVariable, server.Password);
+        await File.WriteAllTextAsync(Path.Combine(_directory.Path, "smcdr.yaml"), $"""
+            name: cli-wal
+            repository:
+              location: file://{_directory.Path}/repository
+            regions:
+              here:
+                role: primary
+                database:
+                  connection: "Host=127.0.0.1;Port={server.Port};Username=postgres;SSL Mode=Disable"
+                  password: env:{PasswordVariable}
+                  slot: smcdr_cli_wal
+
+            """);
+        await server.ExecuteAsync("CREATE TABLE t AS SELECT generate_series(1, 1500) AS id; CREATE TABLE lost (id int)");
+        await RunAsync(0, "backup", "database");
+        await server.ExecuteAsync("CHECKPOINT");
+        await server.ExecuteAsync("DROP TABLE lost");
+        await server.ExecuteAsync("DELETE FROM t");
+        await server.ExecuteAsync("SELECT pg_switch_wal()");
+        string source = Directory.CreateDirectory(Path.Combine(_directory.Path, "archive")).FullName;
+        string end = await server.ScalarAsync<string>("SELECT pg_walfile_name(pg_current_wal_insert_lsn())");
+        foreach (string path in Directory.GetFiles(Path.Combine(server.DataDirectory, "pg_wal"), "0000000100000000*"))
+        {
+            if (string.CompareOrdinal(Path.GetFileName(path), end) < 0)
+            {
+                File.Copy(path, Path.Combine(source, Path.GetFileName(path)));
+            }
+        }
+
+        CliRun dryRun = await CliRun.InAsync(_directory.Path, ["wal", "import", "archive", "--dry-run"]);
+        Assert.Contains("WAL segments", dryRun.Out, StringComparison.Ordinal);
+        JsonElement imported = await RunAsync(0, "wal", "import", "archive");
+        Assert.Equal("Complete", imported.GetProperty("state").GetString());
+        Assert.True(imported.GetProperty("importedCount").GetInt64() > 0);
+        await File.WriteAllTextAsync(Path.Combine(source, "0000000100000000000000EE"), "cut off");
+        JsonElement partial = await RunAsync(3, "wal", "import", "archive");
+        Assert.Equal("SmcWalInvalid", Assert.Single(partial.GetProperty("refused").EnumerateArray()).GetProperty("errorId").GetString());
+
+        JsonElement dropped = Assert.Single((await RunAsync(0, "wal", "find", "--from", "-1h", "--kind", "Drop")).EnumerateArray());
+        Assert.Equal("Drop", dropped.GetProperty("kind").GetString());
+        Assert.Equal("lost", dropped.GetProperty("relationNames").GetString()!.Split('.')[^1]);
+        string lsn = dropped.GetProperty("recoveryLsn").GetString()!;
+        CliRun text = await CliRun.InAsync(_directory.Path, ["wal", "find", "--offline"]);
+        Assert.Contains(lsn, text.Out, StringComparison.Ordinal);
+        Assert.Contains("Delete", text.Out, StringComparison.Ordinal);
+        Assert.Contains("--exclusive", text.Error, StringComparison.Ordinal);
+        Assert.Empty((await RunAsync(0, "wal", "find", "--relation", "none", "--kind", "Delete")).EnumerateArray());
+
+        string data = Path.Combine(_directory.Path, "data");
+        CliRun plan = await CliRun.InAsync(
+            _directory.Path, ["restore", "database", "--data-directory", data, "--target-lsn", lsn, "--exclusive", "--dry-run"]);
+        Assert.True(plan.ExitCode == 0, plan.Error);
+        Assert.Contains($"before LSN {lsn}", plan.Out, StringComparison.Ordinal);
+    }
+
+    private async Task<JsonElement> RunAsync(int exitCode, params string[] arguments)
+    {
+        CliRun run = await CliRun.InAsync(_directory.Path, [.. arguments, "--json"]);
+        Assert.True(run.ExitCode == exitCode, $"{string.Join(' ', arguments)}: {run.ExitCode} {run.Error}");
+        return run.Json;
+    }
+}
