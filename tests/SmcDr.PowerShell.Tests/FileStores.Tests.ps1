@@ -63,7 +63,7 @@ Describe 'Backup-SmcFileStore' -Skip:$cannot {
     }
 
     It 'is listed by name' {
-        (Get-SmcBackup -Component FileStore | Where-Object Name -EQ logs).Count | Should -Be 1
+        Get-SmcBackup -Component FileStore | Where-Object Name -EQ logs | Should -HaveCount 1
         (Get-SmcBackup -Component FileStore | Out-String -Width 120) | Should -BeLike '*FileStore config in file://*'
     }
 

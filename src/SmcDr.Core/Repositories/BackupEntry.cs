@@ -24,7 +24,8 @@ public sealed record BackupEntry(
             Id = Id,
             Component = Component.ToString(),
             Name = Header?.FileStore?.Name,
-            Databases = [.. Header?.Logical?.Databases.Select(static database => database.Name) ?? []],
+            // The one empty list where there are none: two views of one backup are equal.
+            Databases = Header?.Logical is { } logical ? [.. logical.Databases.Select(static database => database.Name)] : [],
             Kind = Header?.Kind ?? Start?.Kind ?? "Unknown",
             State = IsComplete
                 ? (Header!.IsPartial ? "Partial" : "Complete")
