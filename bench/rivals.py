@@ -206,7 +206,7 @@ class Server:
         self.port = 40000 + os.getpid() % 20000
         self.user = "postgres" if os.geteuid() == 0 else None
         call(self.bin + "/initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "--data-checksums", "--no-sync", user=self.user)
-        self.archive = os.path.join(work, "archive.sh")
+        self.archive = os.path.join(work, "pgbackrest-archive.sh")  # pgBackRest looks for its name in archive_command.
         self.set_archive("exit 0")
         with open(os.path.join(self.data, "postgresql.conf"), "a") as file:
             file.write(
