@@ -6,7 +6,8 @@ using SmcDr.Core.Repositories;
 namespace SmcDr.Core.Sites;
 
 /// <summary>Whether an object store can be a repository, and the copy of another one.</summary>
-internal sealed class RepositoryChecks(string location, string? copyOf, Func<string, IObjectStore> openStore, TimeProvider clock)
+internal sealed class RepositoryChecks(
+    string location, string? copyOf, bool isLocking, Func<string, IObjectStore> openStore, TimeProvider clock)
 {
     public async IAsyncEnumerable<CheckResult> RunAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
@@ -84,11 +85,18 @@ internal sealed class RepositoryChecks(string location, string? copyOf, Func<str
         }
     }
 
-    private static async Task<CheckFinding> CheckCapabilitiesAsync(IObjectStore store, CancellationToken cancellationToken)
+    private async Task<CheckFinding> CheckCapabilitiesAsync(IObjectStore store, CancellationToken cancellationToken)
     {
         ObjectStoreCapabilities found = await store.ProbeAsync(cancellationToken).ConfigureAwait(false);
         string message =
             $"Conditional writes: {Word(found.ConditionalWrites)}; versioning: {Word(found.Versioning)}; object lock: {Word(found.ObjectLock)}.";
+        if (isLocking && !found.ObjectLock)
+        {
+            return CheckFinding.Failed(
+                $"{message} The site asks for locked backups, and this storage cannot lock.",
+                "Keep the repository in an S3 bucket that was created with Object Lock, or remove repository.retention.lock from the site file.");
+        }
+
         return found.ConditionalWrites
             ? CheckFinding.Passed(message)
             : CheckFinding.Warning(

@@ -35,7 +35,12 @@ public sealed class SiteChecks
         foreach (string location in _site.Repository.Copies.Prepend(_site.Repository.Location))
         {
             bool isCopy = location != _site.Repository.Location;
-            RepositoryChecks repository = new(location, isCopy ? _site.Repository.Location : null, _openStore, _clock);
+            RepositoryChecks repository = new(
+                location,
+                copyOf: isCopy ? _site.Repository.Location : null,
+                isLocking: !isCopy && _site.Repository.Retention?.Lock is not null,
+                _openStore,
+                _clock);
             await foreach (CheckResult result in repository.RunAsync(cancellationToken).ConfigureAwait(false))
             {
                 yield return result;
@@ -51,7 +56,7 @@ public sealed class SiteChecks
                 "UnusedSettings",
                 () => Task.FromResult(CheckFinding.Warning(
                     $"This version reads these settings and does nothing by them: {string.Join(", ", unused)}.",
-                    "Do not rely on them: remove what is too old by other means."))).ConfigureAwait(false);
+                    "Do not rely on them; tell people by other means."))).ConfigureAwait(false);
         }
 
         RegionSettings region = _site.PrimaryRegion;

@@ -186,6 +186,17 @@ public sealed class SiteChecksTests : IClassFixture<PostgresServerFixture>, IAsy
             (await CheckAsync(new() { Capabilities = new(false, false, false) }, "RepositoryCapabilities")).Outcome);
     }
 
+    [Theory]
+    [InlineData(false, CheckOutcomes.Failed)]
+    [InlineData(true, CheckOutcomes.Passed)]
+    public async Task RunAsync_LocksAskedForOfStorage_PassWhereItCanLock(bool canLock, string outcome)
+    {
+        Site site = SiteOf("connection: Host=localhost");
+        site = site with { Repository = site.Repository with { Retention = new RetentionSettings { Lock = TimeSpan.FromDays(30) } } };
+        MemoryObjectStore store = new() { Capabilities = new(true, true, canLock) };
+        Assert.Equal(outcome, (await CollectAsync(site, _ => store, 3))["RepositoryCapabilities"].Outcome);
+    }
+
     [Fact]
     public async Task RunAsync_RepositoryDoesNotOpen_FailsAndGoesOn()
     {
