@@ -24,6 +24,7 @@
         'Get-SmcSite'
         'Get-SmcWalArchive'
         'Import-SmcWal'
+        'Invoke-SmcDatabaseRecovery'
         'Invoke-SmcDrill'
         'Invoke-SmcPointInTimeRecovery'
         'Invoke-SmcRetention'

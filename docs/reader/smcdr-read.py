@@ -799,7 +799,9 @@ def command_list(options):
                 damaged = True
                 print(f"{name}\tdamaged: {e}")
                 continue
-            partial = (header.get("fileStore") or {}).get("unreadableCount", 0) > 0
+            logical = header.get("logical") or {}
+            partial = ((header.get("fileStore") or {}).get("unreadableCount", 0) > 0 or bool(logical.get("failures"))
+                       or any(database.get("excludedTables") for database in logical.get("databases", [])))
             print(f"{name}\t{'partial' if partial else 'complete'}\t{header['kind']}\t{header['fileCount']} files"
                   f"\t{header['sizeBytes']} bytes\t{header.get('label') or ''}")
     return 1 if damaged else 0

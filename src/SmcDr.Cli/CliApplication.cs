@@ -48,6 +48,10 @@ internal sealed class CliApplication
                 new RestoreDatabaseCommand(host),
                 new RestoreFileStoreCommand(host),
             },
+            new Command("recover", "Recovers one database.")
+            {
+                new RecoverDatabaseCommand(host),
+            },
             new Command("key", "Makes key files, and manages who can open an encrypted repository.")
             {
                 new KeyNewCommand(host),

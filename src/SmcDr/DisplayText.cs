@@ -75,9 +75,9 @@ public static class DisplayText
     public static string Outcome(string? outcome) => outcome switch
     {
         null => "",
-        "Passed" or "Streaming" => $"\e[32m{outcome}\e[0m",
-        "Warning" or "Waiting" or "Incomplete" or "Partial" => $"\e[33m{outcome}\e[0m",
-        "Failed" => $"\e[91m{outcome}\e[0m",
+        "Passed" or "Streaming" or "Verified" => $"\e[32m{outcome}\e[0m",
+        "Warning" or "Waiting" or "Incomplete" or "Unverified" or "Partial" => $"\e[33m{outcome}\e[0m",
+        "Failed" or "Different" => $"\e[91m{outcome}\e[0m",
         _ => outcome,
     };
 }

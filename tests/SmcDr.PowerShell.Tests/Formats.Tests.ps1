@@ -40,6 +40,28 @@ BeforeDiscovery {
             Shows = 'Time 2026-11-05T10:00:00Z', '2026-11-05 10:00:00Z', '3 min 12 s', '2.0 GiB', '/var/lib/pg/15/main'
         }
         @{
+            Model = [SmcDr.DatabaseRestoreResult]@{
+                BackupId = '20261122T081500Z-logical'; Database = 'smc_trading'; TargetDatabase = 'smc_trading_restored_01'; Server = 'db:5432'
+                State = 'Unverified'; TableCount = 12345; RowCount = 123456789012; SizeBytes = 2GB; RecoveredTime = $time; StartTime = $time
+                PreviousDatabase = 'smc_trading_before_20261123T204100Z'; Duration = [timespan]::FromSeconds(192)
+                Steps = [SmcDr.RestoreStep[]]@(); Tables = [SmcDr.TableIntegrity[]]@()
+            }
+            Shows = 'smc_trading_restored_01', 'Unverified', '12345', '123456789012', '2026-11-05 10:00:00Z', '3 min 12 s', 'smc_trading_before_'
+        }
+        @{
+            Model = [SmcDr.TableIntegrity]@{
+                Schema = 'public'; Table = 'trades'; ExpectedRows = 123456789012; Rows = 123456789011; Inserted = 123456789011; Updated = 1
+                Deleted = 2; Outcome = 'Failed'
+            }
+            Shows = 'public', 'trades', '123456789012', '123456789011', 'Failed'
+        }
+        @{
+            Model = [SmcDr.RestoreStep]@{
+                Name = 'Keep the old database'; Outcome = 'Passed'; StartTime = $time; DurationSeconds = 3.21; Detail = 'It is renamed.'
+            }
+            Shows = 'Keep the old database', 'Passed', '3.2 s', 'It is renamed.'
+        }
+        @{
             Model = [SmcDr.WalSegmentInfo]@{
                 Name = '000000010000000000000003'; Kind = 'Segment'; SystemId = '7301234567890123456'; Timeline = 1
                 StartLsn = '0/3000000'; FirstCommitTime = $time; LastCommitTime = $time; CommitCount = 1234567; SizeBytes = 16MB

@@ -3,6 +3,8 @@ using System.CommandLine;
 using System.Globalization;
 using SmcDr.Cli.Output;
 using SmcDr.Core.Operations;
+using SmcDr.Core.Postgres;
+using SmcDr.Core.Postgres.Logical;
 using SmcDr.Core.Recovery;
 using SmcDr.Core.Repositories;
 using SmcDr.Core.Sites;
@@ -56,15 +58,52 @@ internal sealed class RestoreDatabaseCommand : CliCommand
 
     private readonly Option<bool> _force = new("--force") { Description = "Move aside what is in the way. Nothing is deleted." };
     private readonly Option<bool> _noStart = new("--no-start") { Description = "Leave the recovered server stopped." };
+    private readonly Option<string[]> _databases = new("--database")
+    {
+        Description = "Of a logical backup, this database. Can be given again. Default: all.",
+        HelpName = "NAME",
+        DefaultValueFactory = static _ => [],
+    };
+
+    private readonly Option<string?> _targetDatabase = new("--target-database")
+    {
+        Description = "Of a logical backup, the database to restore to. Default: the one of the same name.",
+        HelpName = "NAME",
+    };
+
+    private readonly Option<bool> _clean = new("--clean") { Description = "Of a logical backup, replace what is there." };
+    private readonly Option<string[]> _tables = new("--table")
+    {
+        Description = "Of a logical backup, only this table with all that belongs to it. Can be given again.",
+        HelpName = "NAME",
+        DefaultValueFactory = static _ => [],
+    };
+
+    private readonly Option<string[]> _schemas = new("--schema")
+    {
+        Description = "Of a logical backup, only this schema. Can be given again.",
+        HelpName = "NAME",
+        DefaultValueFactory = static _ => [],
+    };
+
+    private readonly Option<bool> _globals = new("--globals") { Description = "Of a logical backup, restore roles and tablespaces first." };
+    private readonly Option<bool> _noOwner = new("--no-owner") { Description = "Of a logical backup, give everything to the user that restores." };
+    private readonly Option<int?> _parallelism = new("--parallelism", "-j")
+    {
+        Description = "How much is restored at a time. Default: what fits this machine; one table of a logical backup.",
+        HelpName = "N",
+    };
+
     private readonly Option<bool> _dryRun = new("--dry-run") { Description = "Show what would be done, and change nothing." };
     private readonly Option<bool> _yes = new("--yes", "-y") { Description = "Do not ask." };
 
     public RestoreDatabaseCommand(CliHost host)
-        : base(host, "database", "Restores the database on this host and recovers it to a target.")
+        : base(host, "database", "Restores the database on this host and recovers it to a target, or restores a logical backup.")
     {
         foreach (Option option in new Option[]
         {
-            _backup, _time, _lsn, _name, _xid, _exclusive, _latest, _immediate, _dataDirectory, _tablespaces, _force, _noStart, _dryRun, _yes, GlobalOptions.Json,
+            _backup, _time, _lsn, _name, _xid, _exclusive, _latest, _immediate, _dataDirectory, _tablespaces, _force, _noStart,
+            _databases, _targetDatabase, _clean, _tables, _schemas, _globals, _noOwner, _parallelism, _dryRun, _yes, GlobalOptions.Json,
         })
         {
             Options.Add(option);
@@ -93,6 +132,20 @@ internal sealed class RestoreDatabaseCommand : CliCommand
         Site site = context.LoadSite();
         PlainObserver reading = new(context.Host.Error, context.Verbose, TimeProvider.System);
         Repository repository = await site.OpenForReadingAsync(context.Secrets, reading, cancellationToken).ConfigureAwait(false);
+        BackupReader? logical = context.Parsed.GetValue(_backup) is { } id
+            ? await repository.TryOpenLogicalBackupAsync(id, cancellationToken).ConfigureAwait(false)
+            : null;
+        ThrowIfGiven(
+            context.Parsed,
+            logical is null
+                ? [_databases, _targetDatabase, _clean, _tables, _schemas, _globals, _noOwner]
+                : [_time, _lsn, _name, _xid, _exclusive, _latest, _immediate, _dataDirectory, _tablespaces, _force, _noStart],
+            logical is null);
+        if (logical is not null)
+        {
+            return await RestoreLogicalAsync(context, site, logical, cancellationToken).ConfigureAwait(false);
+        }
+
         RecoveryRequest request = Bind(context, site, repository);
         RecoveryPlan plan = await context.ObserveAsync(
             observer => DatabaseRecovery.PlanAsync(request, observer, cancellationToken)).ConfigureAwait(false);
@@ -138,6 +191,79 @@ internal sealed class RestoreDatabaseCommand : CliCommand
         return ExitCodes.Success;
     }
 
+    private static void ThrowIfGiven(ParseResult parsed, Option[] options, bool isPhysical)
+    {
+        string[] given = [.. options.Where(option => parsed.GetResult(option) is { Implicit: false }).Select(static option => option.Name)];
+        if (given.Length > 0)
+        {
+            throw new SmcException(
+                SmcErrorCode.ArgumentInvalid,
+                isPhysical
+                    ? $"{string.Join(" and ", given)} cannot be used with a physical backup."
+                    : $"{string.Join(" and ", given)} cannot be used with a logical backup.",
+                recommendation: isPhysical ? "Name a logical backup by --backup; 'smcdr backup list' shows them." : "Leave it out, or name a physical backup by --backup.");
+        }
+    }
+
+    private async Task<int> RestoreLogicalAsync(CliContext context, Site site, BackupReader backup, CancellationToken cancellationToken)
+    {
+        ParseResult parsed = context.Parsed;
+        PostgresConnector connector = site.CreateConnector(context.Secrets);
+        LogicalRestoreOptions options = new()
+        {
+            Databases = parsed.GetValue(_databases)!,
+            TargetDatabase = parsed.GetValue(_targetDatabase),
+            Clean = parsed.GetValue(_clean),
+            Tables = parsed.GetValue(_tables)!,
+            Schemas = parsed.GetValue(_schemas)!,
+            Globals = parsed.GetValue(_globals),
+            NoOwner = parsed.GetValue(_noOwner),
+            Parallelism = parsed.GetValue(_parallelism) ?? 1,
+            BinDirectory = site.GetDatabase().BinDirectory,
+        };
+        LogicalRestorePlan plan = await context.ObserveAsync(
+            observer => LogicalRestore.PlanAsync(connector, backup, options, observer, cancellationToken)).ConfigureAwait(false);
+        bool isDryRun = parsed.GetValue(_dryRun);
+        string[] lines = [.. plan.Describe()];
+        if (isDryRun && context.Json)
+        {
+            JsonOutput.Write(
+                context.Host.Out,
+                new { plan.BackupId, plan.Server, Databases = plan.Items.Select(static item => new { item.Source.Name, item.Target, item.Mode }), Steps = lines },
+                indent: context.Host.IsOutTerminal);
+            return ExitCodes.Success;
+        }
+
+        foreach (string line in lines)
+        {
+            await (isDryRun ? context.Host.Out : context.Host.Error).WriteLineAsync(ErrorText.OneLine(line)).ConfigureAwait(false);
+        }
+
+        if (isDryRun)
+        {
+            return ExitCodes.Success;
+        }
+
+        bool isAsked = plan.IsDestructive || context.Host.IsInteractive;
+        if (isAsked && !await context.ConfirmAsync(
+            $"What is there at {plan.Server} will be replaced.", parsed.GetValue(_yes), cancellationToken).ConfigureAwait(false))
+        {
+            await context.Host.Error.WriteLineAsync("Nothing was changed.").ConfigureAwait(false);
+            return SmcErrors.Get(SmcErrorCode.OperationStopped).ExitCode;
+        }
+
+        IReadOnlyList<DatabaseRestoreResult> results = await context.ObserveAsync(
+            observer => LogicalRestore.RunAsync(plan, connector, observer, cancellationToken)).ConfigureAwait(false);
+        context.Write(results, static (writer, results) =>
+        {
+            foreach (DatabaseRestoreResult result in results)
+            {
+                DatabaseRestoreDisplay.Write(writer, result);
+            }
+        });
+        return results.Any(static result => result.State == "Different") ? ExitCodes.Partial : ExitCodes.Success;
+    }
+
     private static object Summary(RecoveryPlan plan, string[] lines) => new
     {
         BackupId = plan.Backup.Id,
@@ -168,6 +294,7 @@ internal sealed class RestoreDatabaseCommand : CliCommand
                 .ToDictionary(static pair => pair[0], pair => context.FullPath(pair[1]), StringComparer.Ordinal),
             Force = parsed.GetValue(_force),
             KeepRunning = !parsed.GetValue(_noStart),
+            Parallelism = parsed.GetValue(_parallelism),
         };
     }
 

@@ -32,7 +32,7 @@ internal sealed class TestBackupCommand : CliCommand
         "--verified-within", "With --deep, do not read again what was found right within this time.");
 
     private readonly Option<TimeSpan?> _newerThan = BackupArguments.NewDuration(
-        "--newer-than", "Everything of the site must have a backup that began within this time; of each only that one is verified.");
+        "--newer-than", "Everything of the site must have a backup that began within this time; of each only that one is verified. A database needs a physical one.");
 
     public TestBackupCommand(CliHost host)
         : base(host, "backup", "Verifies backups: whether all that they need is there, or that every byte is right.")

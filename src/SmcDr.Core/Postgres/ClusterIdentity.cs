@@ -11,6 +11,13 @@ namespace SmcDr.Core.Postgres;
 /// </remarks>
 internal static class ClusterIdentity
 {
+    /// <summary>The cluster that a backup makes known: none for an emergency backup, which is of whatever server answered.</summary>
+    public static ulong? TryGetSystemId(BackupHeader header)
+    {
+        string? text = header.Database?.SystemId ?? (header.Kind == BackupKinds.Logical ? header.Logical?.SystemId : null);
+        return ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out ulong id) ? id : null;
+    }
+
     /// <summary>Returns where the repository knows the cluster, knows none, or a new one is meant.</summary>
     /// <exception cref="SmcException"><see cref="SmcErrorCode.SystemIdMismatch"/>.</exception>
     public static async Task CheckAsync(
@@ -22,10 +29,24 @@ internal static class ClusterIdentity
         }
 
         List<ulong> known = [];
-        // Every backup brings WAL, so this knows all clusters, and by one listing.
+        // Every physical backup brings WAL, so this knows most clusters, and by one listing.
         await foreach (ulong id in WalArchive.ListSystemsAsync(repository, cancellationToken).ConfigureAwait(false))
         {
             known.Add(id);
+        }
+
+        if (known.Contains(systemId))
+        {
+            return;
+        }
+
+        // A logical backup brings none.
+        await foreach (BackupEntry entry in repository.ListBackupsAsync(Component.Database, cancellationToken).ConfigureAwait(false))
+        {
+            if (entry.Header is { } header && TryGetSystemId(header) is { } id && !known.Contains(id))
+            {
+                known.Add(id);
+            }
         }
 
         if (known.Count > 0 && !known.Contains(systemId))

@@ -52,6 +52,9 @@ public sealed class PostgresConnector
     /// <summary>The user that connects.</summary>
     public string? Username => _settings.Username;
 
+    /// <summary>The database that it connects to, where the connection string names one.</summary>
+    public string? Database => _settings.Database;
+
     /// <summary>The same server with another database.</summary>
     public PostgresConnector WithDatabase(string database) =>
         new(new NpgsqlConnectionStringBuilder(_settings.ConnectionString) { Database = database }.ConnectionString, _password);
@@ -135,6 +138,10 @@ public sealed class PostgresConnector
                 SmcErrorCode.ServerUnavailable, $"PostgreSQL at {Display} cannot be reached: {exception.Message}", exception, target: Display),
         };
     }
+
+    /// <summary>All settings, the password among them, for PostgreSQL's own programs.</summary>
+    internal async ValueTask<NpgsqlConnectionStringBuilder> ResolveAsync(CancellationToken cancellationToken) =>
+        new(await BuildAsync(cancellationToken).ConfigureAwait(false));
 
     private async ValueTask<string> BuildAsync(CancellationToken cancellationToken)
     {

@@ -24,8 +24,12 @@ public sealed record BackupEntry(
             Id = Id,
             Component = Component.ToString(),
             Name = Header?.FileStore?.Name,
+            // The one empty list where there are none: two views of one backup are equal.
+            Databases = Header?.Logical is { } logical ? [.. logical.Databases.Select(static database => database.Name)] : [],
             Kind = Header?.Kind ?? Start?.Kind ?? "Unknown",
-            State = IsComplete ? (Header?.FileStore is { UnreadableCount: > 0 } ? "Partial" : "Complete") : Problem is null ? "Incomplete" : "Damaged",
+            State = IsComplete
+                ? (Header!.IsPartial ? "Partial" : "Complete")
+                : Problem is null ? "Incomplete" : "Damaged",
             StartTime = Header?.StartTime ?? Start?.StartTime ?? default,
             StopTime = Header?.StopTime,
             Duration = Header is { CompletedTime: { } completed } ? completed - Header.StartTime : null,
@@ -36,8 +40,8 @@ public sealed record BackupEntry(
             SentBytes = database?.ReceivedBytes,
             StoredBytes = Header?.StoredBytes,
             FileCount = Header?.FileCount,
-            SystemId = database?.SystemId ?? Start?.SystemId,
-            ServerVersion = database?.ServerVersion,
+            SystemId = database?.SystemId ?? Header?.Logical?.SystemId ?? Start?.SystemId,
+            ServerVersion = database?.ServerVersion ?? Header?.Logical?.ServerVersion,
             Timeline = (int?)database?.Timeline,
             StartLsn = database?.StartLsn.ToString(),
             StopLsn = database?.StopLsn.ToString(),

@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace SmcDr.Core.Repositories;
 
 /// <summary>What a manifest and its completion marker say of a backup as a whole.</summary>
@@ -48,9 +50,16 @@ public sealed record BackupHeader
 
     public long FileCount { get; init; }
 
-    /// <summary>Set for the component <see cref="Component.Database"/>.</summary>
+    /// <summary>Set for physical backups of the component <see cref="Component.Database"/>.</summary>
     public DatabaseBackupDetails? Database { get; init; }
+
+    /// <summary>Set for logical backups of the component <see cref="Component.Database"/>.</summary>
+    public LogicalBackupDetails? Logical { get; init; }
 
     /// <summary>Set for the component <see cref="Component.FileStore"/>.</summary>
     public FileStoreBackupDetails? FileStore { get; init; }
+
+    /// <summary>Whether something that belongs to it could not be read when it was taken.</summary>
+    [JsonIgnore]
+    public bool IsPartial => FileStore is { UnreadableCount: > 0 } || Logical is { IsPartial: true };
 }

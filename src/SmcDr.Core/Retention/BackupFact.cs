@@ -10,13 +10,22 @@ public sealed record BackupFact
     /// <summary>Of what it is a backup: a database cluster's system identifier, a file store's name. Each is decided on its own.</summary>
     public required string Subject { get; init; }
 
+    /// <summary>
+    /// What else a backup of the same subject must be to replace it: a logical backup is no substitute for a physical one, nor a dump of one
+    /// database for that of another. Each series is decided on its own.
+    /// </summary>
+    public string Series { get; init; } = "";
+
+    /// <summary>Whether no rule removes it: what was saved of a damaged server is removed by somebody, or never.</summary>
+    public bool IsEmergency { get; init; }
+
     /// <summary>When it began: by this it falls into its day.</summary>
     public required DateTimeOffset StartTime { get; init; }
 
     /// <summary>When it became consistent: the earliest instant that it can be recovered to.</summary>
     public required DateTimeOffset StopTime { get; init; }
 
-    /// <summary>Whether something of its file store could not be read.</summary>
+    /// <summary>Whether something of it could not be read when it was taken.</summary>
     public bool IsPartial { get; init; }
 
     /// <summary>Why it is held; null where it is not.</summary>

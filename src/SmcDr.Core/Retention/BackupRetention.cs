@@ -167,8 +167,17 @@ public sealed partial class BackupRetention
         ];
     }
 
+    /// <summary>Of what it is a backup.</summary>
     internal static string SubjectOf(BackupHeader header) =>
-        header.Database?.SystemId ?? header.FileStore?.Name ?? "";
+        header.Database?.SystemId ?? header.Logical?.SystemId ?? header.FileStore?.Name ?? "";
+
+    /// <summary>
+    /// Which backups of its subject can replace it. Of dumps, those for which the same was asked, and not those that hold the same: a new
+    /// database begins no new series.
+    /// </summary>
+    internal static string SeriesOf(BackupHeader header) => header.Logical is { } logical
+        ? string.Join('\0', [header.Kind, .. logical.Selected.Order(StringComparer.Ordinal)])
+        : "";
 
     private IEnumerable<BackupFact> Facts(
         BackupInventory inventory, IReadOnlyDictionary<string, ProtectionState> protections, DateTimeOffset now)
@@ -184,9 +193,11 @@ public sealed partial class BackupRetention
                 Component = inventory.Component,
                 Id = id,
                 Subject = SubjectOf(header),
+                Series = SeriesOf(header),
+                IsEmergency = header is { Logical: not null, Kind: BackupKinds.Emergency },
                 StartTime = header.StartTime,
                 StopTime = header.StopTime ?? header.CompletedTime ?? header.StartTime,
-                IsPartial = header.FileStore is { UnreadableCount: > 0 },
+                IsPartial = header.IsPartial,
                 Hold = protection.Hold,
                 LockedUntil = protection.LockedUntil,
                 NeededBy = neededBy[id].FirstOrDefault(),
@@ -206,7 +217,13 @@ public sealed partial class BackupRetention
                 target: backup.Id);
         }
 
-        BackupFact newest = facts.Where(fact => fact.Subject == backup.Subject)
+        if (backup.IsEmergency)
+        {
+            // Nothing counts on it, and only somebody who removes it ever does.
+            return;
+        }
+
+        BackupFact newest = facts.Where(fact => fact.Subject == backup.Subject && fact.Series == backup.Series)
             .OrderBy(static fact => fact.StartTime).ThenBy(static fact => fact.Id, StringComparer.Ordinal).Last();
         if (!force && newest == backup)
         {

@@ -9,15 +9,18 @@ public static class RetentionRules
     /// <summary>The reason that keeps the newest backup of everything, whatever the rules say.</summary>
     public const string Newest = "newest";
 
-    /// <summary>Decides over all backups; of each component and subject on its own.</summary>
+    /// <summary>The reason that keeps emergency backups.</summary>
+    public const string Emergency = "emergency backups are kept until they are removed";
+
+    /// <summary>Decides over all backups; of each component, subject and series on its own.</summary>
     public static IReadOnlyList<RetentionDecision> Decide(RetentionPolicy policy, IEnumerable<BackupFact> backups, DateTimeOffset now)
     {
         ArgumentNullException.ThrowIfNull(policy);
         return
         [
-            .. backups.GroupBy(static backup => (backup.Component, backup.Subject))
+            .. backups.GroupBy(static backup => (backup.Component, backup.Subject, backup.Series, backup.IsEmergency))
                 .OrderBy(static group => group.Key)
-                .SelectMany(group => DecideSubject(
+                .SelectMany(group => DecideSeries(
                     policy,
                     // By id where they began at the same time: a decision must not depend on the order in which a store lists.
                     [.. group.OrderByDescending(static b => b.StartTime).ThenByDescending(static b => b.Id, StringComparer.Ordinal)],
@@ -35,11 +38,44 @@ public static class RetentionRules
             .MaxBy(static backup => (backup.StopTime, backup.Id), Comparer<(DateTimeOffset Time, string Id)>.Create(
                 static (left, right) => left.Time != right.Time ? left.Time.CompareTo(right.Time) : string.CompareOrdinal(left.Id, right.Id)));
 
-    private static IEnumerable<RetentionDecision> DecideSubject(RetentionPolicy policy, List<BackupFact> backups, DateTimeOffset now)
+    private static IEnumerable<RetentionDecision> DecideSeries(RetentionPolicy policy, List<BackupFact> backups, DateTimeOffset now)
     {
         Dictionary<BackupFact, List<string>> reasons = backups.ToDictionary(
             static backup => backup, static _ => new List<string>(), (IEqualityComparer<BackupFact>)ReferenceEqualityComparer.Instance);
 
+        if (backups[0].IsEmergency)
+        {
+            backups.ForEach(backup => reasons[backup].Add(Emergency));
+        }
+        else
+        {
+            ApplyRules(policy, backups, reasons, now);
+        }
+
+        foreach (BackupFact backup in backups)
+        {
+            if (backup.Hold is { } hold)
+            {
+                reasons[backup].Add($"held: {hold}");
+            }
+
+            if (backup.LockedUntil is { } until && until > now)
+            {
+                reasons[backup].Add($"locked until {DisplayText.Time(until)}");
+            }
+
+            if (backup.NeededBy is { } running)
+            {
+                reasons[backup].Add($"the running backup {running} builds on it");
+            }
+        }
+
+        return backups.Select(backup => new RetentionDecision(backup, reasons[backup]));
+    }
+
+    private static void ApplyRules(
+        RetentionPolicy policy, List<BackupFact> backups, Dictionary<BackupFact, List<string>> reasons, DateTimeOffset now)
+    {
         reasons[backups[0]].Add(Newest);
         if (backups[0].IsPartial && backups.Find(static backup => !backup.IsPartial) is { } whole)
         {
@@ -72,26 +108,6 @@ public static class RetentionRules
                 reasons[backup].Add(rule);
             }
         }
-
-        foreach (BackupFact backup in backups)
-        {
-            if (backup.Hold is { } hold)
-            {
-                reasons[backup].Add($"held: {hold}");
-            }
-
-            if (backup.LockedUntil is { } until && until > now)
-            {
-                reasons[backup].Add($"locked until {DisplayText.Time(until)}");
-            }
-
-            if (backup.NeededBy is { } running)
-            {
-                reasons[backup].Add($"the running backup {running} builds on it");
-            }
-        }
-
-        return backups.Select(backup => new RetentionDecision(backup, reasons[backup]));
 
         void KeepPeriods(string name, int count, Func<DateTime, DateTime> periodOf)
         {

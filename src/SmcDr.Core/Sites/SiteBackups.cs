@@ -16,7 +16,7 @@ public static class SiteBackups
         return site.Repository.Retention is { } settings ? RetentionPolicy.From(settings) : null;
     }
 
-    /// <summary>Of what there must be backups.</summary>
+    /// <summary>Of what there must be backups: of a database, physical ones.</summary>
     public static IReadOnlyList<ExpectedBackup> GetExpectedBackups(this Site site)
     {
         ArgumentNullException.ThrowIfNull(site);
@@ -54,6 +54,17 @@ public static class SiteBackups
                 recommendation: "Remove 'repository.retention.lock' from the site file, or keep the repository in an S3 bucket with Object Lock.",
                 target: backup.Id);
         }
+    }
+
+    /// <summary>Opens a backup of databases where it is a logical one; null where it is another or is not there.</summary>
+    public static async Task<BackupReader?> TryOpenLogicalBackupAsync(
+        this Repository repository, string id, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(repository);
+        return RepositoryKeys.IsId(id) &&
+            await repository.TryFindAsync(Component.Database, id, cancellationToken).ConfigureAwait(false) is { Header.Logical: not null }
+                ? await repository.OpenBackupAsync(Component.Database, id, cancellationToken).ConfigureAwait(false)
+                : null;
     }
 
     /// <summary>The component of the backup that has an id.</summary>

@@ -1,5 +1,6 @@
 using SmcDr.Core.Operations;
 using SmcDr.Core.Postgres.BaseBackups;
+using SmcDr.Core.Postgres.Logical;
 using SmcDr.Core.Postgres.Wal;
 using SmcDr.Core.Recovery;
 using SmcDr.Core.Repositories;
@@ -14,6 +15,13 @@ public static class SiteOperations
     {
         ArgumentNullException.ThrowIfNull(site);
         return new BaseBackupOptions { Site = site.Name, Slot = site.GetDatabase().Slot, FullInterval = site.Repository.FullEvery };
+    }
+
+    /// <summary>How a logical backup of the primary region's databases is taken.</summary>
+    public static LogicalBackupOptions CreateLogicalBackupOptions(this Site site)
+    {
+        ArgumentNullException.ThrowIfNull(site);
+        return new LogicalBackupOptions { Site = site.Name, BinDirectory = site.GetDatabase().BinDirectory };
     }
 
     /// <summary>What receives the WAL of the primary database.</summary>

@@ -132,7 +132,7 @@ public static class SiteRepositories
     }
 
     /// <summary>
-    /// Copies a backup that was just taken, and the WAL, to the site's copies. The backup stands, whatever becomes of that: a failure is a
+    /// Copies a backup that was just taken, and the WAL behind a physical one, to the site's copies. The backup stands, whatever becomes of that: a failure is a
     /// warning, and <see cref="BackupInfo.CopyState"/> says so.
     /// </summary>
     /// <param name="site">The site.</param>
@@ -166,7 +166,9 @@ public static class SiteRepositories
                 BackupCopyResult result = await copy.CopyBackupAsync(
                     Enum.Parse<Component>(backup.Component), backup.Id, cancellationToken).ConfigureAwait(false);
                 isComplete &= result.Problems.Count == 0;
-                if (backup.SystemId is { } systemId)
+
+                // Of a logical backup the cluster is known as well, but no WAL can be replayed on it.
+                if (backup is { StartLsn: not null, SystemId: { } systemId })
                 {
                     BackupCopyResult wal = await copy.CopyWalAsync(
                         ulong.Parse(systemId, CultureInfo.InvariantCulture), null, cancellationToken).ConfigureAwait(false);

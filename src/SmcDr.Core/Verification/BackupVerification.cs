@@ -120,7 +120,10 @@ public sealed class BackupVerification
         }
     }
 
-    /// <summary>Finds out whether there is a complete backup of each thing that is not older than so long.</summary>
+    /// <summary>
+    /// Finds out whether there is a complete backup of each thing that is not older than so long. Logical and emergency backups of databases
+    /// do not count.
+    /// </summary>
     public async Task<IReadOnlyList<BackupTestResult>> CheckAgeAsync(
         IReadOnlyCollection<ExpectedBackup> expected, TimeSpan newerThan, CancellationToken cancellationToken)
     {
@@ -133,7 +136,7 @@ public sealed class BackupVerification
             BackupHeader? newest = null;
             await foreach (BackupEntry entry in _repository.ListBackupsAsync(one.Component, cancellationToken).ConfigureAwait(false))
             {
-                if (entry.Header is { } header && (one.Subject is null || BackupRetention.SubjectOf(header) == one.Subject) &&
+                if (entry.Header is { Logical: null } header && (one.Subject is null || BackupRetention.SubjectOf(header) == one.Subject) &&
                     !(newest?.StartTime > header.StartTime))
                 {
                     newest = header;
@@ -141,14 +144,15 @@ public sealed class BackupVerification
             }
 
             string name = one.Subject is null ? one.Component.ToString() : $"{one.Component} {one.Subject}";
+            string what = one.Component == Component.Database ? $"complete physical backup of {name}" : $"complete backup of {name}";
             string age = DurationText.Format(newerThan);
             BackupProblem? problem = newest is null
-                ? new BackupProblem(name, SmcErrors.Get(SmcErrorCode.BackupNotFound).ErrorId, $"There is no complete backup of {name}.")
+                ? new BackupProblem(name, SmcErrors.Get(SmcErrorCode.BackupNotFound).ErrorId, $"There is no {what}.")
                 : newest.StartTime < now - newerThan
                     ? new BackupProblem(
                         newest.Id,
                         SmcErrors.Get(SmcErrorCode.BackupOutdated).ErrorId,
-                        $"The newest complete backup of {name} began at {DisplayText.Time(newest.StartTime)}, which is more than {age} ago.")
+                        $"The newest {what} began at {DisplayText.Time(newest.StartTime)}, which is more than {age} ago.")
                     : null;
             results.Add(new BackupTestResult
             {
@@ -206,7 +210,7 @@ public sealed class BackupVerification
                 result = await VerifyWalAsync(database, result, problems, cancellationToken).ConfigureAwait(false);
             }
 
-            bool isPartial = header.FileStore is { UnreadableCount: > 0 } || result.Outcome == "Partial";
+            bool isPartial = header.IsPartial || result.Outcome == "Partial";
             result = result with { Outcome = problems.IsEmpty ? "Passed" : "Failed" };
             if (isPartial && (problems.IsEmpty || problems.All(static problem => problem.Code == s_gap)))
             {
@@ -217,6 +221,11 @@ public sealed class BackupVerification
             {
                 problems.Enqueue(Problem(id, SmcErrorCode.BackupUnsuitable, string.Create(
                     CultureInfo.InvariantCulture, $"{unreadable} files could not be read when the backup was taken, and are not in it.")));
+            }
+
+            foreach (string missing in header.Logical is { } logical ? MissingOf(logical) : [])
+            {
+                problems.Enqueue(Problem(id, SmcErrorCode.BackupUnsuitable, missing));
             }
         }
         catch (SmcException e) when (IsFinding(e))
@@ -233,6 +242,13 @@ public sealed class BackupVerification
     }
 
     private static readonly string s_gap = SmcErrors.Get(SmcErrorCode.WalGap).ErrorId;
+
+    private static IEnumerable<string> MissingOf(LogicalBackupDetails logical) =>
+    [
+        .. logical.Failures.Select(static failure => $"'{failure.Database}' is not in the backup: {failure.Reason}"),
+        .. logical.Databases.SelectMany(static database => database.ExcludedTables.Select(
+            table => $"The rows of {table} in the database '{database.Name}' could not be read when the backup was taken, and are not in it.")),
+    ];
 
     /// <summary>The claim, on which the next backup builds, and what protects the backup.</summary>
     private async Task CheckDocumentsAsync(BackupHeader header, ConcurrentQueue<BackupProblem> problems, CancellationToken cancellationToken)

@@ -33,7 +33,7 @@ public sealed class BackupIdCompleter : SmcCompleter
         string age = DisplayText.Duration(DateTimeOffset.UtcNow - backup.StartTime);
         string size = backup.SizeBytes is { } bytes ? $", {DisplayText.Size(bytes)}" : "";
         string label = backup.Label is { Length: > 0 } text ? $", {text}" : "";
-        return $"{backup.Component}, {backup.State}, {age} old{size}{label}";
+        return $"{backup.Component}, {backup.Kind}, {backup.State}, {age} old{size}{label}";
     }
 
     private sealed record Listing(Task<IReadOnlyList<BackupInfo>> Backups, long StartTime)

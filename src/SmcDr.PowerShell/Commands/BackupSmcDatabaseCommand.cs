@@ -1,6 +1,7 @@
 using System.Management.Automation;
 using SmcDr.Core.Postgres;
 using SmcDr.Core.Postgres.BaseBackups;
+using SmcDr.Core.Postgres.Logical;
 using SmcDr.Core.Repositories;
 using SmcDr.Core.Sites;
 using SmcDr.PowerShell.Bridge;
@@ -11,9 +12,17 @@ namespace SmcDr.PowerShell.Commands;
 /// <summary>Backs up the database cluster of the site's primary region while it is in use.</summary>
 /// <remarks>
 /// <para>
-/// The files of the cluster are read over ordinary connections, checked and stored in the site's repository, which is created by the
-/// first backup. Nothing is installed on the server. With the WAL that follows it, which Start-SmcWalStream brings, the backup can be
-/// recovered to any instant from its end on.
+/// A physical backup, the default, reads the files of the cluster over ordinary connections, checks and stores them in the site's
+/// repository, which is created by the first backup. Nothing is installed on the server. With the WAL that follows it, which
+/// Start-SmcWalStream brings, the backup can be recovered to any instant from its end on.
+/// </para>
+/// <para>
+/// A logical backup holds the content of databases, one archive of pg_dump for each, and roles and tablespaces. It needs PostgreSQL's client programs on this machine, not
+/// older than the server. No WAL can be replayed on it; but it can be restored in part, beside, on another server and by a newer version.
+/// </para>
+/// <para>
+/// -Emergency saves as much of all databases as can be read, at once, and is kept until somebody removes it. What cannot be read is named, and the
+/// state of the backup is Partial then.
 /// </para>
 /// <para>
 /// The first backup is a full one. Later ones build on the newest that is sound: files that have not changed are not read, and of those that
@@ -21,7 +30,7 @@ namespace SmcDr.PowerShell.Commands;
 /// full one. A full one is made again as often as the site's repository.fullEvery says, with -Full, and where no backup can be built on.
 /// </para>
 /// <para>
-/// Where the site lists copies, the backup and all WAL are copied to each of them when it is complete. A copy that fails is a warning, and
+/// Where the site lists copies, the backup, and with a physical one all WAL, is copied to each of them when it is complete. A copy that fails is a warning, and
 /// CopyState is Incomplete then: the backup stands, and Copy-SmcBackup makes up for it.
 /// </para>
 /// <para>
@@ -37,24 +46,55 @@ namespace SmcDr.PowerShell.Commands;
 /// <code>Backup-SmcDatabase -Full | Format-List Id, Kind, SizeBytes, SentBytes, StoredBytes</code>
 /// Reads and stores everything, as after a doubt about the storage, and shows how much that was.
 /// </example>
-[Cmdlet(VerbsData.Backup, "SmcDatabase", SupportsShouldProcess = true)]
+/// <example>
+/// <code>Backup-SmcDatabase -Method Logical -Database smc_trading</code>
+/// Dumps one database, with the rows of each of its tables counted.
+/// </example>
+/// <example>
+/// <code>Backup-SmcDatabase -Emergency</code>
+/// Saves what can be saved, before somebody tries to repair a damaged server.
+/// </example>
+[Cmdlet(VerbsData.Backup, "SmcDatabase", SupportsShouldProcess = true, DefaultParameterSetName = MethodSet)]
 [OutputType(typeof(BackupInfo))]
 public sealed class BackupSmcDatabaseCommand : SiteCmdlet
 {
-    /// <summary>How it is backed up. Physical, the only method, copies the files of the whole cluster.</summary>
-    [Parameter]
+    private const string MethodSet = "Method";
+    private const string EmergencySet = "Emergency";
+
+    /// <summary>How it is backed up: Physical copies the files of the whole cluster, Logical dumps databases.</summary>
+    [Parameter(ParameterSetName = MethodSet)]
     public BackupMethod Method { get; set; } = BackupMethod.Physical;
 
     /// <summary>Reads and stores everything, although there is a backup to build on.</summary>
     [Parameter]
     public SwitchParameter Full { get; set; }
 
+    /// <summary>Saves all that can be read, whatever state the server is in, and keeps it until somebody removes it.</summary>
+    [Parameter(Mandatory = true, ParameterSetName = EmergencySet)]
+    public SwitchParameter Emergency { get; set; }
+
+    /// <summary>The databases of a logical or emergency backup. Without it, all that are no templates and take connections.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string[] Database { get; set; } = [];
+
+    /// <summary>
+    /// Lets the server count the rows of every table in the snapshot of a logical backup, and compares them with the rows that were dumped. Those
+    /// are counted in any case; this also finds rows that a damaged index hides from pg_dump or from queries.
+    /// </summary>
+    [Parameter]
+    public SwitchParameter ExactRowCount { get; set; }
+
+    /// <summary>Leaves the passwords of roles, as the server stores them, out of a logical backup.</summary>
+    [Parameter]
+    public SwitchParameter NoRolePassword { get; set; }
+
     /// <summary>A label by which people recognize the backup.</summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
     public string? Label { get; set; }
 
-    /// <summary>How many connections read files at a time. Without it, a number that fits this machine.</summary>
+    /// <summary>How many connections read files, or databases are dumped, at a time. Without it, a number that fits this machine.</summary>
     [Parameter]
     [ValidateRange(1, 64)]
     public int? Parallelism { get; set; }
@@ -69,24 +109,58 @@ public sealed class BackupSmcDatabaseCommand : SiteCmdlet
     /// <inheritdoc/>
     protected override async Task ProcessRecordAsync(SmcPipeline pipeline, CancellationToken cancellationToken)
     {
+        bool isLogical = Emergency || Method == BackupMethod.Logical;
+        if (!isLogical && (Database.Length > 0 || ExactRowCount || NoRolePassword))
+        {
+            throw new SmcException(
+                SmcErrorCode.ArgumentInvalid,
+                "A physical backup holds the whole cluster: -Database, -ExactRowCount and -NoRolePassword are for logical ones.",
+                recommendation: "Add -Method Logical.");
+        }
+
+        if (isLogical && Full)
+        {
+            throw new SmcException(
+                SmcErrorCode.ArgumentInvalid,
+                "-Full is for physical backups: a logical backup always holds everything.",
+                recommendation: "Leave -Full out.");
+        }
+
         Site site = await LoadSiteAsync(pipeline).ConfigureAwait(false);
         SecretResolver secrets = SiteArguments.CreateSecrets(pipeline);
         PostgresConnector connector = site.CreateConnector(secrets);
-        BaseBackupOptions options = site.CreateBackupOptions() with
-        {
-            Full = Full,
-            Label = Label,
-            Parallelism = Parallelism,
-            NewCluster = NewCluster,
-        };
+        string what = !isLogical ? "the database cluster"
+            : Database.Length > 0 ? $"the content of the databases {string.Join(", ", Database)}"
+            : "the content of all databases";
         if (!await pipeline.ShouldProcessAsync(
-            $"PostgreSQL at {connector.Display}", $"Back up the database cluster to {site.Repository.Location}").ConfigureAwait(false))
+            $"PostgreSQL at {connector.Display}", $"Back up {what} to {site.Repository.Location}").ConfigureAwait(false))
         {
             return;
         }
 
         Repository repository = await site.OpenOrCreateRepositoryAsync(secrets, cancellationToken).ConfigureAwait(false);
-        BackupInfo backup = await BaseBackup.RunAsync(connector, repository, options, pipeline, cancellationToken).ConfigureAwait(false);
+        BackupInfo backup = isLogical
+            ? await LogicalBackup.RunAsync(connector, repository, LogicalOptions(site), pipeline, cancellationToken).ConfigureAwait(false)
+            : await BaseBackup.RunAsync(connector, repository, PhysicalOptions(site), pipeline, cancellationToken).ConfigureAwait(false);
         await FinishBackupAsync(pipeline, site, secrets, repository, backup, cancellationToken).ConfigureAwait(false);
     }
+
+    private BaseBackupOptions PhysicalOptions(Site site) => site.CreateBackupOptions() with
+    {
+        Full = Full,
+        Label = Label,
+        Parallelism = Parallelism,
+        NewCluster = NewCluster,
+    };
+
+    private LogicalBackupOptions LogicalOptions(Site site) => site.CreateLogicalBackupOptions() with
+    {
+        Databases = Database,
+        Emergency = Emergency,
+        ExactRowCount = ExactRowCount,
+        RolePasswords = !NoRolePassword,
+        Label = Label,
+        Parallelism = Parallelism,
+        NewCluster = NewCluster,
+    };
 }

@@ -101,7 +101,7 @@ public sealed class InvokeSmcPointInTimeRecoveryCommand : RecoveryCmdlet
 
     /// <inheritdoc/>
     protected override Task ProcessRecordAsync(SmcPipeline pipeline, CancellationToken cancellationToken) =>
-        RecoverAsync(pipeline, BackupId, _target, cancellationToken);
+        RecoverAsync(pipeline, null, BackupId, _target, cancellationToken);
 
     private RecoveryTarget ReadTarget() => ParameterSetName switch
     {

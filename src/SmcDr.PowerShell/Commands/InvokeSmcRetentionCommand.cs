@@ -15,6 +15,10 @@ namespace SmcDr.PowerShell.Commands;
 /// stays, and so does what is held, locked, or needed by a running backup.
 /// </para>
 /// <para>
+/// Logical backups are decided on beside physical ones, and dumps of single databases beside those of all, so that none pushes another out.
+/// Emergency backups stay until Remove-SmcBackup removes them. Which log is needed follows from the physical backups.
+/// </para>
+/// <para>
 /// -WhatIf shows everything with what becomes of it and why. Backups may run meanwhile. Stopped at whatever moment, all that is kept can be
 /// restored, and the next run finishes.
 /// </para>

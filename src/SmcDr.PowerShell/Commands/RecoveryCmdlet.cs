@@ -52,8 +52,13 @@ public abstract class RecoveryCmdlet : SiteCmdlet
     public SwitchParameter NoStart { get; set; }
 
     /// <summary>Plans the recovery, asks, carries it out and writes the result.</summary>
+    /// <param name="pipeline">The pipeline.</param>
+    /// <param name="repository">The site's repository, where it was opened for reading already.</param>
+    /// <param name="backupId">The base backup; the newest that does where null.</param>
+    /// <param name="target">To where.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
     private protected async Task RecoverAsync(
-        SmcPipeline pipeline, string? backupId, RecoveryTarget target, CancellationToken cancellationToken)
+        SmcPipeline pipeline, Repository? repository, string? backupId, RecoveryTarget target, CancellationToken cancellationToken)
     {
         string? directory = DataDirectory is null
             ? null
@@ -65,7 +70,7 @@ public abstract class RecoveryCmdlet : SiteCmdlet
         }
 
         Site site = await LoadSiteAsync(pipeline).ConfigureAwait(false);
-        Repository repository = await site.OpenForReadingAsync(SiteArguments.CreateSecrets(pipeline), pipeline, cancellationToken).ConfigureAwait(false);
+        repository ??= await site.OpenForReadingAsync(SiteArguments.CreateSecrets(pipeline), pipeline, cancellationToken).ConfigureAwait(false);
         RecoveryRequest request = site.CreateRecoveryRequest(repository, directory) with
         {
             BackupId = backupId,

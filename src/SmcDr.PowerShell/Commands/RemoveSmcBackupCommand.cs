@@ -11,7 +11,8 @@ namespace SmcDr.PowerShell.Commands;
 /// <remarks>
 /// <para>
 /// A backup that is held or locked is refused, and so is one on which a running backup builds. What other backups use of it stays in
-/// the repository. The write-ahead log behind it stays as well; Invoke-SmcRetention removes what no backup needs.
+/// the repository. The write-ahead log behind it stays as well; Invoke-SmcRetention removes what no backup needs. The newest backup of its kind is
+/// removed with -Force only; an emergency backup without.
 /// </para>
 /// </remarks>
 /// <example>

@@ -1,13 +1,24 @@
 using System.Management.Automation;
+using SmcDr.Core.Postgres;
+using SmcDr.Core.Postgres.Logical;
 using SmcDr.Core.Recovery;
+using SmcDr.Core.Repositories;
+using SmcDr.Core.Sites;
 using SmcDr.PowerShell.Arguments;
 using SmcDr.PowerShell.Bridge;
+using SmcDr.PowerShell.Session;
 
 namespace SmcDr.PowerShell.Commands;
 
-/// <summary>Restores a database cluster on this host from a backup and all the WAL behind it.</summary>
+/// <summary>Restores a database cluster on this host from a backup and all the WAL behind it, or databases from a logical backup.</summary>
 /// <remarks>
 /// <para>
+/// The kind of the backup decides. A logical one is restored over connections to the site's server, wherever that runs: each database to a new one beside,
+/// whose rows are counted and compared with the backup before it gets its name. With -Table or -Schema a part of it comes into the
+/// existing database, in one transaction.
+/// </para>
+/// <para>
+/// Of a physical backup:
 /// Everything is read and checked first: the backup, the WAL, the room on the disks, and that no server runs in the directory. The plan
 /// is then shown by -WhatIf, and by the question that only -Confirm:$false answers. What was in the directory is moved aside and never
 /// deleted. The recovered server comes up on a new timeline: take a new base backup of it.
@@ -25,8 +36,16 @@ namespace SmcDr.PowerShell.Commands;
 /// <code>Get-SmcBackup -State Complete | Select-Object -Last 1 | Restore-SmcDatabase -DataDirectory /srv/copy -Setting @{ port = 5433 } -Immediate</code>
 /// Restores the newest backup beside the running server, as it was when it was taken.
 /// </example>
+/// <example>
+/// <code>Restore-SmcDatabase 20261122T023000Z-logical -Database smc_trading -TargetDatabase smc_trading_copy</code>
+/// Restores a database from a logical backup beside the one in use.
+/// </example>
+/// <example>
+/// <code>Restore-SmcDatabase 20261122T023000Z-logical -Database smc_trading -Table public.trades -Clean</code>
+/// Puts one table back, with its indexes, constraints and privileges.
+/// </example>
 [Cmdlet(VerbsData.Restore, "SmcDatabase", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.High)]
-[OutputType(typeof(RecoveryResult))]
+[OutputType(typeof(RecoveryResult), typeof(DatabaseRestoreResult))]
 public sealed class RestoreSmcDatabaseCommand : RecoveryCmdlet
 {
     private readonly HashSet<string> _ids = new(StringComparer.Ordinal);
@@ -41,6 +60,44 @@ public sealed class RestoreSmcDatabaseCommand : RecoveryCmdlet
     /// <summary>Stops as soon as the backup is consistent, instead of replaying all the WAL behind it.</summary>
     [Parameter]
     public SwitchParameter Immediate { get; set; }
+
+    /// <summary>Of a logical backup, these databases. Without it, all that it holds.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string[] Database { get; set; } = [];
+
+    /// <summary>The database that a database of a logical backup is restored to. Without it, the one of the same name.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string? TargetDatabase { get; set; }
+
+    /// <summary>
+    /// Of a logical backup, replaces what is there: ends the sessions of a database and drops it once the new one is complete; with -Table or -Schema, drops
+    /// those objects first.
+    /// </summary>
+    [Parameter]
+    public SwitchParameter Clean { get; set; }
+
+    /// <summary>Of a logical backup, only these tables, views and sequences with all that belongs to them, as name or schema.name.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string[] Table { get; set; } = [];
+
+    /// <summary>Of a logical backup, only what is in these schemas.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string[] Schema { get; set; } = [];
+
+    /// <summary>Of a logical backup, restores roles and tablespaces first. Roles that exist get the attributes and passwords of the backup.</summary>
+    [Parameter]
+    public SwitchParameter Globals { get; set; }
+
+    /// <summary>Of a logical backup, gives everything to the user that restores, without the privileges of others.</summary>
+    [Parameter]
+    public SwitchParameter NoOwner { get; set; }
+
+    private bool HasLogicalArguments =>
+        Database.Length > 0 || TargetDatabase is not null || Clean || Table.Length > 0 || Schema.Length > 0 || Globals || NoOwner;
 
     /// <inheritdoc/>
     protected override Task ProcessRecordAsync(SmcPipeline pipeline, CancellationToken cancellationToken)
@@ -72,7 +129,67 @@ public sealed class RestoreSmcDatabaseCommand : RecoveryCmdlet
                 recommendation: "Choose one, such as by 'Select-Object -Last 1' for the newest.");
         }
 
+        string? id = _ids.SingleOrDefault();
+        Site site = await LoadSiteAsync(pipeline).ConfigureAwait(false);
+        Repository? repository = null;
+        if (id is not null)
+        {
+            repository = await site
+                .OpenForReadingAsync(SiteArguments.CreateSecrets(pipeline), pipeline, cancellationToken).ConfigureAwait(false);
+            if (await repository.TryOpenLogicalBackupAsync(id, cancellationToken).ConfigureAwait(false) is { } logical)
+            {
+                await RestoreLogicalAsync(pipeline, site, logical, cancellationToken).ConfigureAwait(false);
+                return;
+            }
+        }
+
+        if (HasLogicalArguments)
+        {
+            throw new SmcException(
+                SmcErrorCode.ArgumentInvalid,
+                "-Database, -TargetDatabase, -Clean, -Table, -Schema, -Globals and -NoOwner are for logical backups, and none was given.",
+                recommendation: "Give the id of a logical backup, as Get-SmcBackup lists it.",
+                target: id);
+        }
+
         RecoveryTarget target = Immediate ? RecoveryTarget.Immediate : RecoveryTarget.Latest;
-        await RecoverAsync(pipeline, _ids.SingleOrDefault(), target, cancellationToken).ConfigureAwait(false);
+        await RecoverAsync(pipeline, repository, id, target, cancellationToken).ConfigureAwait(false);
+    }
+
+    private async Task RestoreLogicalAsync(SmcPipeline pipeline, Site site, BackupReader backup, CancellationToken cancellationToken)
+    {
+        if (DataDirectory is not null || TablespaceLocation is not null || SystemId is not null || Setting is not null || Force || NoStart || Immediate)
+        {
+            throw new SmcException(
+                SmcErrorCode.ArgumentInvalid,
+                "-DataDirectory, -TablespaceLocation, -SystemId, -Setting, -Force, -NoStart and -Immediate are for physical backups.",
+                recommendation: $"Leave them out: '{backup.Header.Id}' is restored over connections to the site's server.",
+                target: backup.Header.Id);
+        }
+
+        PostgresConnector connector = site.CreateConnector(SiteArguments.CreateSecrets(pipeline));
+        LogicalRestoreOptions options = new()
+        {
+            Databases = Database,
+            TargetDatabase = TargetDatabase,
+            Clean = Clean,
+            Tables = Table,
+            Schemas = Schema,
+            Globals = Globals,
+            NoOwner = NoOwner,
+            Parallelism = Parallelism ?? 1,
+            BinDirectory = site.GetDatabase().BinDirectory,
+        };
+        LogicalRestorePlan plan = await LogicalRestore.PlanAsync(connector, backup, options, pipeline, cancellationToken).ConfigureAwait(false);
+        string description = string.Join(
+            Environment.NewLine, [$"Restore '{plan.BackupId}' to PostgreSQL at {plan.Server}.", .. plan.Describe().Select(static line => $"  - {line}")]);
+        if (await pipeline.ShouldProcessAsync(
+            description, $"{description}{Environment.NewLine}Carry this plan out?", $"Restore databases at {plan.Server}").ConfigureAwait(false))
+        {
+            foreach (DatabaseRestoreResult result in await LogicalRestore.RunAsync(plan, connector, pipeline, cancellationToken).ConfigureAwait(false))
+            {
+                await pipeline.WriteObjectAsync(result).ConfigureAwait(false);
+            }
+        }
     }
 }

@@ -16,6 +16,10 @@ namespace SmcDr.PowerShell.Commands;
 /// compared with its digest. What was read is noted in the repository, so that -VerifiedWithin goes on where a run was stopped.
 /// </para>
 /// <para>
+/// Logical backups need no log. An emergency backup of which something is missing is Partial, and names it. For -NewerThan they do not count: a
+/// database must have a physical backup, without which nothing can be recovered to a point in time.
+/// </para>
+/// <para>
 /// The result is a list and therefore always true in an if statement: scripts that only ask whether all is well add -Quiet.
 /// </para>
 /// </remarks>

@@ -12,6 +12,9 @@ public sealed record BackupInfo
     /// <summary>Which of several of its component was backed up: the file store's name. Null for a database.</summary>
     public string? Name { get; init; }
 
+    /// <summary>The databases that a logical backup holds. Empty for others: a physical one holds the whole cluster.</summary>
+    public IReadOnlyList<string> Databases { get; init; } = [];
+
     /// <summary><c>Full</c>, <c>Incremental</c>, <c>Logical</c> or <c>Emergency</c>.</summary>
     public required string Kind { get; init; }
 
@@ -19,7 +22,7 @@ public sealed record BackupInfo
     public string? Parent { get; init; }
 
     /// <summary>
-    /// <c>Complete</c>; <c>Partial</c> for a file store of which something could not be read; <c>Incomplete</c> for one that is running
+    /// <c>Complete</c>; <c>Partial</c> for a file store or an emergency backup of which something could not be read; <c>Incomplete</c> for one that is running
     /// or was interrupted, and <c>Damaged</c> for one whose marker cannot be believed, neither of which can be restored.
     /// </summary>
     public required string State { get; init; }

@@ -5,4 +5,7 @@ public enum BackupMethod
 {
     /// <summary>The files of the whole cluster, as a base for replaying WAL.</summary>
     Physical,
+
+    /// <summary>The content of databases, one dump for each, as pg_dump writes it.</summary>
+    Logical,
 }

@@ -81,6 +81,94 @@ public sealed class CliDatabaseTests : IDisposable
     }
 
     [Fact]
+    public async Task Commands_LogicalBackupRestoreAndRecover_WorkTogether()
+    {
+        await using PostgresServer server = await PostgresServer.StartAsync(new PostgresServerOptions { Fsync = false });
+        await server.ExecuteAsync("CREATE DATABASE orders");
+        await server.ExecuteAsync("CREATE TABLE t (id int); INSERT INTO t SELECT generate_series(1, 1000)", "orders");
+        Environment.SetEnvironmentVariable(PasswordVariable, server.Password);
+        await File.WriteAllTextAsync(Path.Combine(_directory, "smcdr.yaml"), $"""
+            name: cli-test
+            repository:
+              location: file://{_directory}/repository
+              copies: [{_directory}/copy]
+            regions:
+              here:
+                role: primary
+                database:
+                  connection: "Host=127.0.0.1;Port={server.Port};Username=postgres;SSL Mode=Disable"
+                  password: env:{PasswordVariable}
+                  binDirectory: {PostgresPrograms.BinDirectory}
+
+            """);
+
+        JsonElement backup = await RunAsync("backup", "database", "--method", "logical", "--database", "orders", "--exact-row-count");
+        string id = backup.GetProperty("id").GetString()!;
+        Assert.Equal("Logical", backup.GetProperty("kind").GetString());
+        Assert.Equal("Complete", backup.GetProperty("copyState").GetString());
+        Assert.Equal("Emergency", (await RunAsync("backup", "database", "--emergency")).GetProperty("kind").GetString());
+
+        Assert.Equal("Create", (await RunAsync("restore", "database", "--backup", id, "--target-database", "copy", "--dry-run"))
+            .GetProperty("databases")[0].GetProperty("mode").GetString());
+        JsonElement result = Assert.Single((await RunAsync("restore", "database", "--backup", id, "--target-database", "copy", "-j", "2")).EnumerateArray());
+        Assert.Equal("Verified", result.GetProperty("state").GetString());
+        Assert.Equal(1000, await server.ScalarAsync<long>("SELECT count(*) FROM t", "copy"));
+
+        // What would be dropped asks first, and nobody is there to answer.
+        CliRun unasked = await CliRun.InAsync(_directory, ["restore", "database", "--backup", id, "--clean"]);
+        Assert.Equal(SmcErrors.Get(SmcErrorCode.ArgumentInvalid).ExitCode, unasked.ExitCode);
+        CliRun mixed = await CliRun.InAsync(_directory, ["restore", "database", "--backup", id, "--latest"]);
+        Assert.Contains("--latest", mixed.Error, StringComparison.Ordinal);
+        CliRun physical = await CliRun.InAsync(_directory, ["backup", "database", "--database", "orders"]);
+        Assert.Contains("--method logical", physical.Error, StringComparison.Ordinal);
+        CliRun full = await CliRun.InAsync(_directory, ["backup", "database", "--method", "logical", "--full"]);
+        Assert.Contains("--full", full.Error, StringComparison.Ordinal);
+        Assert.NotEqual(0, full.ExitCode);
+        Assert.All((await RunAsync("test", "backup", "--deep")).EnumerateArray(), static one => Assert.Equal("Passed", one.GetProperty("outcome").GetString()));
+
+        await server.ExecuteAsync("DELETE FROM t WHERE id > 10", "orders");
+        JsonElement recovered = await RunAsync("recover", "database", "orders", "--yes");
+        Assert.Equal(id, recovered.GetProperty("backupId").GetString());
+        Assert.StartsWith("orders_before_", recovered.GetProperty("previousDatabase").GetString(), StringComparison.Ordinal);
+        Assert.Equal(1000, await server.ScalarAsync<long>("SELECT count(*) FROM t", "orders"));
+        CliRun text = await CliRun.InAsync(_directory, ["restore", "database", "--backup", id, "--clean", "--yes"]);
+        Assert.True(text.ExitCode == 0, text.Error);
+        Assert.Contains("Verified", text.Out, StringComparison.Ordinal);
+
+        // The emergency backups go when somebody says so, and are nobody's newest.
+        string[] emergencies =
+        [
+            .. (await RunAsync("backup", "list")).EnumerateArray().Where(static one => one.GetProperty("kind").GetString() == "Emergency")
+                .Select(static one => one.GetProperty("id").GetString()!),
+        ];
+        Assert.Equal(2, emergencies.Length);
+        foreach (string emergency in emergencies)
+        {
+            await RunAsync("remove", "backup", emergency, "--yes");
+        }
+
+        // Without the repository the copy gives the backup, and nothing is written to it: the present state is kept by its name alone.
+        string[] copied = Directory.GetFiles(Path.Combine(_directory, "copy"), "*", SearchOption.AllDirectories);
+        Directory.Delete(Path.Combine(_directory, "repository"), recursive: true);
+        await server.ExecuteAsync("DELETE FROM t WHERE id > 10", "orders");
+        CliRun elsewhere = await CliRun.InAsync(_directory, ["recover", "database", "orders", "--yes", "--json"]);
+        Assert.True(elsewhere.ExitCode == 0, elsewhere.Error);
+        Assert.Contains("There is no emergency backup", elsewhere.Error, StringComparison.Ordinal);
+        Assert.Equal(1000, await server.ScalarAsync<long>("SELECT count(*) FROM t", "orders"));
+        Assert.Equal(10, await ReopenAsync(elsewhere.Json.GetProperty("previousDatabase").GetString()!));
+        Assert.Equal("Verified", Assert.Single((await RunAsync("restore", "database", "--backup", id, "--target-database", "again")).EnumerateArray())
+            .GetProperty("state").GetString());
+        Assert.Equal(copied.Order(), Directory.GetFiles(Path.Combine(_directory, "copy"), "*", SearchOption.AllDirectories).Order());
+        Assert.False(Directory.Exists(Path.Combine(_directory, "repository")));
+
+        async Task<long> ReopenAsync(string database)
+        {
+            await server.ExecuteAsync($"ALTER DATABASE \"{database}\" ALLOW_CONNECTIONS true");
+            return await server.ScalarAsync<long>("SELECT count(*) FROM t", database);
+        }
+    }
+
+    [Fact]
     public async Task Commands_RepositoryLost_EverythingWorksFromTheCopy()
     {
         await using PostgresServer server = await PostgresServer.StartAsync();

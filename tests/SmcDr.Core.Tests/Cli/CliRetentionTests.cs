@@ -32,7 +32,7 @@ public sealed class CliRetentionTests : IDisposable
         CliRun age = await RunAsync("test", "backup", "--newer-than", "26h", "--json");
         Assert.Equal(SmcErrors.Get(SmcErrorCode.BackupTestFailed).ExitCode, age.ExitCode);
         Assert.Contains("There is no complete backup of FileStore uploads.", age.Out, StringComparison.Ordinal);
-        Assert.Contains("There is no complete backup of Database.", age.Out, StringComparison.Ordinal);
+        Assert.Contains("There is no complete physical backup of Database.", age.Out, StringComparison.Ordinal);
 
         Assert.Equal(0, (await RunAsync("protect", "backup", full, "--hold", "audit")).ExitCode);
         Assert.Equal(SmcErrors.Get(SmcErrorCode.LockUnsupported).ExitCode, (await RunAsync("protect", "backup", full, "--for", "30d")).ExitCode);

@@ -217,6 +217,74 @@ public sealed class BackupRetentionTests : IDisposable
     }
 
     [Fact]
+    public async Task ExecuteAsync_LogicalBackups_NeedNoWalAndReplaceNoPhysicalOne()
+    {
+        Repository repository = await WalWorldAsync();
+        string oldest = await WriteLogicalAsync(repository, Later.GetUtcNow().AddDays(-30));
+        string newest = await WriteLogicalAsync(repository, Later.GetUtcNow().AddDays(-1));
+        string one = await WriteLogicalAsync(repository, Later.GetUtcNow().AddDays(-20), selected: ["orders"]);
+        string emergency = await WriteLogicalAsync(repository, Later.GetUtcNow().AddDays(-900), BackupKinds.Emergency, ["orders"], ["public.t"]);
+        string physical = (await Open(repository).PlanAsync(s_one, default)).Items
+            .Single(static item => item is { Kind: "Backup", Action: "Keep" } && item.Id.EndsWith("-full", StringComparison.Ordinal)).Id;
+
+        IReadOnlyList<RetentionResult> removed = await RunAsync(_store, s_one);
+        Assert.Equal([oldest], removed.Where(static r => r.Kind == "Backup" && r.Id.EndsWith("-logical", StringComparison.Ordinal)).Select(static r => r.Id));
+        Assert.Equal(2, removed.Count(static r => r.Kind == "Backup" && r.Id.EndsWith("-full", StringComparison.Ordinal)));
+
+        // As if there were no logical backups: the newest physical one begins in 8.
+        Assert.Equal([8, 9, 10, 11], await SegmentsAsync(repository));
+        Assert.Equal(
+            new[] { newest, one, emergency, physical }.Order(StringComparer.Ordinal),
+            (await RetainedAsync()).Order(StringComparer.Ordinal));
+        Assert.Contains(
+            (await Open(repository).PlanAsync(s_one, default)).Items,
+            item => item.Id == emergency && item.Reasons.SequenceEqual([RetentionRules.Emergency]));
+
+        async Task<List<string>> RetainedAsync()
+        {
+            List<string> ids = [];
+            await foreach (BackupEntry entry in repository.ListBackupsAsync(Component.Database, default))
+            {
+                ids.Add(entry.Id);
+            }
+
+            return ids;
+        }
+    }
+
+    [Fact]
+    public async Task PlanRemovalAsync_NewestPhysicalBackupBehindADump_NeedsForce()
+    {
+        Repository repository = await Repository.OpenOrCreateAsync(_store, default);
+        string physical = await WriteDatabaseAsync(repository, 2, DateTimeOffset.UtcNow.AddHours(-8));
+        string earlier = await WriteLogicalAsync(repository, DateTimeOffset.UtcNow.AddHours(-4));
+        string logical = await WriteLogicalAsync(repository, DateTimeOffset.UtcNow.AddHours(-2));
+        foreach (string newest in new[] { physical, logical })
+        {
+            SmcException error = await Assert.ThrowsAsync<SmcException>(
+                () => Open(repository).PlanRemovalAsync(Component.Database, newest, false, default));
+            Assert.Equal(SmcErrorCode.BackupProtected, error.Code);
+        }
+
+        Assert.Contains((await Open(repository).PlanRemovalAsync(Component.Database, earlier, false, default)).Removals, r => r.Id == earlier);
+    }
+
+    [Fact]
+    public async Task PlanRemovalAsync_OnlyEmergencyBackup_IsRemovedWithoutForceUnlessItIsHeld()
+    {
+        Repository repository = await Repository.OpenOrCreateAsync(_store, default);
+        string id = await WriteLogicalAsync(repository, kind: BackupKinds.Emergency);
+        BackupProtections protections = new(repository);
+        await protections.HoldAsync(Component.Database, id, "audit", default);
+        await Assert.ThrowsAsync<SmcException>(() => Open(repository).PlanRemovalAsync(Component.Database, id, false, default));
+        await protections.ReleaseAsync(Component.Database, id, default);
+
+        BackupRetention retention = Open(repository);
+        await retention.ExecuteAsync(await retention.PlanRemovalAsync(Component.Database, id, false, default), default);
+        Assert.Equal(["repository"], _store.Keys);
+    }
+
+    [Fact]
     public async Task ExecuteAsync_PiecesOfWholeSegments_GoAfterTheGraceTime()
     {
         Repository repository = await Repository.OpenOrCreateAsync(_store, default);

@@ -73,6 +73,45 @@ public sealed class RetentionRulesTests
     }
 
     [Fact]
+    public void Decide_LogicalBackups_AreASeriesOfTheirOwn()
+    {
+        BackupFact[] physical = [.. Enumerable.Range(0, 4).Select(static days => Fact(s_now.AddDays(-days).AddHours(-6)))];
+        BackupFact[] logical = [.. Enumerable.Range(0, 4).Select(static days => Logical(s_now.AddDays(-days).AddHours(-2)))];
+        IReadOnlyList<RetentionDecision> decisions =
+            RetentionRules.Decide(new RetentionPolicy { Daily = 2 }, [.. physical, .. logical], s_now);
+        Assert.Equal(
+            [.. physical[..2].Select(static fact => fact.Id), .. logical[..2].Select(static fact => fact.Id)],
+            decisions.Where(static decision => decision.IsKept).Select(static decision => decision.Backup.Id));
+        Assert.Equal(["newest", "daily 2"], decisions.Single(decision => decision.Backup == physical[0]).Reasons);
+    }
+
+    [Fact]
+    public void Decide_DumpOfOneDatabase_DoesNotPushOutThatOfAll()
+    {
+        BackupFact nightly = Logical(s_now.AddHours(-10));
+        BackupFact one = Logical(s_now.AddHours(-1)) with { Series = "Logical\0orders" };
+        Assert.All(RetentionRules.Decide(new RetentionPolicy { Daily = 1 }, [nightly, one], s_now), static decision => Assert.True(decision.IsKept));
+    }
+
+    [Fact]
+    public void Decide_EmergencyBackups_StayAndPushNothingOut()
+    {
+        BackupFact[] emergencies =
+        [
+            .. new[] { 900, 1 }.Select(static days => Fact(s_now.AddDays(-days)) with { Series = "Emergency", IsEmergency = true, IsPartial = true }),
+        ];
+        BackupFact physical = Fact(s_now.AddDays(-2));
+        IReadOnlyList<RetentionDecision> decisions = RetentionRules.Decide(
+            new RetentionPolicy { Last = 1 }, [.. emergencies, physical, emergencies[0] with { Id = "held", Hold = "audit" }], s_now);
+        Assert.Equal(["newest", "last 1"], decisions.Single(decision => decision.Backup == physical).Reasons);
+        Assert.All(emergencies, emergency => Assert.Equal(
+            ["emergency backups are kept until they are removed"], decisions.Single(decision => decision.Backup == emergency).Reasons));
+        Assert.Equal(
+            ["emergency backups are kept until they are removed", "held: audit"],
+            decisions.Single(static decision => decision.Backup.Id == "held").Reasons);
+    }
+
+    [Fact]
     public void Decide_AnyBackups_NewestOfEachSubjectStays() => Check((policy, backups) =>
     {
         HashSet<string> kept = Kept(policy, backups);
@@ -150,6 +189,13 @@ public sealed class RetentionRulesTests
         Subject = "7000000000000000001",
         StartTime = start,
         StopTime = start.AddMinutes(10),
+    };
+
+    private static BackupFact Logical(DateTimeOffset start) => Fact(start) with
+    {
+        Id = $"{start.UtcDateTime:yyyyMMdd'T'HHmmss'Z'}-logical",
+        Series = "Logical",
+        StopTime = start,
     };
 
     private static void Check(Func<RetentionPolicy, BackupFact[], bool> property)

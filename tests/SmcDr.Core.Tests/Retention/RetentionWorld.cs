@@ -123,6 +123,67 @@ internal static class RetentionWorld
             CancellationToken.None)).Id;
     }
 
+    /// <summary>A logical or emergency backup of one database, of the same cluster.</summary>
+    public static async Task<string> WriteLogicalAsync(
+        Repository repository,
+        DateTimeOffset? time = null,
+        string kind = BackupKinds.Logical,
+        string[]? selected = null,
+        string[]? excludedTables = null,
+        ulong systemId = SystemId)
+    {
+        await using BackupWriter writer = await repository.BeginBackupAsync(
+            Component.Database, kind, null, "site", Text(systemId), null, CancellationToken.None);
+        DateTimeOffset start = time ?? DateTimeOffset.UtcNow;
+        byte[] content = new byte[3_000];
+        new Random(7).NextBytes(content);
+        await using PackLane lane = writer.OpenLane();
+        FileExtent extent = await lane.WriteAsync(content, CancellationToken.None);
+        await lane.FinishAsync(CancellationToken.None);
+        writer.Add(new ManifestEntry
+        {
+            Kind = ManifestEntryKind.File,
+            Path = "dumps/orders.dump",
+            Mode = 0x180,
+            Size = content.Length,
+            Extents = [extent],
+            Hash = Hash256.Compute(content),
+        });
+        return (await writer.CompleteAsync(
+            kind,
+            header => header with
+            {
+                StartTime = start,
+                StopTime = start,
+                Logical = new LogicalBackupDetails
+                {
+                    SystemId = Text(systemId),
+                    ServerVersion = "15.8",
+                    ServerVersionNumber = 150008,
+                    ProgramVersion = "15.8",
+                    Selected = selected ?? [],
+                    Databases =
+                    [
+                        new LogicalDatabaseDetails
+                        {
+                            Name = "orders",
+                            Path = "dumps/orders.dump",
+                            ExcludedTables = excludedTables ?? [],
+                            TableCount = 1,
+                            RowCount = 10,
+                            LargeObjectCount = 0,
+                            Owner = "postgres",
+                            Encoding = "UTF8",
+                            Collate = "C",
+                            CharacterType = "C",
+                            LocaleProvider = "c",
+                        },
+                    ],
+                },
+            },
+            CancellationToken.None)).Id;
+    }
+
     public static Task PutSegmentAsync(Repository repository, int number, uint timeline = 1) =>
         new WalArchive(repository, SystemId).PutSegmentAsync(
             WalSegmentName.FromNumber(timeline, (ulong)number, SegmentSize), new byte[SegmentSize], Facts, CancellationToken.None);

@@ -183,6 +183,57 @@ public sealed class BackupVerificationTests
     }
 
     [Fact]
+    public async Task CheckAgeAsync_FreshDumpBesideAnOldBaseBackup_DoesNotCount()
+    {
+        Repository repository = await Repository.OpenOrCreateAsync(_store, default);
+        await WriteLogicalAsync(repository);
+        await WriteLogicalAsync(repository, kind: BackupKinds.Emergency);
+        BackupTestResult none = await CheckAsync();
+        Assert.Equal(("Failed", ""), (none.Outcome, none.Id));
+        Assert.Equal("There is no complete physical backup of Database.", none.Problems[0].Message);
+
+        string old = await Retention.RetentionWorld.WriteDatabaseAsync(repository, 2, DateTimeOffset.UtcNow.AddHours(-30));
+        BackupTestResult outdated = await CheckAsync();
+        Assert.Equal(("Failed", old), (outdated.Outcome, outdated.Id));
+        Assert.Equal("SmcBackupOutdated", outdated.Problems[0].Code);
+
+        string fresh = await Retention.RetentionWorld.WriteDatabaseAsync(repository, 3);
+        Assert.Equal(("Passed", fresh), ((await CheckAsync()) is { } passed ? (passed.Outcome, passed.Id) : default));
+
+        async Task<BackupTestResult> CheckAsync() => Assert.Single(await Open(_store, new BackupVerificationOptions())
+            .CheckAgeAsync([new ExpectedBackup(Component.Database, null)], TimeSpan.FromHours(26), default));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task RunAsync_LogicalBackup_NeedsNoWal(bool deep)
+    {
+        Repository repository = await Repository.OpenOrCreateAsync(_store, default);
+        string id = await WriteLogicalAsync(repository);
+        BackupTestResult result = Assert.Single(await RunAsync(_store, new BackupVerificationOptions { Deep = deep }));
+        Assert.Equal(("Passed", $"{SystemId}"), (result.Outcome, result.Subject));
+        Assert.Empty(result.Problems);
+        Assert.Empty(result.Wal);
+
+        string pack = RepositoryKeys.Pack(Component.Database, id, 1);
+        byte[] content = _store[pack];
+        _store[pack] = deep ? [.. content.Select((b, i) => i == content.Length - 20 ? (byte)(b ^ 1) : b)] : content[..^1];
+        result = Assert.Single(await RunAsync(_store, new BackupVerificationOptions { Deep = deep }));
+        Assert.Equal("Failed", result.Outcome);
+    }
+
+    [Fact]
+    public async Task RunAsync_EmergencyBackupWithoutATable_IsPartialAndNamesIt()
+    {
+        Repository repository = await Repository.OpenOrCreateAsync(_store, default);
+        await WriteLogicalAsync(repository, kind: BackupKinds.Emergency, excludedTables: ["\"public\".\"trades\""]);
+        BackupTestResult result = Assert.Single(await RunAsync(_store, s_deep));
+        Assert.Equal("Partial", result.Outcome);
+        Assert.Contains("\"public\".\"trades\" in the database 'orders'", Assert.Single(result.Problems).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task InspectAsync_SegmentMissingInTheMiddle_IsLost()
     {
         Repository repository = await WalAsync(2, 3, 5, 6);

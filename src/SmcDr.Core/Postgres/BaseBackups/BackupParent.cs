@@ -60,6 +60,12 @@ internal sealed class BackupParent : IAsyncDisposable
         {
             if (entry.Problem is not null)
             {
+                // No backup builds on a logical one, so nobody is told.
+                if (BackupKinds.IsLogical(entry.Start?.Kind))
+                {
+                    continue;
+                }
+
                 observer.Warning($"The backup '{entry.Id}' cannot be built on: {entry.Problem.Message}");
             }
             else if (entry.Header is { Database: { } database } header &&

@@ -93,7 +93,7 @@ public sealed class WalImport
 
         await foreach (BackupEntry backup in repository.ListBackupsAsync(Component.Database, cancellationToken).ConfigureAwait(false))
         {
-            if (ulong.TryParse(backup.Header?.Database?.SystemId, NumberStyles.None, CultureInfo.InvariantCulture, out ulong system))
+            if (backup.Header is { } header && ClusterIdentity.TryGetSystemId(header) is { } system)
             {
                 known.Add(system);
             }

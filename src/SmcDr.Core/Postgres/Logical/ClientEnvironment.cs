@@ -1,0 +1,93 @@
+using System.Globalization;
+using Npgsql;
+
+namespace SmcDr.Core.Postgres.Logical;
+
+/// <summary>
+/// How PostgreSQL's own programs reach the server that a <see cref="PostgresConnector"/> reaches: by variables, and by a password file that
+/// nobody else can read. Nothing secret stands among the arguments or the variables of a process.
+/// </summary>
+internal sealed class ClientEnvironment : IDisposable
+{
+    private readonly PrivateFile? _passwords;
+
+    private ClientEnvironment(IReadOnlyDictionary<string, string> variables, PrivateFile? passwords)
+    {
+        Variables = variables;
+        _passwords = passwords;
+    }
+
+    public IReadOnlyDictionary<string, string> Variables { get; }
+
+    /// <summary>A database's name as an argument: as a connection string, since pg_dump takes a name with <c>=</c> in it for one.</summary>
+    public static string DatabaseArgument(string database) =>
+        "--dbname=dbname='" +
+        database.Replace(@"\", @"\\", StringComparison.Ordinal).Replace("'", @"\'", StringComparison.Ordinal) + "'";
+
+    public static async Task<ClientEnvironment> CreateAsync(PostgresConnector connector, CancellationToken cancellationToken)
+    {
+        NpgsqlConnectionStringBuilder settings = await connector.ResolveAsync(cancellationToken).ConfigureAwait(false);
+        Dictionary<string, string> variables = [];
+        (string hosts, string ports) = Hosts(settings);
+        Set("PGHOST", hosts);
+        Set("PGPORT", ports);
+        Set("PGUSER", settings.Username ?? Environment.GetEnvironmentVariable("PGUSER"));
+        Set("PGAPPNAME", settings.ApplicationName);
+        Set("PGSSLMODE", settings.SslMode switch
+        {
+            SslMode.Disable => "disable",
+            SslMode.Allow => "allow",
+            SslMode.Require => "require",
+            SslMode.VerifyCA => "verify-ca",
+            SslMode.VerifyFull => "verify-full",
+            _ => "prefer",
+        });
+        Set("PGSSLROOTCERT", settings.RootCertificate);
+        Set("PGSSLCERT", settings.SslCertificate);
+        Set("PGSSLKEY", settings.SslKey);
+        Set("PGOPTIONS", settings.Options);
+        Set("PGCONNECT_TIMEOUT", settings.Timeout.ToString(CultureInfo.InvariantCulture));
+
+        PrivateFile? passwords = null;
+        // Where the site names no password, Npgsql falls back to these variables, and so must the programs.
+        if ((settings.Password ?? Environment.GetEnvironmentVariable("PGPASSWORD")) is { Length: > 0 } password)
+        {
+            // The four fields match any host, port, database and user: the programs are told one of each.
+            passwords = PrivateFile.Create(
+                "*:*:*:*:" + password.Replace(@"\", @"\\", StringComparison.Ordinal).Replace(":", @"\:", StringComparison.Ordinal) + "\n");
+            Set("PGPASSFILE", passwords.Path);
+        }
+        else
+        {
+            Set("PGPASSFILE", settings.Passfile ?? Environment.GetEnvironmentVariable("PGPASSFILE"));
+        }
+
+        return new ClientEnvironment(variables, passwords);
+
+        void Set(string name, string? value)
+        {
+            if (value is { Length: > 0 })
+            {
+                variables[name] = value;
+            }
+        }
+    }
+
+    public void Dispose() => _passwords?.Dispose();
+
+    private static (string Hosts, string Ports) Hosts(NpgsqlConnectionStringBuilder settings)
+    {
+        List<string> hosts = [];
+        List<string> ports = [];
+        foreach (string part in (settings.Host ?? "localhost").Split(','))
+        {
+            int colon = part.LastIndexOf(':');
+            // An address of IPv6 has colons of its own, and a port behind brackets only.
+            bool hasPort = colon > 0 && (part.IndexOf(':', StringComparison.Ordinal) == colon || part[colon - 1] == ']') && !part.StartsWith('/');
+            hosts.Add((hasPort ? part[..colon] : part).Trim('[', ']', ' '));
+            ports.Add(hasPort ? part[(colon + 1)..] : settings.Port.ToString(CultureInfo.InvariantCulture));
+        }
+
+        return (string.Join(',', hosts), string.Join(',', ports));
+    }
+}
