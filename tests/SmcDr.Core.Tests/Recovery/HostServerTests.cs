@@ -55,6 +55,48 @@ public sealed class HostServerTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task IsOurs_OptionsFileNotWrittenYet_KnowsTheServerByItsCommandLine()
+    {
+        if (!OperatingSystem.IsLinux())
+        {
+            return;
+        }
+
+        HostServer server = await CreateAsync();
+        await server.StartAsync(
+            new Dictionary<string, string>(Settings(PostgresServer.FreePort())) { ["cluster_name"] = "operation-4711" }, null, TimeSpan.FromSeconds(60), default);
+        File.Delete(Path.Combine(Data, "postmaster.opts"));
+
+        Assert.True(RecoveryRun.IsOurs(Data, Progress("operation-4711")));
+        Assert.False(RecoveryRun.IsOurs(Data, Progress("operation-4712")));
+        Assert.False(RecoveryRun.IsOurs(Data, null));
+
+        RecoveryProgress Progress(string operationId)
+        {
+            RecoveryProgress progress = new();
+            progress.Apply(new RecoveryJournalEntry
+            {
+                Phase = RecoveryPhase.Moved,
+                Time = DateTimeOffset.UtcNow,
+                Intent = new RecoveryIntent
+                {
+                    OperationId = operationId,
+                    StartTime = DateTimeOffset.UtcNow,
+                    RepositoryId = Guid.Empty,
+                    SystemId = "1",
+                    BackupId = "20261122T081500Z-full",
+                    Target = "Latest",
+                    TargetKind = "Latest",
+                    DataDirectory = Data,
+                    RestoreBytes = 0,
+                    WalBytes = 0,
+                },
+            });
+            return progress;
+        }
+    }
+
+    [Fact]
     public async Task StartAsync_BadSetting_QuotesTheLog()
     {
         HostServer server = await CreateAsync();
