@@ -142,8 +142,8 @@ public static class LogicalRestore
         }
     }
 
-    /// <summary>The present second in UTC, as in ids of backups.</summary>
-    internal static string Stamp() => DateTimeOffset.UtcNow.ToString("yyyyMMdd'T'HHmmss'Z'", CultureInfo.InvariantCulture);
+    /// <summary>The present millisecond in UTC: of a small database, two can be put in place within one second.</summary>
+    internal static string Stamp() => DateTimeOffset.UtcNow.ToString("yyyyMMdd'T'HHmmssfff'Z'", CultureInfo.InvariantCulture);
 
     private static async Task<string?> DropOldAsync(
         DatabaseAdministration administration, StepLog steps, string old, IOperationObserver observer, CancellationToken cancellationToken)
