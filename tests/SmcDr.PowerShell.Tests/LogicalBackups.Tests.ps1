@@ -48,7 +48,7 @@ Describe 'Test-SmcBackup and Remove-SmcBackup' {
     It 'passes logical backups without any WAL' {
         $results = Test-SmcBackup -Deep
         $results.Outcome | Should -Be 'Passed', 'Passed'
-        $results.Wal | Should -BeNullOrEmpty
+        $results | ForEach-Object { $_.Wal } | Should -BeNullOrEmpty
     }
 
     It 'does not take a dump for the physical backup that there should be' {
