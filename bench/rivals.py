@@ -90,7 +90,7 @@ def call(*args, **options):
     Meter._run(command(*args, **options))
 
 
-def drop_caches():
+def settle():
     """What was written is on the disk, so that nobody pays for the one before."""
     os.sync()
 
@@ -149,7 +149,7 @@ def bench_filestore(options, work):
             shutil.rmtree(repository, ignore_errors=True)
             shutil.rmtree(target, ignore_errors=True)
             os.makedirs(target)
-            drop_caches()
+            settle()
             (smcdr_tree if side == "smcdr" else restic_tree)(options, meter, work, tree, repository, target)
             print("round %d of %d: %s done" % (number + 1, options.rounds, side), file=sys.stderr)
     meter.report("Directory of %d MB, encrypted and compressed by both" % options.size, "smcdr", "restic")
@@ -161,7 +161,7 @@ def restic_tree(options, meter, work, tree, repository, target):
     meter.run("restic", "first backup", command("restic", "init", env=env), command("restic", "backup", tree, env=env))
     meter.size("restic", "first backup", repository)
     change_tree(tree)
-    drop_caches()
+    settle()
     meter.run("restic", "second backup", command("restic", "backup", tree, env=env))
     meter.size("restic", "second backup", repository)
     meter.run("restic", "verify", command("restic", "check", "--read-data", env=env))
@@ -186,7 +186,7 @@ def smcdr_tree(options, meter, work, tree, repository, target):
     meter.run("smcdr", "first backup", smcdr("backup", "filestore"))
     meter.size("smcdr", "first backup", repository)
     change_tree(tree)
-    drop_caches()
+    settle()
     meter.run("smcdr", "second backup", smcdr("backup", "filestore"))
     meter.size("smcdr", "second backup", repository)
     meter.run("smcdr", "verify", smcdr("test", "backup", "--deep"))
@@ -262,7 +262,7 @@ def bench_database(options, work):
                     shutil.chown(room, "postgres", "postgres")
                 server.sql("checkpoint")
                 time.sleep(3)
-                drop_caches()
+                settle()
                 (smcdr_database if side == "smcdr" else pgbackrest_database)(options, meter, server, room)
                 print("round %d of %d: %s done" % (number + 1, options.rounds, side), file=sys.stderr)
     finally:
@@ -301,7 +301,7 @@ def pgbackrest_database(options, meter, server, room):
     meter.run("pgbackrest", "first backup", pgbackrest("--type=full", "backup"))
     meter.size("pgbackrest", "first backup", os.path.join(repository, "backup"))
     server.change()
-    drop_caches()
+    settle()
     meter.run("pgbackrest", "second backup", pgbackrest("--type=incr", "backup"))
     meter.size("pgbackrest", "second backup", os.path.join(repository, "backup"))
     meter.run("pgbackrest", "verify", pgbackrest("verify"))
@@ -337,7 +337,7 @@ def smcdr_database(options, meter, server, room):
     meter.run("smcdr", "first backup", smcdr("backup", "database", "--parallelism", PROCESSES))
     meter.size("smcdr", "first backup", os.path.join(repository, "database"))
     server.change()
-    drop_caches()
+    settle()
     meter.run("smcdr", "second backup", smcdr("backup", "database", "--parallelism", PROCESSES))
     meter.size("smcdr", "second backup", os.path.join(repository, "database"))
     meter.run("smcdr", "verify", smcdr("test", "backup", "--deep"))

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using SmcDr.Cli.Output;
 using SmcDr.Core.Operations;
+using SmcDr.Core.Repositories;
 using SmcDr.Core.Sites;
 
 namespace SmcDr.Cli;
@@ -49,6 +50,13 @@ internal sealed class CliContext(CliHost host, ParseResult parsed)
                 e.Code, e.Message, e, recommendation: "Give --site PATH or set SMCDR_SITE; 'smcdr drill' needs neither.");
         }
     }
+
+    /// <summary>Tells on standard error, in lines that stay.</summary>
+    public PlainObserver CreatePlainObserver() => new(host.Error, Verbose, TimeProvider.System);
+
+    /// <summary>Opens a site's repository to read from, its copies behind it.</summary>
+    public Task<Repository> OpenForReadingAsync(Site site, CancellationToken cancellationToken) =>
+        site.OpenForReadingAsync(Secrets, CreatePlainObserver(), cancellationToken);
 
     /// <summary>Runs work whose progress is shown on standard error.</summary>
     public Task<T> ObserveAsync<T>(Func<IOperationObserver, Task<T>> work) => ProgressDisplay.RunAsync(this, work);

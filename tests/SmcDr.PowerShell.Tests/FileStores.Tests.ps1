@@ -5,6 +5,9 @@
 
 BeforeDiscovery {
     $cannot = -not $IsLinux -or -not [System.Environment]::Is64BitProcess
+    if ($cannot) {
+        Write-Warning 'The cmdlets of file stores are not tested: they work on 64-bit Linux only.'
+    }
 }
 
 BeforeAll {

@@ -43,7 +43,7 @@ internal sealed class BackupListCommand : CliCommand
     {
         Site site = context.LoadSite();
         bool includeCopies = context.Parsed.GetValue(_copies);
-        PlainObserver observer = new(context.Host.Error, context.Verbose, TimeProvider.System);
+        PlainObserver observer = context.CreatePlainObserver();
         Component[] components = context.Parsed.GetValue(_component) is { } one ? [one] : Enum.GetValues<Component>();
         List<BackupInfo> backups = [];
         await foreach (Repository repository in site.OpenAllAsync(context.Secrets, includeCopies, observer, cancellationToken).ConfigureAwait(false))

@@ -46,8 +46,7 @@ internal sealed class RecoverDatabaseCommand : CliCommand
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
         Site site = context.LoadSite();
-        PlainObserver reading = new(context.Host.Error, context.Verbose, TimeProvider.System);
-        Repository repository = await site.OpenForReadingAsync(context.Secrets, reading, cancellationToken).ConfigureAwait(false);
+        Repository repository = await context.OpenForReadingAsync(site, cancellationToken).ConfigureAwait(false);
         PostgresConnector connector = site.CreateConnector(context.Secrets);
         string database = context.Parsed.GetValue(_database)!;
         DatabaseRecoveryOptions options = new()

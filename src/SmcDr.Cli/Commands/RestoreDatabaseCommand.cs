@@ -130,8 +130,7 @@ internal sealed class RestoreDatabaseCommand : CliCommand
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
         Site site = context.LoadSite();
-        PlainObserver reading = new(context.Host.Error, context.Verbose, TimeProvider.System);
-        Repository repository = await site.OpenForReadingAsync(context.Secrets, reading, cancellationToken).ConfigureAwait(false);
+        Repository repository = await context.OpenForReadingAsync(site, cancellationToken).ConfigureAwait(false);
         BackupReader? logical = context.Parsed.GetValue(_backup) is { } id
             ? await repository.TryOpenLogicalBackupAsync(id, cancellationToken).ConfigureAwait(false)
             : null;

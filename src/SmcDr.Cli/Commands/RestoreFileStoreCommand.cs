@@ -53,8 +53,7 @@ internal sealed class RestoreFileStoreCommand : CliCommand
     {
         ParseResult parsed = context.Parsed;
         Site site = context.LoadSite();
-        PlainObserver reading = new(context.Host.Error, context.Verbose, TimeProvider.System);
-        Repository repository = await site.OpenForReadingAsync(context.Secrets, reading, cancellationToken).ConfigureAwait(false);
+        Repository repository = await context.OpenForReadingAsync(site, cancellationToken).ConfigureAwait(false);
         BackupReader backup = await SiteFileStores.OpenFileStoreBackupAsync(
             repository, parsed.GetValue(_backup), parsed.GetValue(_name), cancellationToken).ConfigureAwait(false);
         FileStoreRestoreOptions options = new()

@@ -103,8 +103,7 @@ internal sealed class WalFindCommand : CliCommand
         };
         Site site = context.LoadSite();
         PostgresConnector? connector = parsed.GetValue(_offline) ? null : site.CreateConnector(context.Secrets);
-        PlainObserver reading = new(context.Host.Error, context.Verbose, TimeProvider.System);
-        Repository repository = await site.OpenForReadingAsync(context.Secrets, reading, cancellationToken).ConfigureAwait(false);
+        Repository repository = await context.OpenForReadingAsync(site, cancellationToken).ConfigureAwait(false);
         WalArchive archive = await TransactionSearch.OpenArchiveAsync(repository, parsed.GetValue(_systemId), cancellationToken)
             .ConfigureAwait(false);
         List<TransactionInfo> found = await context.ObserveAsync(async observer =>

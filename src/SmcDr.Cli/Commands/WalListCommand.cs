@@ -28,8 +28,7 @@ internal sealed class WalListCommand : CliCommand
 
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
-        PlainObserver observer = new(context.Host.Error, context.Verbose, TimeProvider.System);
-        Repository repository = await context.LoadSite().OpenForReadingAsync(context.Secrets, observer, cancellationToken).ConfigureAwait(false);
+        Repository repository = await context.OpenForReadingAsync(context.LoadSite(), cancellationToken).ConfigureAwait(false);
         List<WalSegmentInfo> entries = [];
         await foreach (ulong system in WalArchive.ListSystemsAsync(repository, cancellationToken).ConfigureAwait(false))
         {

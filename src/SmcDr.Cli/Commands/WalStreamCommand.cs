@@ -50,7 +50,7 @@ internal sealed class WalStreamCommand : CliCommand
             until = await WalStreaming.GetServerPositionAsync(site.CreateConnector(context.Secrets), cancellationToken).ConfigureAwait(false);
         }
 
-        PlainObserver observer = new(context.Host.Error, context.Verbose, TimeProvider.System);
+        PlainObserver observer = context.CreatePlainObserver();
         StreamStatusWriter status = new(context.Host.Out, context.Host.Error, context.Json, TimeProvider.System);
         WalReceiver receiver = site.CreateWalReceiver(repository, context.Secrets, context.Parsed.GetValue(_slot), observer);
         CurrentActivity.Name = "flushing WAL to the repository";

@@ -27,8 +27,7 @@ internal sealed class WindowListCommand : CliCommand
 
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
-        PlainObserver observer = new(context.Host.Error, context.Verbose, TimeProvider.System);
-        Repository repository = await context.LoadSite().OpenForReadingAsync(context.Secrets, observer, cancellationToken).ConfigureAwait(false);
+        Repository repository = await context.OpenForReadingAsync(context.LoadSite(), cancellationToken).ConfigureAwait(false);
         List<RecoveryWindow> windows = [];
         await foreach (RecoveryWindow window in WalWindows.ListAsync(repository, cancellationToken).ConfigureAwait(false))
         {

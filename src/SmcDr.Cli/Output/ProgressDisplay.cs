@@ -11,7 +11,7 @@ internal static class ProgressDisplay
     {
         if (!context.IsRichError)
         {
-            return await work(new PlainObserver(context.Host.Error, context.Verbose, TimeProvider.System)).ConfigureAwait(false);
+            return await work(context.CreatePlainObserver()).ConfigureAwait(false);
         }
 
         IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(context.Host.Error) });

@@ -10,6 +10,7 @@ using SmcDr.Core.Repositories;
 using SmcDr.Core.Retention;
 using SmcDr.Core.Tests.Fixtures;
 using SmcDr.Core.Tests.ObjectStores;
+using SmcDr.Core.Tests.Retention;
 using SmcDr.Core.Verification;
 using Xunit.Abstractions;
 
@@ -141,7 +142,7 @@ public sealed class RepositoryTortureTests(MotoServer moto, ITestOutputHelper ou
             foreach (IObjectStore one in new[] { store, copy })
             {
                 Repository repository = await OpenAsync(one);
-                BackupRetention retention = Retention(repository, Later);
+                BackupRetention retention = Retention(repository, RetentionWorld.Later);
                 await retention.ExecuteAsync(
                     await retention.PlanAsync(new RetentionPolicy { Last = 2 }, CancellationToken.None), CancellationToken.None);
                 await AssertRestorableAsync(one, "what retention left");
@@ -199,7 +200,7 @@ public sealed class RepositoryTortureTests(MotoServer moto, ITestOutputHelper ou
         private async Task RetainAsync(IObjectStore on)
         {
             Repository repository = await OpenAsync(on);
-            BackupRetention retention = Retention(repository, _random.Next(2) == 0 ? Later : TimeProvider.System);
+            BackupRetention retention = Retention(repository, _random.Next(2) == 0 ? RetentionWorld.Later : TimeProvider.System);
             RetentionPolicy? policy = _random.Next(4) == 0 ? null : new RetentionPolicy { Last = _random.Next(1, 5) };
             RetentionPlan plan = await retention.PlanAsync(policy, CancellationToken.None);
             HashSet<string> going = [.. plan.Removals.Where(static item => item.Kind == "Backup").Select(static item => NameOf(item.Component, item.Id))];
@@ -458,8 +459,6 @@ public sealed class RepositoryTortureTests(MotoServer moto, ITestOutputHelper ou
         private static BackupRetention Retention(Repository repository, TimeProvider time) => new(
             repository, new RetentionOptions { Time = time, Parallelism = 3 }, NullObserver.Instance);
 
-        private static TimeProvider Later { get; } = new ShiftedClock(TimeSpan.FromDays(2));
-
         private async Task<Repository> OpenAsync(IObjectStore one)
         {
             using RepositoryKeySource key = RepositoryKeySource.FromSecret(Secret);
@@ -543,10 +542,5 @@ public sealed class RepositoryTortureTests(MotoServer moto, ITestOutputHelper ou
         private DateTimeOffset _now = DateTimeOffset.UtcNow.AddHours(-12);
 
         public override DateTimeOffset GetUtcNow() => _now += TimeSpan.FromSeconds(1);
-    }
-
-    private sealed class ShiftedClock(TimeSpan shift) : TimeProvider
-    {
-        public override DateTimeOffset GetUtcNow() => base.GetUtcNow() + shift;
     }
 }

@@ -54,14 +54,9 @@ public sealed class HostServerTests : IAsyncLifetime
         Assert.True(HostServer.IsRunning(Data));
     }
 
-    [Fact]
+    [LinuxFact]
     public async Task IsOurs_OptionsFileNotWrittenYet_KnowsTheServerByItsCommandLine()
     {
-        if (!OperatingSystem.IsLinux())
-        {
-            return;
-        }
-
         HostServer server = await CreateAsync();
         await server.StartAsync(
             new Dictionary<string, string>(Settings(PostgresServer.FreePort())) { ["cluster_name"] = "operation-4711" }, null, TimeSpan.FromSeconds(60), default);

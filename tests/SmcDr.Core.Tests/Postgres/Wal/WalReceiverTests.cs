@@ -185,13 +185,26 @@ public sealed class WalReceiverTests : IAsyncLifetime
     [Fact]
     public async Task RunAsync_StoreSlowerThanWalSenderTimeout_KeepsTheConnection()
     {
-        await _server.RestartAsync(new Dictionary<string, string> { ["wal_sender_timeout"] = "1s" });
+        // The server's patience is long beside any pause of this machine, and the store holds out until it is over by the server's own clock.
+        await _server.RestartAsync(new Dictionary<string, string> { ["wal_sender_timeout"] = "5s" });
         MemoryObjectStore store = new();
         Repository repository = await Repository.OpenOrCreateAsync(store, CancellationToken.None);
-        store.BeforePut = static (_, token) => Task.Delay(TimeSpan.FromSeconds(2.5), token);
+        TaskCompletionSource release = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        TaskCompletionSource hanging = new(TaskCreationOptions.RunContinuationsAsynchronously);
         await using RunningReceiver stream = RunningReceiver.Start(_server.CreateConnector(), repository, RunningReceiver.Quick);
         await stream.UntilAsync(static s => s.State == "Streaming");
+        store.BeforePut = (_, token) =>
+        {
+            hanging.TrySetResult();
+            return release.Task.WaitAsync(token);
+        };
         await InsertAsync(_server, 12);
+        await hanging.Task.WaitAsync(TimeSpan.FromSeconds(60));
+        string since = await _server.ScalarAsync<string>("SELECT clock_timestamp()::text");
+        await UntilAsync(async () => await _server.ScalarAsync<bool>(
+            $"SELECT coalesce(max(reply_time) > '{since}'::timestamptz + interval '6 seconds', false) FROM pg_stat_replication"));
+
+        release.SetResult();
         await stream.FlushedAsync(await CurrentLsnAsync(_server));
         Assert.Equal(0, stream.Receiver.Status.Reconnects);
         Assert.Empty(stream.Warnings);

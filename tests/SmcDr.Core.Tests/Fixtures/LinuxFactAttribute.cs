@@ -1,0 +1,14 @@
+namespace SmcDr.Core.Tests.Fixtures;
+
+/// <summary>A test of what only Linux has; skipped elsewhere.</summary>
+[AttributeUsage(AttributeTargets.Method)]
+public sealed class LinuxFactAttribute : FactAttribute
+{
+    public LinuxFactAttribute()
+    {
+        if (!OperatingSystem.IsLinux())
+        {
+            Skip = "The command line of another process is read from /proc, which only Linux has.";
+        }
+    }
+}
