@@ -16,10 +16,13 @@ Usage: ./build.sh <command>
   drill [arguments]   bring what is missing, build, and rehearse a disaster on this machine:
                       a throwaway PostgreSQL is lost and recovered; the report is out/drill.html
   test                bring what is missing, and run everything that CI runs
+  bench [arguments]   bring what is missing, and measure against pgBackRest, pg_basebackup and
+                      pg_dump on a throwaway server; takes about half an hour
   help                this text
 
 On Debian, missing packages are installed by apt-get as root or through sudo; where neither may
-be, what is there is used. Arguments of 'drill' go to 'smcdr drill' ('./build.sh drill --help').
+be, what is there is used. Arguments of 'drill' go to 'smcdr drill' ('./build.sh drill --help'), those of 'bench' to
+bench/database.py ('./build.sh bench --help'); with --write the results go to docs/benchmarks.
 USAGE
 }
 
@@ -105,18 +108,26 @@ ensure_moto() {
     fi
 }
 
-# What the tests of the stand-alone reader need: with these two alone a repository must be readable.
-ensure_reader() {
-    local program
-    for program in python3 zstd; do
+# The programs given as <name> or <name>:<package>; the first argument says what is without them.
+ensure_programs() {
+    local -r otherwise=$1
+    local program package
+    for program in "${@:2}"; do
+        package=${program#*:}
+        program=${program%%:*}
         if command -v "$program" >/dev/null; then
             say "found $program"
-        elif can_install && apt_install "$program"; then
+        elif can_install && apt_install "$package"; then
             say "installed $program"
         else
-            say "$program is missing: tests of the stand-alone reader will fail"
+            say "$program is missing: $otherwise"
         fi
     done
+}
+
+# What the tests of the stand-alone reader need: with these two alone a repository must be readable.
+ensure_reader() {
+    ensure_programs 'tests of the stand-alone reader will fail' python3 zstd
 }
 
 ensure_dotnet() {
@@ -141,6 +152,16 @@ drill() {
     done
     mkdir -p out
     exec src/SmcDr.Cli/bin/Release/net10.0/smcdr drill "${report[@]}" "$@"
+}
+
+bench() {
+    ensure_postgres
+    ensure_zstd
+    ensure_programs 'the benchmark cannot run' python3 zstd openssl pgbackrest aws:awscli
+    ensure_moto
+    ensure_dotnet
+    dotnet build src/SmcDr.Cli -c Release -v quiet
+    exec bench/database.py "$@"
 }
 
 # Prints "passed failed skipped" of all .trx files. What was executed and did not pass failed, whatever the reason is called.
@@ -216,6 +237,10 @@ case ${1:-help} in
     test)
         [[ $# -eq 1 ]] || fail "'test' takes no arguments."
         run_tests
+        ;;
+    bench)
+        shift
+        bench "$@"
         ;;
     help | -h | --help)
         usage
