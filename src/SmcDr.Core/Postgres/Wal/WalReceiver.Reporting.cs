@@ -6,24 +6,36 @@ namespace SmcDr.Core.Postgres.Wal;
 /// <content>What is told of the stream.</content>
 public sealed partial class WalReceiver
 {
-    private void Report(
-        string state, string? message, WalStreamWriter? writer = null, Session? session = null, PhysicalReplicationConnection? connection = null)
+    private readonly WalDelay _delay = new();
+    private StreamPositions? _stream;
+
+    private void Report(string state, string? message)
     {
         WalStreamStatus status;
         lock (_lock)
         {
-            Lsn? server = connection is null ? null : new Lsn((ulong)connection.LastReceivedLsn);
+            StreamPositions? stream = _stream;
+            Lsn? server = stream is null ? null : new Lsn((ulong)stream.Connection.LastReceivedLsn);
+            SlotFacts? slot = _slotWatch?.Facts;
+            SynchronousFacts? synchronous = _guard?.Facts;
             status = _status = _status with
             {
                 State = state,
                 SystemId = _systemId?.ToString(CultureInfo.InvariantCulture),
-                Timeline = (int?)session?.Timeline ?? _status.Timeline,
-                Slot = session?.Slot.Name ?? _options.Slot,
-                ReceivedLsn = writer?.ReceivedLsn.ToString() ?? _status.ReceivedLsn,
-                FlushedLsn = writer?.FlushedLsn.ToString() ?? _status.FlushedLsn,
+                Timeline = (int?)stream?.Timeline ?? _status.Timeline,
+                Slot = stream?.Slot ?? _options.Slot,
+                ReceivedLsn = stream?.Received.ToString() ?? _status.ReceivedLsn,
+                FlushedLsn = stream?.Flushed.ToString() ?? _status.FlushedLsn,
                 ServerLsn = server is { Value: > 0 } ? server.ToString() : _status.ServerLsn,
-                LagBytes = server is { Value: > 0 } lsn && writer is not null ? Math.Max(0, lsn - writer.FlushedLsn) : _status.LagBytes,
-                LagSeconds = writer is null ? _status.LagSeconds : writer.Waiting?.TotalSeconds ?? 0,
+                LagBytes = server is { Value: > 0 } lsn ? Math.Max(0, lsn - stream!.Flushed) : _status.LagBytes,
+                LagSeconds = _delay.Value.TotalSeconds,
+                SlotState = slot?.State,
+                RetainedBytes = slot?.RetainedBytes,
+                SafeWalBytes = slot?.SafeBytes,
+                BaseBackupNeeded = _needsBaseBackup,
+                SynchronousState = synchronous?.State,
+                BreachCount = synchronous?.BreachCount ?? 0,
+                DegradedSince = synchronous?.DegradedSince,
                 SegmentCount = _segments,
                 ReceivedBytes = Interlocked.Read(ref _receivedBytes),
                 Reconnects = _reconnects,
@@ -33,6 +45,13 @@ public sealed partial class WalReceiver
         }
 
         _progress?.Report(status);
+    }
+
+    /// <summary>Tells again how it stands, since something beside the positions has changed.</summary>
+    private void ReportAgain()
+    {
+        WalStreamStatus status = Status;
+        Report(status.State, status.Message);
     }
 
     private void End(Exception cause)
@@ -49,5 +68,19 @@ public sealed partial class WalReceiver
         {
             completion.TrySetException(Ended(cause));
         }
+    }
+
+    /// <summary>Where a connection's stream is. Under the receiver's lock.</summary>
+    private sealed class StreamPositions(PhysicalReplicationConnection connection, uint timeline, string slot, Lsn start)
+    {
+        public PhysicalReplicationConnection Connection { get; } = connection;
+
+        public uint Timeline { get; } = timeline;
+
+        public string Slot { get; } = slot;
+
+        public Lsn Received { get; set; } = start;
+
+        public Lsn Flushed { get; set; } = start;
     }
 }

@@ -30,6 +30,22 @@ public sealed partial class WalReceiver
         }
 
         _systemId = systemId;
+        if (_claim is not null)
+        {
+            await _claim.CheckAsync(cancellationToken).ConfigureAwait(false);
+        }
+        else if (_options.Exclusive)
+        {
+            _claim = await StreamClaim.TakeAsync(
+                _repository,
+                systemId,
+                StreamHolder.Create(_connector.Display, _options.Slot, _options.ClaimExpiry),
+                _options.ClaimInterval,
+                _options.Takeover,
+                _observer,
+                cancellationToken).ConfigureAwait(false);
+        }
+
         WalArchive archive = new(_repository, systemId);
         NpgsqlConnection sql = await _connector.OpenAsync(cancellationToken).ConfigureAwait(false);
         await using (sql.ConfigureAwait(false))
@@ -106,47 +122,46 @@ public sealed partial class WalReceiver
             ?? throw new SmcException(
                 SmcErrorCode.SlotUnavailable, $"The replication slot '{name}' on {_connector.Display} was removed.", target: name);
 
+    /// <summary>Whether the slot is there. One that is lost is made anew where a gap is allowed.</summary>
     private async Task<bool> CheckSlotAsync(NpgsqlConnection sql, string name, CancellationToken cancellationToken)
     {
-        using NpgsqlCommand command = sql.CreateCommand();
-        command.CommandText =
-            "SELECT slot_type, wal_status, active_pid FROM pg_catalog.pg_replication_slots WHERE slot_name = $1";
-        command.Parameters.AddWithValue(NpgsqlDbType.Name, name);
-        NpgsqlDataReader reader = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
-        await using (reader.ConfigureAwait(false))
+        _slotWatch ??= new SlotWatch(name, _connector.Display, _options, _observer);
+        if (await _slotWatch.CheckAsync(sql, cancellationToken).ConfigureAwait(false) is not { } facts)
         {
-            if (!await reader.ReadAsync(cancellationToken).ConfigureAwait(false))
-            {
-                return false;
-            }
+            return false;
+        }
 
-            string? status = await reader.IsDBNullAsync(1, cancellationToken).ConfigureAwait(false) ? null : reader.GetString(1);
-            if (reader.GetString(0) != "physical")
-            {
-                throw new SmcException(
-                    SmcErrorCode.SlotUnavailable,
-                    $"The replication slot '{name}' on {_connector.Display} is a logical one.",
-                    recommendation: "Name another slot; the stream creates it.",
-                    target: name);
-            }
+        if (facts.Type != "physical")
+        {
+            throw new SmcException(
+                SmcErrorCode.SlotUnavailable,
+                $"The replication slot '{name}' on {_connector.Display} is a logical one.",
+                recommendation: "Name another slot; the stream creates it.",
+                target: name);
+        }
 
-            if (status == "lost")
-            {
-                throw new SmcException(
-                    SmcErrorCode.SlotUnavailable,
-                    $"The replication slot '{name}' on {_connector.Display} is lost: the server has removed WAL that it should have kept.",
-                    recommendation: $"Drop it with pg_drop_replication_slot('{name}'), start the stream again and take a new base backup at once. " +
-                        "Raise max_slot_wal_keep_size, so that a longer outage can be bridged.",
-                    target: name);
-            }
-
-            if (status == "unreserved")
-            {
-                _observer.Warning($"The replication slot '{name}' on {_connector.Display} is about to be lost: the server wants to remove WAL that it still needs.");
-            }
-
+        if (facts.State != "lost")
+        {
             return true;
         }
+
+        if (!_options.ContinueAfterGap)
+        {
+            throw new SmcException(
+                SmcErrorCode.SlotLost,
+                $"The replication slot '{name}' on {_connector.Display} is lost: the server has removed WAL that it should have kept.",
+                recommendation: $"Take a new base backup now. Drop the slot with pg_drop_replication_slot('{name}') and start the stream again, " +
+                    "or let it do both with -ContinueAfterGap (or --continue-after-gap). Raise max_slot_wal_keep_size, so that a longer outage " +
+                    "can be bridged.",
+                target: name);
+        }
+
+        // Whether WAL is missing in fact shows when the stream begins where the archive ends.
+        using NpgsqlCommand command = new("SELECT pg_catalog.pg_drop_replication_slot($1)", sql);
+        command.Parameters.AddWithValue(NpgsqlDbType.Name, name);
+        await command.ExecuteNonQueryAsync(cancellationToken).ConfigureAwait(false);
+        _observer.Warning($"The lost replication slot '{name}' on {_connector.Display} is made anew.");
+        return false;
     }
 
     /// <summary>

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Diagnostics;
 using System.Net.Sockets;
 using System.Threading.Channels;
 using Npgsql;
@@ -13,6 +14,9 @@ public sealed partial class WalReceiver
     // walsender.c sends at most 16 blocks at a time, so this is at most 8 MiB.
     private const int QueueLength = 64;
 
+    // While more comes all the time, commits that wait for what has come are not kept waiting longer.
+    private static readonly TimeSpan s_synchronousInterval = TimeSpan.FromMilliseconds(20);
+
     private async Task StreamAsync(PhysicalReplicationConnection connection, Session session, CancellationToken cancellationToken)
     {
         WalStreamWriter writer = await WalStreamWriter.OpenAsync(
@@ -23,6 +27,7 @@ public sealed partial class WalReceiver
             session.SegmentSize,
             session.ServerVersion,
             _observer,
+            _claim is { } claim ? claim.CheckAsync : null,
             cancellationToken).ConfigureAwait(false);
         _observer.Verbose($"WAL is streamed from {session.Start} on timeline {session.Timeline} by the slot '{session.Slot.Name}'.");
 
@@ -31,7 +36,8 @@ public sealed partial class WalReceiver
 
         // Stopping ends the reading at once and the writing only when all that was read is durable; a failed writer ends the reading.
         using CancellationTokenSource writing = new();
-        using CancellationTokenSource reading = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        using CancellationTokenSource reading = CancellationTokenSource.CreateLinkedTokenSource(
+            cancellationToken, _claim?.Lost ?? CancellationToken.None);
         using CancellationTokenRegistration stop = cancellationToken.Register(() => writing.CancelAfter(_options.StopTimeout));
         Task write = WriteAsync(connection, writer, session, queue.Reader, reading, writing.Token);
         using CancellationTokenSource replication = new();
@@ -39,11 +45,13 @@ public sealed partial class WalReceiver
             .StartReplication(session.Slot, new NpgsqlLogSequenceNumber(session.Start.Value), replication.Token, session.Timeline)
             .GetAsyncEnumerator(CancellationToken.None);
         Task<bool> next = Task.FromResult(false);
+        SetStream(new StreamPositions(connection, session.Timeline, session.Slot.Name, session.Start));
+        Task watch = WatchAsync(writing.Token);
         try
         {
             Lsn expected = session.Start;
             Lsn? limit = session.History.SwitchPoint(session.Timeline);
-            Report("Streaming", null, writer, session, connection);
+            Report("Streaming", null);
             while (limit is null || expected < limit)
             {
                 next = messages.MoveNextAsync().AsTask();
@@ -69,6 +77,67 @@ public sealed partial class WalReceiver
             finally
             {
                 await EndReplicationAsync(messages, next, replication).ConfigureAwait(false);
+                await writing.CancelAsync().ConfigureAwait(false);
+                await watch.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                SetStream(null);
+            }
+        }
+
+        _claim?.ThrowIfLost();
+    }
+
+    private void SetStream(StreamPositions? stream)
+    {
+        lock (_lock)
+        {
+            _stream = stream;
+        }
+    }
+
+    /// <summary>Tells now and then how it stands, and asks how the slot is: a stream that makes no progress has the most to tell.</summary>
+    private async Task WatchAsync(CancellationToken cancellationToken)
+    {
+        NpgsqlConnection? sql = null;
+        TimeSpan reported = _delay.Value;
+        long asked = Stopwatch.GetTimestamp();
+        try
+        {
+            while (true)
+            {
+                await Task.Delay(_options.StatusInterval, cancellationToken).ConfigureAwait(false);
+                if (_slotWatch is { } watch && _options.Slot is not null && Stopwatch.GetElapsedTime(asked) >= _options.SlotCheckInterval)
+                {
+                    asked = Stopwatch.GetTimestamp();
+                    try
+                    {
+                        sql ??= await _connector.OpenAsync(cancellationToken).ConfigureAwait(false);
+                        await watch.CheckAsync(sql, cancellationToken).ConfigureAwait(false);
+                        ReportAgain();
+                    }
+                    catch (Exception e) when (e is SmcException or NpgsqlException or SocketException or IOException or TimeoutException)
+                    {
+                        _observer.Verbose($"The server cannot be asked how the slot is: {e.Message}");
+                        await CloseAsync().ConfigureAwait(false);
+                    }
+                }
+                else if (_delay.Value != reported)
+                {
+                    reported = _delay.Value;
+                    ReportAgain();
+                }
+            }
+        }
+        finally
+        {
+            await CloseAsync().ConfigureAwait(false);
+        }
+
+        async Task CloseAsync()
+        {
+            if (sql is not null)
+            {
+                await sql.DisposeAsync().ConfigureAwait(false);
+                sql = null;
             }
         }
     }
@@ -88,6 +157,12 @@ public sealed partial class WalReceiver
         byte[] buffer = ArrayPool<byte>.Shared.Rent(length);
         await message.Data.ReadExactlyAsync(buffer.AsMemory(0, length), CancellationToken.None).ConfigureAwait(false);
         int used = limit is { } end ? (int)Math.Min(length, end - start) : length;
+        _delay.Received(start + (uint)used);
+        lock (_lock)
+        {
+            _stream?.Received = start + (uint)used;
+        }
+
         await queue.WriteAsync(
             new Chunk(buffer, used, new DateTimeOffset(DateTime.SpecifyKind(message.ServerClock, DateTimeKind.Utc))), cancellationToken)
             .ConfigureAwait(false);
@@ -131,16 +206,18 @@ public sealed partial class WalReceiver
     {
         Lsn reported = writer.FlushedLsn;
         long segments = 0;
+        TimeSpan interval = _options.Synchronous ? s_synchronousInterval : _options.FlushInterval;
         Task<bool> more = queue.WaitToReadAsync(cancellationToken).AsTask();
         bool ended = false;
         while (!ended)
         {
-            if (writer.Waiting is { } waiting && waiting < _options.FlushInterval && !more.IsCompleted)
+            if (!_options.Synchronous && writer.Waiting is { } waiting && waiting < interval && !more.IsCompleted)
             {
-                await Task.WhenAny(more, Task.Delay(_options.FlushInterval - waiting, cancellationToken)).ConfigureAwait(false);
+                await Task.WhenAny(more, Task.Delay(interval - waiting, cancellationToken)).ConfigureAwait(false);
             }
 
-            if (writer.Waiting >= _options.FlushInterval)
+            // Commits wait for a synchronous stream: what has come is stored together as soon as nothing more is there.
+            if (writer.Waiting >= interval || (_options.Synchronous && writer.Waiting is not null && !more.IsCompleted))
             {
                 await writer.FlushAsync(cancellationToken).ConfigureAwait(false);
             }
@@ -176,9 +253,11 @@ public sealed partial class WalReceiver
         Lsn flushed = writer.FlushedLsn;
         (_position, _skipsGap) = ((session.Timeline, flushed), false);
         _segments += writer.SegmentCount - segments;
+        _delay.Flushed(flushed);
         List<TaskCompletionSource> reached = [];
         lock (_lock)
         {
+            _stream?.Flushed = flushed;
             _flushed = flushed > _flushed ? flushed : _flushed;
             reached.AddRange(_waiters.Where(waiter => waiter.Lsn <= _flushed).Select(static waiter => waiter.Completion));
         }
@@ -188,7 +267,7 @@ public sealed partial class WalReceiver
             completion.TrySetResult();
         }
 
-        Report("Streaming", null, writer, session, connection);
+        Report("Streaming", null);
         connection.SetReplicationStatus(new NpgsqlLogSequenceNumber(flushed.Value));
         try
         {

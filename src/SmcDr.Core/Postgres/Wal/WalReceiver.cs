@@ -37,6 +37,10 @@ public sealed partial class WalReceiver
     private long _receivedBytes;
     private int _reconnects;
     private bool _skipsGap;
+    private bool _needsBaseBackup;
+    private StreamClaim? _claim;
+    private SlotWatch? _slotWatch;
+    private SynchronousGuard? _guard;
 
     /// <summary>Creates a receiver. Nothing happens until <see cref="RunAsync"/>.</summary>
     public WalReceiver(PostgresConnector connector, Repository repository, WalReceiverOptions options, IOperationObserver observer)
@@ -52,6 +56,14 @@ public sealed partial class WalReceiver
                 $"'{slot}' is not the name of a replication slot.",
                 recommendation: "Use up to 63 small letters, digits and underscores.",
                 target: slot);
+        }
+
+        if (options is { Synchronous: true, Slot: null })
+        {
+            throw new SmcException(
+                SmcErrorCode.ArgumentInvalid,
+                "A synchronous stream needs a replication slot that stays: what commits waited for must not be removed by the server.",
+                recommendation: "Name the slot.");
         }
 
         _connector = connector;
@@ -105,7 +117,7 @@ public sealed partial class WalReceiver
         Exception? failure = null;
         try
         {
-            await RunUntilStoppedAsync(cancellationToken).ConfigureAwait(false);
+            await (_options.Synchronous ? RunSynchronouslyAsync(cancellationToken) : RunUntilStoppedAsync(cancellationToken)).ConfigureAwait(false);
         }
         catch (Exception e)
         {
@@ -114,7 +126,13 @@ public sealed partial class WalReceiver
         }
         finally
         {
-            Report("Stopped", failure?.Message);
+            if (_claim is { } claim)
+            {
+                _claim = null;
+                await claim.DisposeAsync().ConfigureAwait(false);
+            }
+
+            Report(failure is SmcException { Code: SmcErrorCode.SlotLost } ? "SlotLost" : "Stopped", failure?.Message);
             End(failure ?? new SmcException(SmcErrorCode.OperationStopped, "The WAL stream was stopped."));
         }
     }
@@ -163,6 +181,47 @@ public sealed partial class WalReceiver
     private static bool IsPassing(SmcException e) =>
         e.Code is SmcErrorCode.ServerUnavailable or SmcErrorCode.StorageUnavailable or SmcErrorCode.StorageFull or SmcErrorCode.ObjectTruncated;
 
+    /// <summary>
+    /// With commits that wait for the stream. Before it ends, for whatever reason, they are let go: nobody else would do it.
+    /// </summary>
+    private async Task RunSynchronouslyAsync(CancellationToken cancellationToken)
+    {
+        using CancellationTokenSource streaming = new();
+        using CancellationTokenSource guarding = new();
+        TaskCompletionSource stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        using CancellationTokenRegistration stop = cancellationToken.Register(() => stopped.TrySetResult());
+        SynchronousGuard guard = new(_connector, _options.Slot!, _options.SynchronousTimeout, () => FlushedLsn, ReportAgain, _observer);
+        await using (guard.ConfigureAwait(false))
+        {
+            lock (_lock)
+            {
+                _guard = guard;
+            }
+
+            Task stream = Task.Run(() => RunUntilStoppedAsync(streaming.Token), CancellationToken.None);
+            Task watch = Task.Run(() => guard.RunAsync(guarding.Token), CancellationToken.None);
+            await Task.WhenAny(stream, watch, stopped.Task).ConfigureAwait(false);
+            Task? failed = stream.IsFaulted ? stream : watch.IsFaulted ? watch : null;
+            await guarding.CancelAsync().ConfigureAwait(false);
+            await watch.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+
+            // Where another stream is at work by the same name, what commits wait for is its.
+            Exception? reason = failed?.Exception?.InnerException;
+            if (reason is not SmcException { Code: SmcErrorCode.StreamRunning or SmcErrorCode.StreamTaken or SmcErrorCode.SlotUnavailable })
+            {
+                using CancellationTokenSource limit = new(_options.StopTimeout);
+                await guard.LeaveAsync(reason?.Message, limit.Token).ConfigureAwait(false);
+            }
+
+            await streaming.CancelAsync().ConfigureAwait(false);
+            await stream.ConfigureAwait(failed is null || failed == stream ? ConfigureAwaitOptions.None : ConfigureAwaitOptions.SuppressThrowing);
+            if (failed is not null)
+            {
+                await failed.ConfigureAwait(false);
+            }
+        }
+    }
+
     private async Task RunUntilStoppedAsync(CancellationToken cancellationToken)
     {
         TimeSpan delay = _options.ReconnectDelay;
@@ -193,14 +252,16 @@ public sealed partial class WalReceiver
             catch (SmcException e) when (_options.ContinueAfterGap && !_skipsGap && e.Code == SmcErrorCode.WalGap)
             {
                 _observer.Warning($"{e.Message} The stream goes on behind the gap. {e.Recommendation}");
-                _skipsGap = true;
+                (_skipsGap, _needsBaseBackup) = (true, true);
                 continue;
             }
             catch (SmcException e) when (
-                _options.Reconnect && !cancellationToken.IsCancellationRequested && e.Code == SmcErrorCode.SlotUnavailable && _position is not null &&
+                _options.Reconnect && !cancellationToken.IsCancellationRequested && e.Code == SmcErrorCode.SlotUnavailable &&
+                (_position is not null || _claim is { ReplacedAnother: true }) &&
                 e.InnerException is PostgresException { SqlState: PostgresErrorCodes.ObjectInUse })
             {
-                // After a cut network our own former connection holds the slot until the server gives it up (wal_sender_timeout).
+                // After a cut network our own former connection holds the slot until the server gives it up (wal_sender_timeout), and after a
+                // takeover that of the other stream.
                 problem = e;
             }
 
@@ -225,7 +286,8 @@ public sealed partial class WalReceiver
     private async Task RunSessionAsync(CancellationToken cancellationToken)
     {
         Report("Connecting", null);
-        PhysicalReplicationConnection connection = await _connector.OpenReplicationAsync(cancellationToken).ConfigureAwait(false);
+        PhysicalReplicationConnection connection = await _connector.OpenReplicationAsync(_options.Slot, cancellationToken)
+            .ConfigureAwait(false);
         await using (connection.ConfigureAwait(false))
         {
             try
