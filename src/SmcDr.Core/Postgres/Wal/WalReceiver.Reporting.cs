@@ -40,18 +40,24 @@ public sealed partial class WalReceiver
                 ReceivedBytes = Interlocked.Read(ref _receivedBytes),
                 Reconnects = _reconnects,
                 Time = DateTimeOffset.UtcNow,
-                Message = message,
+                Message = message ?? Note(synchronous),
             };
         }
 
         _progress?.Report(status);
     }
 
+    /// <summary>What must not be overlooked while nothing else is to be said.</summary>
+    private string? Note(SynchronousFacts? synchronous) =>
+        _needsBaseBackup ? "Take a base backup now: the stream went on behind a gap."
+        : synchronous is { DegradedSince: not null } ? "Commits do not wait for the repository."
+        : null;
+
     /// <summary>Tells again how it stands, since something beside the positions has changed.</summary>
     private void ReportAgain()
     {
         WalStreamStatus status = Status;
-        Report(status.State, status.Message);
+        Report(status.State, status.State == "Streaming" ? null : status.Message);
     }
 
     private void End(Exception cause)
