@@ -30,26 +30,17 @@ public sealed partial class WalReceiver
         }
 
         _systemId = systemId;
-        if (_claim is not null)
-        {
-            await _claim.CheckAsync(cancellationToken).ConfigureAwait(false);
-        }
-        else if (_options.Exclusive)
-        {
-            _claim = await StreamClaim.TakeAsync(
-                _repository,
-                systemId,
-                StreamHolder.Create(_connector.Display, _options.Slot, _options.ClaimExpiry),
-                _options.ClaimInterval,
-                _options.Takeover,
-                _observer,
-                cancellationToken).ConfigureAwait(false);
-        }
-
-        WalArchive archive = new(_repository, systemId);
         NpgsqlConnection sql = await _connector.OpenAsync(cancellationToken).ConfigureAwait(false);
         await using (sql.ConfigureAwait(false))
         {
+            // Before anything asks the repository: while that is away, the server's disk fills.
+            if (_slotWatch is not null)
+            {
+                await _slotWatch.CheckAsync(sql, cancellationToken).ConfigureAwait(false);
+            }
+
+            await ClaimAsync(systemId, cancellationToken).ConfigureAwait(false);
+            WalArchive archive = new(_repository, systemId);
             (int version, int segmentSize) = await ReadServerAsync(sql, cancellationToken).ConfigureAwait(false);
             PhysicalReplicationSlot slot = await PrepareSlotAsync(connection, sql, cancellationToken).ConfigureAwait(false);
             TimelineHistory history = await StoreHistoriesAsync(archive, sql, system.Timeline, cancellationToken).ConfigureAwait(false);
@@ -66,6 +57,25 @@ public sealed partial class WalReceiver
             (uint timeline, Lsn start) = await ChooseStartAsync(
                 archive, catalog, history, slot, new Lsn((ulong)system.XLogPos), segmentSize, cancellationToken).ConfigureAwait(false);
             return new Session(archive, catalog, history, slot, timeline, start, segmentSize, version);
+        }
+    }
+
+    private async Task ClaimAsync(ulong systemId, CancellationToken cancellationToken)
+    {
+        if (_claim is not null)
+        {
+            await _claim.CheckAsync(cancellationToken).ConfigureAwait(false);
+        }
+        else if (_options.Exclusive)
+        {
+            _claim = await StreamClaim.TakeAsync(
+                _repository,
+                systemId,
+                StreamHolder.Create(_connector.Display, _options.Slot, _options.ClaimExpiry),
+                _options.ClaimInterval,
+                _options.Takeover,
+                _observer,
+                cancellationToken).ConfigureAwait(false);
         }
     }
 
