@@ -24,18 +24,45 @@ internal sealed class WalStreamCommand : CliCommand
         CustomParser = ArgumentParsers.Lsn,
     };
 
+    private readonly Option<bool> _takeover = new("--takeover")
+    {
+        Description = "Take over from another stream that seems to be at work; it stops before it writes again.",
+    };
+
+    private readonly Option<bool> _continueAfterGap = new("--continue-after-gap")
+    {
+        Description = "Go on where the server has removed WAL that is not archived, with a new slot. A base backup is needed then.",
+    };
+
+    private readonly Option<bool> _synchronous = new("--synchronous")
+    {
+        Description = "Let the server's commits wait until they are in the repository.",
+    };
+
+    private readonly Option<TimeSpan?> _synchronousTimeout = BackupArguments.NewDuration(
+        "--synchronous-timeout", "How long commits may wait before they are let go without the repository. Default: 10s.");
+
     public WalStreamCommand(CliHost host)
         : base(host, "stream", "Streams the primary's write-ahead log into the repository until it is stopped.")
     {
         Options.Add(_slot);
         Options.Add(_once);
         Options.Add(_until);
+        Options.Add(_takeover);
+        Options.Add(_continueAfterGap);
+        Options.Add(_synchronous);
+        Options.Add(_synchronousTimeout);
         Options.Add(GlobalOptions.Json);
         Validators.Add(result =>
         {
             if (result.GetValue(_once) && result.GetResult(_until) is not null)
             {
                 result.AddError("--once and --until cannot be given together.");
+            }
+
+            if (result.GetResult(_synchronousTimeout) is not null && !result.GetValue(_synchronous))
+            {
+                result.AddError("--synchronous-timeout is for --synchronous.");
             }
         });
     }
@@ -52,7 +79,14 @@ internal sealed class WalStreamCommand : CliCommand
 
         PlainObserver observer = context.CreatePlainObserver();
         StreamStatusWriter status = new(context.Host.Out, context.Host.Error, context.Json, TimeProvider.System);
-        WalReceiver receiver = site.CreateWalReceiver(repository, context.Secrets, context.Parsed.GetValue(_slot), observer);
+        WalReceiverOptions options = new()
+        {
+            Takeover = context.Parsed.GetValue(_takeover),
+            ContinueAfterGap = context.Parsed.GetValue(_continueAfterGap),
+            Synchronous = context.Parsed.GetValue(_synchronous),
+        };
+        options = context.Parsed.GetValue(_synchronousTimeout) is { } limit ? options with { SynchronousTimeout = limit } : options;
+        WalReceiver receiver = site.CreateWalReceiver(repository, context.Secrets, context.Parsed.GetValue(_slot), options, observer);
         CurrentActivity.Name = "flushing WAL to the repository";
         await WalStreaming.RunAsync(receiver, until, status, cancellationToken).ConfigureAwait(false);
         status.WriteLast();

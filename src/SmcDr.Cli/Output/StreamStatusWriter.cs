@@ -14,7 +14,8 @@ internal sealed class StreamStatusWriter(TextWriter output, TextWriter error, bo
         lock (_lock)
         {
             _last = value;
-            if (_written is null || _written.State != value.State || clock.GetElapsedTime(_writtenTime) >= s_interval)
+            if (_written is null || _written.State != value.State ||
+                _written.SynchronousState != value.SynchronousState || clock.GetElapsedTime(_writtenTime) >= s_interval)
             {
                 Write(value);
             }
@@ -47,6 +48,7 @@ internal sealed class StreamStatusWriter(TextWriter output, TextWriter error, bo
         string[] parts =
         [
             $"{DisplayText.Time(status.Time)} {status.State}",
+            status.SynchronousState?.ToLowerInvariant() ?? "",
             status.FlushedLsn is { } lsn ? FormattableString.Invariant($"durable to {lsn} on timeline {status.Timeline}") : "",
             status.LagBytes is { } bytes ? $"{DisplayText.Size(bytes)} behind" : "",
             status.SegmentCount > 0 ? FormattableString.Invariant($"{status.SegmentCount} segments") : "",

@@ -87,11 +87,16 @@ public sealed class PostgresConnector
     }
 
     /// <summary>Opens a physical replication connection.</summary>
-    public async Task<PhysicalReplicationConnection> OpenReplicationAsync(CancellationToken cancellationToken)
+    public Task<PhysicalReplicationConnection> OpenReplicationAsync(CancellationToken cancellationToken) =>
+        OpenReplicationAsync(null, cancellationToken);
+
+    /// <summary>Opens a physical replication connection by a name of its own, as <c>synchronous_standby_names</c> means it.</summary>
+    internal async Task<PhysicalReplicationConnection> OpenReplicationAsync(string? applicationName, CancellationToken cancellationToken)
     {
         // A cancelled stream breaks its connection at once. Npgsql's polite way asks the server first, and where the server hears of it
         // before it hears START_REPLICATION the request is lost: the stream then hangs beyond wal_sender_timeout.
         NpgsqlConnectionStringBuilder settings = new(await BuildAsync(cancellationToken).ConfigureAwait(false)) { CancellationTimeout = -1 };
+        settings.ApplicationName = applicationName ?? settings.ApplicationName;
         PhysicalReplicationConnection connection = new(settings.ConnectionString);
         try
         {

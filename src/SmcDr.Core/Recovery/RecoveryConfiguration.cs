@@ -25,6 +25,8 @@ internal static partial class RecoveryConfiguration
         "recovery_target_inclusive", "recovery_target_timeline", "recovery_target_action", "restore_command",
         "recovery_end_command", "archive_cleanup_command", "primary_conninfo", "primary_slot_name", "recovery_min_apply_delay",
         "promote_trigger_file", "data_directory", "hba_file", "ident_file", "external_pid_file",
+        // Nobody of these follows the recovered server: its first commit would wait for ever.
+        "synchronous_standby_names",
     };
 
     /// <summary>The settings of a recovery, in the order in which they must stand.</summary>

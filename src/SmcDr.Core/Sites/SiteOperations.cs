@@ -29,16 +29,22 @@ public static class SiteOperations
     /// <param name="repository">Where the WAL goes.</param>
     /// <param name="secrets">Gives the password.</param>
     /// <param name="slot">The replication slot; null = the site's, empty = a temporary one.</param>
+    /// <param name="options">How else; that it is the only stream, and its slot, are set here.</param>
     /// <param name="observer">Hears of interruptions.</param>
     public static WalReceiver CreateWalReceiver(
-        this Site site, Repository repository, SecretResolver secrets, string? slot, IOperationObserver observer)
+        this Site site,
+        Repository repository,
+        SecretResolver secrets,
+        string? slot,
+        WalReceiverOptions options,
+        IOperationObserver observer)
     {
         DatabaseSettings database = site.GetDatabase();
         string name = slot ?? database.Slot;
         return new WalReceiver(
             database.CreateConnector(secrets),
             repository,
-            new WalReceiverOptions { Slot = name.Length == 0 ? null : name },
+            options with { Slot = name.Length == 0 ? null : name, Exclusive = true },
             observer);
     }
 

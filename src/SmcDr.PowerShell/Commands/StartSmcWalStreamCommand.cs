@@ -18,6 +18,9 @@ namespace SmcDr.PowerShell.Commands;
 /// its position changes, and at least every few seconds where the server speaks.
 /// </para>
 /// <para>
+/// Only one stream brings a cluster's log to a repository: a second one is refused with the name of the first, and -Takeover ends that.
+/// </para>
+/// <para>
 /// Ctrl+C, Select-Object -First, -Once, -Until and -Timeout end it; what was received is stored before the prompt comes back. To
 /// stream beside other work, run it as a job: Start-ThreadJob { Start-SmcWalStream -Site /etc/smcdr/smc-trading.yaml }.
 /// </para>
@@ -25,6 +28,11 @@ namespace SmcDr.PowerShell.Commands;
 /// <example>
 /// <code>Start-SmcWalStream</code>
 /// Streams until Ctrl+C.
+/// </example>
+/// <example>
+/// <code>Start-SmcWalStream -Synchronous -SynchronousTimeout 5s</code>
+/// Streams until Ctrl+C, and no commit on the server returns before it is in the repository, unless that takes longer than 5 seconds: then
+/// commits go on without, with a warning, until the stream has caught up.
 /// </example>
 /// <example>
 /// <code>Start-SmcWalStream -Once -Timeout 2m | Select-Object -Last 1</code>
@@ -58,9 +66,37 @@ public sealed class StartSmcWalStreamCommand : SiteCmdlet
     [SmcDuration]
     public TimeSpan? Timeout { get; set; }
 
+    /// <summary>Takes over from another stream that seems to be at work; it stops before it writes again.</summary>
+    [Parameter]
+    public SwitchParameter Takeover { get; set; }
+
+    /// <summary>
+    /// Goes on where the server has removed write-ahead log that is not archived, with a new slot where the present one is lost. Nothing in
+    /// the gap can be recovered, and what comes after it only from a base backup taken since.
+    /// </summary>
+    [Parameter]
+    public SwitchParameter ContinueAfterGap { get; set; }
+
+    /// <summary>
+    /// Lets the server's commits wait until they are in the repository. The stream puts itself into synchronous_standby_names once it has
+    /// caught up, and takes itself out when it ends. If it is killed, commits wait until it runs again: have it started again at once.
+    /// </summary>
+    [Parameter]
+    public SwitchParameter Synchronous { get; set; }
+
+    /// <summary>How long commits may wait before they are let go without the repository, which is reported as a breach. 10 seconds if it is not given.</summary>
+    [Parameter]
+    [SmcDuration]
+    public TimeSpan? SynchronousTimeout { get; set; }
+
     /// <inheritdoc/>
     protected override async Task ProcessRecordAsync(SmcPipeline pipeline, CancellationToken cancellationToken)
     {
+        if (SynchronousTimeout is not null && !Synchronous)
+        {
+            throw new SmcException(SmcErrorCode.ArgumentInvalid, "SynchronousTimeout is for a stream with Synchronous.", recommendation: "Add -Synchronous.");
+        }
+
         Lsn? until = Until is null ? null : LsnArgument.Parse(Until);
         Site site = await LoadSiteAsync(pipeline).ConfigureAwait(false);
         SecretResolver secrets = SiteArguments.CreateSecrets(pipeline);
@@ -85,7 +121,7 @@ public sealed class StartSmcWalStreamCommand : SiteCmdlet
             }
 
             Repository repository = await site.OpenOrCreateRepositoryAsync(secrets, limit.Token).ConfigureAwait(false);
-            WalReceiver receiver = site.CreateWalReceiver(repository, secrets, Slot, pipeline);
+            WalReceiver receiver = site.CreateWalReceiver(repository, secrets, Slot, CreateOptions(), pipeline);
             if (await StreamAsync(pipeline, receiver, until, limit.Token).ConfigureAwait(false) || until is null)
             {
                 return;
@@ -107,6 +143,12 @@ public sealed class StartSmcWalStreamCommand : SiteCmdlet
                 : $"The write-ahead log up to {until} was not in the repository within {DisplayText.Duration(Timeout)}.",
             recommendation: "Look at the last status for what holds it up, then run the command again; it goes on where it stopped.",
             target: connector.Display);
+    }
+
+    private WalReceiverOptions CreateOptions()
+    {
+        WalReceiverOptions options = new() { Takeover = Takeover, ContinueAfterGap = ContinueAfterGap, Synchronous = Synchronous };
+        return SynchronousTimeout is { } limit ? options with { SynchronousTimeout = limit } : options;
     }
 
     private static async Task<bool> StreamAsync(

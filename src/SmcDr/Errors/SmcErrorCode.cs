@@ -117,10 +117,16 @@ public enum SmcErrorCode
     WalGap,
     /// <summary>Write-ahead log did not arrive in time.</summary>
     WalTimeout,
-    /// <summary>A replication slot is used by somebody else, or lost.</summary>
+    /// <summary>A replication slot is used by somebody else, or none that can be used.</summary>
     SlotUnavailable,
     /// <summary>Timelines do not fit.</summary>
     TimelineMismatch,
+    /// <summary>The server has let go of WAL that a replication slot should have kept.</summary>
+    SlotLost,
+    /// <summary>Another stream brings the same WAL to the same repository.</summary>
+    StreamRunning,
+    /// <summary>Another stream has taken over.</summary>
+    StreamTaken,
 
     // Restore and recovery
     /// <summary>The target directory holds data.</summary>

@@ -3,7 +3,10 @@ namespace SmcDr;
 /// <summary>Where a WAL stream stands, as <c>Start-SmcWalStream</c> reports it.</summary>
 public sealed record WalStreamStatus
 {
-    /// <summary><c>Connecting</c>, <c>Streaming</c>, <c>Waiting</c> (the server is away and is tried again) or <c>Stopped</c>.</summary>
+    /// <summary>
+    /// <c>Connecting</c>, <c>Streaming</c>, <c>Waiting</c> (server or repository is away and is tried again), <c>SlotLost</c> (it ended
+    /// since the server has let go of WAL) or <c>Stopped</c>.
+    /// </summary>
     public required string State { get; init; }
 
     /// <summary>PostgreSQL's system identifier of the database cluster.</summary>
@@ -27,8 +30,35 @@ public sealed record WalStreamStatus
     /// <summary>What would be lost if the server died now, in bytes.</summary>
     public long? LagBytes { get; init; }
 
-    /// <summary>How long data has waited to become durable, in seconds.</summary>
+    /// <summary>
+    /// How long the oldest byte that is received and not durable has waited, in seconds; where all are durable, how long it took with the
+    /// last ones.
+    /// </summary>
     public double? LagSeconds { get; init; }
+
+    /// <summary>What the server says of the slot: <c>reserved</c>, <c>extended</c>, <c>unreserved</c> or <c>lost</c>.</summary>
+    public string? SlotState { get; init; }
+
+    /// <summary>How much WAL the server keeps for the slot, in bytes.</summary>
+    public long? RetainedBytes { get; init; }
+
+    /// <summary>How much more the server may write before the slot can be lost, in bytes; null where it never lets go.</summary>
+    public long? SafeWalBytes { get; init; }
+
+    /// <summary>Whether the stream went on behind a gap: nothing after it can be recovered without a base backup taken since.</summary>
+    public bool BaseBackupNeeded { get; init; }
+
+    /// <summary>
+    /// Whether commits wait for the repository: <c>Joining</c> (not yet), <c>Synchronous</c> (they do) or <c>Degraded</c> (they do not,
+    /// since it took too long). Null in asynchronous mode.
+    /// </summary>
+    public string? SynchronousState { get; init; }
+
+    /// <summary>How often commits stopped waiting since the start.</summary>
+    public int BreachCount { get; init; }
+
+    /// <summary>Since when commits do not wait, in UTC; null where they do.</summary>
+    public DateTimeOffset? DegradedSince { get; init; }
 
     /// <summary>Whole segments stored since the start.</summary>
     public long SegmentCount { get; init; }

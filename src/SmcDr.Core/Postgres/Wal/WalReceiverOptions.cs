@@ -3,6 +3,8 @@ namespace SmcDr.Core.Postgres.Wal;
 /// <summary>How WAL is received.</summary>
 public sealed record WalReceiverOptions
 {
+    internal static readonly TimeSpan DefaultClaimExpiry = TimeSpan.FromSeconds(60);
+
     /// <summary>
     /// The physical replication slot, which is created where it is missing and keeps the server from removing WAL that is not
     /// archived. Where null, a temporary one that goes with the connection.
@@ -38,6 +40,39 @@ public sealed record WalReceiverOptions
     /// Nothing in the gap can be recovered; a new base backup is needed at once.
     /// </summary>
     public bool ContinueAfterGap { get; init; }
+
+    /// <summary>
+    /// Whether this is the one stream of its cluster into the repository, which another one is refused beside. A backup's own stream is
+    /// none.
+    /// </summary>
+    public bool Exclusive { get; init; }
+
+    /// <summary>Whether to take over from another stream whose claim still stands.</summary>
+    public bool Takeover { get; init; }
+
+    /// <summary>How often the claim of an exclusive stream is renewed.</summary>
+    public TimeSpan ClaimInterval { get; init; } = TimeSpan.FromSeconds(15);
+
+    /// <summary>How long the claim holds after its last sign of life, by the clock of the store.</summary>
+    public TimeSpan ClaimExpiry { get; init; } = DefaultClaimExpiry;
+
+    /// <summary>How often the server is asked how the slot is.</summary>
+    public TimeSpan SlotCheckInterval { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>From how much WAL on that the server keeps for the slot there is a warning, and another each time it has doubled.</summary>
+    public long RetainedWarning { get; init; } = 1L << 30;
+
+    /// <summary>There is a warning when the server may write no more than this before the slot can be lost.</summary>
+    public long SafeWalWarning { get; init; } = 1L << 30;
+
+    /// <summary>
+    /// Whether the server's commits wait until they are in the repository. It needs <see cref="Slot"/>, and a role that may set
+    /// <c>synchronous_standby_names</c>.
+    /// </summary>
+    public bool Synchronous { get; init; }
+
+    /// <summary>How long commits may wait before they are let go without: a breach.</summary>
+    public TimeSpan SynchronousTimeout { get; init; } = TimeSpan.FromSeconds(10);
 
     /// <summary>How long the last bytes may take to be stored when the stream is stopped.</summary>
     public TimeSpan StopTimeout { get; init; } = TimeSpan.FromSeconds(30);

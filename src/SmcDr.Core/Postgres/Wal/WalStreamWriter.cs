@@ -18,6 +18,7 @@ internal sealed class WalStreamWriter
     private readonly WalArchive _archive;
     private readonly WalCatalog.Listing? _listing;
     private readonly IOperationObserver _observer;
+    private readonly Func<CancellationToken, Task>? _beforeWrite;
     private readonly int _segmentSize;
     private readonly int _serverVersion;
     private readonly byte[] _segment;
@@ -42,8 +43,10 @@ internal sealed class WalStreamWriter
         WalSegmentName segment,
         int segmentSize,
         int serverVersion,
-        IOperationObserver observer)
+        IOperationObserver observer,
+        Func<CancellationToken, Task>? beforeWrite)
     {
+        _beforeWrite = beforeWrite;
         _archive = archive;
         _listing = listing;
         _observer = observer;
@@ -71,6 +74,7 @@ internal sealed class WalStreamWriter
     public TimeSpan? Waiting => _waitingSince is { } since ? Stopwatch.GetElapsedTime(since) : null;
 
     /// <summary>Prepares to write from the beginning of a segment on.</summary>
+    /// <remarks>What <c>beforeWrite</c> throws keeps the next object from being stored.</remarks>
     public static async Task<WalStreamWriter> OpenAsync(
         WalArchive archive,
         WalCatalog catalog,
@@ -79,10 +83,11 @@ internal sealed class WalStreamWriter
         int segmentSize,
         int serverVersion,
         IOperationObserver observer,
+        Func<CancellationToken, Task>? beforeWrite,
         CancellationToken cancellationToken)
     {
         WalStreamWriter writer = new(
-            archive, catalog.Timelines.GetValueOrDefault(segment.Timeline), segment, segmentSize, serverVersion, observer);
+            archive, catalog.Timelines.GetValueOrDefault(segment.Timeline), segment, segmentSize, serverVersion, observer, beforeWrite);
         await writer.ScanBeforeAsync(catalog, history, cancellationToken).ConfigureAwait(false);
         await writer.BeginSegmentAsync(cancellationToken).ConfigureAwait(false);
         return writer;
@@ -137,6 +142,7 @@ internal sealed class WalStreamWriter
         // A segment that is archived whole needs no pieces: it is compared when it is complete.
         if (_filled > _durable && !_isWhole)
         {
+            await BeforeWriteAsync(cancellationToken).ConfigureAwait(false);
             WalIndex index = _pieceIndex.Take();
             _runIndex = _runIndex.Concat(index);
             bool mergesRun = _run.Count + 1 >= PiecesPerRun;
@@ -165,8 +171,11 @@ internal sealed class WalStreamWriter
         _waitingSince = null;
     }
 
+    private Task BeforeWriteAsync(CancellationToken cancellationToken) => _beforeWrite?.Invoke(cancellationToken) ?? Task.CompletedTask;
+
     private async Task CompleteAsync(CancellationToken cancellationToken)
     {
+        await BeforeWriteAsync(cancellationToken).ConfigureAwait(false);
         WalFacts facts = NewFacts(_segmentIndex.Take());
         _ = _pieceIndex.Take();
         await _archive.PutSegmentAsync(Segment, _segment, facts, cancellationToken).ConfigureAwait(false);

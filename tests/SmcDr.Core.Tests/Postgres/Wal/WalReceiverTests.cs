@@ -313,10 +313,164 @@ public sealed class WalReceiverTests : IAsyncLifetime
             return await _server.ScalarAsync<string>("SELECT wal_status FROM pg_replication_slots") == "lost";
         });
 
-        await using RunningReceiver stream = Start("smcdr");
-        SmcException error = await Assert.ThrowsAsync<SmcException>(() => stream.Run);
-        Assert.Equal(SmcErrorCode.SlotUnavailable, error.Code);
-        Assert.Contains("base backup", error.Recommendation, StringComparison.Ordinal);
+        await using (RunningReceiver stream = Start("smcdr"))
+        {
+            SmcException error = await Assert.ThrowsAsync<SmcException>(() => stream.Run);
+            Assert.Equal(SmcErrorCode.SlotLost, error.Code);
+            Assert.Contains("base backup", error.Recommendation, StringComparison.Ordinal);
+            Assert.Equal(("SlotLost", "lost"), (stream.Receiver.Status.State, stream.Receiver.Status.SlotState));
+            Assert.Contains(stream.Warnings, static warning => warning.Contains("Take a new base backup now", StringComparison.Ordinal));
+        }
+
+        // Nothing is archived yet, so that nothing can be missing: the slot is made anew.
+        await using RunningReceiver allowed = Start("smcdr", RunningReceiver.Quick with { ContinueAfterGap = true });
+        await InsertAsync(_server, 1);
+        await allowed.FlushedAsync(await CurrentLsnAsync(_server));
+        Assert.NotEqual("lost", await _server.ScalarAsync<string>("SELECT wal_status FROM pg_replication_slots WHERE slot_name = 'smcdr'"));
+        Assert.False(allowed.Receiver.Status.BaseBackupNeeded);
+        await allowed.StopAsync();
+    }
+
+    [Fact]
+    public async Task RunAsync_SlotLostBehindTheArchive_WarnsWhileItComesAndGoesOnWhereAllowedAskingForABaseBackup()
+    {
+        await _server.RestartAsync(new Dictionary<string, string> { ["max_slot_wal_keep_size"] = "8MB", ["min_wal_size"] = "2MB", ["max_wal_size"] = "2MB" });
+        await using (RunningReceiver before = Start("smcdr"))
+        {
+            await InsertAsync(_server, 1);
+            await before.FlushedAsync(await CurrentLsnAsync(_server));
+            await before.StopAsync();
+        }
+
+        // A repository that takes nothing: the stream lags behind until the server has had enough of it.
+        HookedObjectStore store = new(_repository.Store, static (call, _) => call is "put" or "create"
+            ? throw new SmcException(SmcErrorCode.StorageUnavailable, "Away.")
+            : Task.CompletedTask);
+        Repository stuck = await Repository.OpenAsync(store, CancellationToken.None);
+        WalReceiverOptions options = RunningReceiver.Quick with
+        {
+            Slot = "smcdr",
+            RetainedWarning = 2 << 20,
+            SafeWalWarning = 100 << 20,
+            SlotCheckInterval = TimeSpan.FromMilliseconds(50),
+            StatusInterval = TimeSpan.FromMilliseconds(50),
+        };
+        await using (RunningReceiver lagging = RunningReceiver.Start(_server.CreateConnector(), stuck, options))
+        {
+            Task<SmcException> ended = Assert.ThrowsAsync<SmcException>(() => lagging.Run);
+            await UntilAsync(async () =>
+            {
+                await InsertAsync(_server, 4);
+                await _server.ExecuteAsync("CHECKPOINT");
+                return ended.IsCompleted;
+            });
+            Assert.Equal(SmcErrorCode.SlotLost, (await ended).Code);
+            Assert.Contains(lagging.States, static status => status.RetainedBytes >= 2 << 20);
+            Assert.Contains(lagging.States, static status => status.SafeWalBytes is not null);
+            string[] retained = [.. lagging.Warnings.Where(static warning => warning.Contains("keeps", StringComparison.Ordinal))];
+            Assert.InRange(retained.Length, 1, 4);
+            Assert.Single(lagging.Warnings, static warning => warning.Contains("is lost", StringComparison.Ordinal));
+        }
+
+        Lsn archived = (await CoverageAsync()).EndLsn;
+        await using RunningReceiver allowed = Start("smcdr", RunningReceiver.Quick with { ContinueAfterGap = true });
+        await InsertAsync(_server, 1);
+        await allowed.FlushedAsync(await CurrentLsnAsync(_server));
+        Assert.True(allowed.Receiver.Status.BaseBackupNeeded);
+        Assert.NotEqual("lost", await _server.ScalarAsync<string>("SELECT wal_status FROM pg_replication_slots WHERE slot_name = 'smcdr'"));
+        await allowed.StopAsync();
+        WalCoverage coverage = await CoverageAsync();
+        Assert.Equal(archived, coverage.EndLsn);
+        Assert.NotNull(coverage.Gap);
+    }
+
+    [Fact]
+    public async Task RunAsync_SecondExclusiveStreamOnAnotherSlot_IsRefusedAndTheFirstGoesOn()
+    {
+        await using RunningReceiver first = Start("one", RunningReceiver.Quick with { Exclusive = true });
+        await InsertAsync(_server, 1);
+        await first.FlushedAsync(await CurrentLsnAsync(_server));
+
+        await using RunningReceiver second = Start("two", RunningReceiver.Quick with { Exclusive = true });
+        SmcException error = await Assert.ThrowsAsync<SmcException>(() => second.Run);
+        Assert.Equal(SmcErrorCode.StreamRunning, error.Code);
+        Assert.Contains("'one'", error.Message, StringComparison.Ordinal);
+        Assert.Equal(0, await _server.ScalarAsync<long>("SELECT count(*) FROM pg_replication_slots WHERE slot_name = 'two'"));
+
+        // A backup's own stream is no second one.
+        await using RunningReceiver backup = Start();
+        await InsertAsync(_server, 1);
+        await backup.FlushedAsync(await CurrentLsnAsync(_server));
+        await backup.StopAsync();
+        await first.FlushedAsync(await CurrentLsnAsync(_server));
+        await first.StopAsync();
+        Assert.DoesNotContain(await KeysAsync(), static key => key.Contains("/streams/", StringComparison.Ordinal));
+        Assert.Null((await CoverageAsync()).Gap);
+    }
+
+    [Fact]
+    public async Task RunAsync_Takeover_TheFormerStreamStopsAndTheOtherGoesOnWithItsSlot()
+    {
+        // The former one sleeps: it hears of nothing until it wants to write again.
+        TaskCompletionSource asleep = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        TaskCompletionSource awake = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        bool sleeps = false;
+        HookedObjectStore store = new(_repository.Store, (call, key) =>
+        {
+            if (Volatile.Read(ref sleeps) && call == "info" && key.Contains("/streams/", StringComparison.Ordinal))
+            {
+                asleep.TrySetResult();
+                return awake.Task;
+            }
+
+            return Task.CompletedTask;
+        });
+        Repository slow = await Repository.OpenAsync(store, CancellationToken.None);
+        WalReceiverOptions options = RunningReceiver.Quick with { Slot = "smcdr", Exclusive = true };
+        await using RunningReceiver first = RunningReceiver.Start(_server.CreateConnector(), slow, options);
+        await InsertAsync(_server, 1);
+        await first.FlushedAsync(await CurrentLsnAsync(_server));
+        Volatile.Write(ref sleeps, true);
+        await InsertAsync(_server, 1);
+        await asleep.Task.WaitAsync(TimeSpan.FromSeconds(60));
+
+        await using RunningReceiver second = Start("smcdr", options with { Takeover = true });
+        await UntilAsync(async () => (await KeysAsync()).Any(static key => key.EndsWith("/ended", StringComparison.Ordinal)));
+        string[] before = [.. (await KeysAsync()).Where(static key => !key.Contains("/streams/", StringComparison.Ordinal))];
+        awake.SetResult();
+        SmcException error = await Assert.ThrowsAsync<SmcException>(() => first.Run);
+        Assert.Equal(SmcErrorCode.StreamTaken, error.Code);
+        Assert.Contains(second.Warnings, static warning => warning.Contains("taken over", StringComparison.Ordinal));
+        await InsertAsync(_server, 3);
+        Lsn end = await CurrentLsnAsync(_server);
+        await second.FlushedAsync(end);
+        await second.StopAsync();
+        Assert.NotEmpty(before);
+        WalCoverage coverage = await CoverageAsync();
+        Assert.True(coverage.EndLsn >= end);
+        await AssertSameAsTheServersAsync(coverage);
+    }
+
+    [Fact]
+    public async Task Status_RepositoryStalls_LagIsTheAgeOfTheOldestByteThatIsNotDurable()
+    {
+        TaskCompletionSource open = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        bool stalls = false;
+        HookedObjectStore store = new(_repository.Store, (call, _) =>
+            Volatile.Read(ref stalls) && call is "put" or "create" ? open.Task : Task.CompletedTask);
+        await using RunningReceiver stream = RunningReceiver.Start(
+            _server.CreateConnector(), await Repository.OpenAsync(store, CancellationToken.None), RunningReceiver.Quick with { Slot = "smcdr" });
+        await InsertAsync(_server, 1);
+        await stream.FlushedAsync(await CurrentLsnAsync(_server));
+        Volatile.Write(ref stalls, true);
+        await InsertAsync(_server, 1);
+        Lsn end = await CurrentLsnAsync(_server);
+        await stream.UntilAsync(status => status.LagSeconds > 1);
+        Volatile.Write(ref stalls, false);
+        open.SetResult();
+        await stream.FlushedAsync(end);
+        Assert.True(stream.Receiver.Status.LagSeconds > 0);
+        await stream.StopAsync();
     }
 
     [Fact]

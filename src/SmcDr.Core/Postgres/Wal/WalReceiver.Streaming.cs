@@ -1,0 +1,304 @@
+using System.Buffers;
+using System.Diagnostics;
+using System.Net.Sockets;
+using System.Threading.Channels;
+using Npgsql;
+using Npgsql.Replication;
+using NpgsqlTypes;
+
+namespace SmcDr.Core.Postgres.Wal;
+
+/// <content>Reading from the server and writing to the repository.</content>
+public sealed partial class WalReceiver
+{
+    // walsender.c sends at most 16 blocks at a time, so this is at most 8 MiB.
+    private const int QueueLength = 64;
+
+    // While more comes all the time, commits that wait for what has come are not kept waiting longer.
+    private static readonly TimeSpan s_synchronousInterval = TimeSpan.FromMilliseconds(20);
+
+    private async Task StreamAsync(PhysicalReplicationConnection connection, Session session, CancellationToken cancellationToken)
+    {
+        WalStreamWriter writer = await WalStreamWriter.OpenAsync(
+            session.Archive,
+            session.Catalog,
+            session.History,
+            WalSegmentName.Containing(session.Start, session.Timeline, session.SegmentSize),
+            session.SegmentSize,
+            session.ServerVersion,
+            _observer,
+            _claim is { } claim ? claim.CheckAsync : null,
+            cancellationToken).ConfigureAwait(false);
+        _observer.Verbose($"WAL is streamed from {session.Start} on timeline {session.Timeline} by the slot '{session.Slot.Name}'.");
+
+        Channel<Chunk> queue = Channel.CreateBounded<Chunk>(new BoundedChannelOptions(QueueLength) { SingleReader = true, SingleWriter = true });
+        connection.WalReceiverStatusInterval = _options.StatusInterval;
+
+        // Stopping ends the reading at once and the writing only when all that was read is durable; a failed writer ends the reading.
+        using CancellationTokenSource writing = new();
+        using CancellationTokenSource reading = CancellationTokenSource.CreateLinkedTokenSource(
+            cancellationToken, _claim?.Lost ?? CancellationToken.None);
+        using CancellationTokenRegistration stop = cancellationToken.Register(() => writing.CancelAfter(_options.StopTimeout));
+        Task write = WriteAsync(connection, writer, session, queue.Reader, reading, writing.Token);
+        using CancellationTokenSource replication = new();
+        IAsyncEnumerator<XLogDataMessage> messages = connection
+            .StartReplication(session.Slot, new NpgsqlLogSequenceNumber(session.Start.Value), replication.Token, session.Timeline)
+            .GetAsyncEnumerator(CancellationToken.None);
+        Task<bool> next = Task.FromResult(false);
+        SetStream(new StreamPositions(connection, session.Timeline, session.Slot.Name, session.Start));
+        Task watch = WatchAsync(writing.Token);
+        try
+        {
+            Lsn expected = session.Start;
+            Lsn? limit = session.History.SwitchPoint(session.Timeline);
+            Report("Streaming", null);
+            while (limit is null || expected < limit)
+            {
+                next = messages.MoveNextAsync().AsTask();
+                if (!await next.WaitAsync(reading.Token).ConfigureAwait(false))
+                {
+                    break;
+                }
+
+                expected = await ReceiveAsync(messages.Current, expected, limit, queue.Writer, reading.Token).ConfigureAwait(false);
+            }
+        }
+        catch (OperationCanceledException) when (reading.IsCancellationRequested)
+        {
+            // Stopped, or the writer failed: it tells below.
+        }
+        finally
+        {
+            queue.Writer.Complete();
+            try
+            {
+                await write.ConfigureAwait(false);
+            }
+            finally
+            {
+                await EndReplicationAsync(messages, next, replication).ConfigureAwait(false);
+                await writing.CancelAsync().ConfigureAwait(false);
+                await watch.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                SetStream(null);
+            }
+        }
+
+        _claim?.ThrowIfLost();
+    }
+
+    private void SetStream(StreamPositions? stream)
+    {
+        lock (_lock)
+        {
+            _stream = stream;
+        }
+    }
+
+    /// <summary>Tells now and then how it stands, and asks how the slot is: a stream that makes no progress has the most to tell.</summary>
+    private async Task WatchAsync(CancellationToken cancellationToken)
+    {
+        NpgsqlConnection? sql = null;
+        TimeSpan reported = _delay.Value;
+        long asked = Stopwatch.GetTimestamp();
+        try
+        {
+            while (true)
+            {
+                await Task.Delay(_options.StatusInterval, cancellationToken).ConfigureAwait(false);
+                if (_slotWatch is { } watch && _options.Slot is not null && Stopwatch.GetElapsedTime(asked) >= _options.SlotCheckInterval)
+                {
+                    asked = Stopwatch.GetTimestamp();
+                    try
+                    {
+                        sql ??= await _connector.OpenAsync(cancellationToken).ConfigureAwait(false);
+                        await watch.CheckAsync(sql, cancellationToken).ConfigureAwait(false);
+                        ReportAgain();
+                    }
+                    catch (Exception e) when (e is SmcException or NpgsqlException or SocketException or IOException or TimeoutException)
+                    {
+                        _observer.Verbose($"The server cannot be asked how the slot is: {e.Message}");
+                        await CloseAsync().ConfigureAwait(false);
+                    }
+                }
+                else if (_delay.Value != reported)
+                {
+                    reported = _delay.Value;
+                    ReportAgain();
+                }
+            }
+        }
+        finally
+        {
+            await CloseAsync().ConfigureAwait(false);
+        }
+
+        async Task CloseAsync()
+        {
+            if (sql is not null)
+            {
+                await sql.DisposeAsync().ConfigureAwait(false);
+                sql = null;
+            }
+        }
+    }
+
+    private async Task<Lsn> ReceiveAsync(
+        XLogDataMessage message, Lsn expected, Lsn? limit, ChannelWriter<Chunk> queue, CancellationToken cancellationToken)
+    {
+        Lsn start = new((ulong)message.WalStart);
+        if (start != expected)
+        {
+            throw new SmcException(
+                SmcErrorCode.WalGap, $"PostgreSQL at {_connector.Display} sent WAL from {start} on, and {expected} was to follow.", target: _connector.Display);
+        }
+
+        // The message and its stream are used again for the next one.
+        int length = checked((int)message.Data.Length);
+        byte[] buffer = ArrayPool<byte>.Shared.Rent(length);
+        await message.Data.ReadExactlyAsync(buffer.AsMemory(0, length), CancellationToken.None).ConfigureAwait(false);
+        int used = limit is { } end ? (int)Math.Min(length, end - start) : length;
+        _delay.Received(start + (uint)used);
+        lock (_lock)
+        {
+            _stream?.Received = start + (uint)used;
+        }
+
+        await queue.WriteAsync(
+            new Chunk(buffer, used, new DateTimeOffset(DateTime.SpecifyKind(message.ServerClock, DateTimeKind.Utc))), cancellationToken)
+            .ConfigureAwait(false);
+        Interlocked.Add(ref _receivedBytes, used);
+        return start + (uint)used;
+    }
+
+    private async Task WriteAsync(
+        PhysicalReplicationConnection connection,
+        WalStreamWriter writer,
+        Session session,
+        ChannelReader<Chunk> queue,
+        CancellationTokenSource reading,
+        CancellationToken cancellationToken)
+    {
+        try
+        {
+            await WriteAsync(connection, writer, session, queue, cancellationToken).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException e) when (cancellationToken.IsCancellationRequested)
+        {
+            throw new SmcException(
+                SmcErrorCode.OperationTimedOut,
+                $"The last WAL that was received could not be stored within {_options.StopTimeout}; the server still has it.",
+                e,
+                target: _repository.Location);
+        }
+        catch
+        {
+            await reading.CancelAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    private async Task WriteAsync(
+        PhysicalReplicationConnection connection,
+        WalStreamWriter writer,
+        Session session,
+        ChannelReader<Chunk> queue,
+        CancellationToken cancellationToken)
+    {
+        Lsn reported = writer.FlushedLsn;
+        long segments = 0;
+        TimeSpan interval = _options.Synchronous ? s_synchronousInterval : _options.FlushInterval;
+        Task<bool> more = queue.WaitToReadAsync(cancellationToken).AsTask();
+        bool ended = false;
+        while (!ended)
+        {
+            if (!_options.Synchronous && writer.Waiting is { } waiting && waiting < interval && !more.IsCompleted)
+            {
+                await Task.WhenAny(more, Task.Delay(interval - waiting, cancellationToken)).ConfigureAwait(false);
+            }
+
+            // Commits wait for a synchronous stream: what has come is stored together as soon as nothing more is there.
+            if (writer.Waiting >= interval || (_options.Synchronous && writer.Waiting is not null && !more.IsCompleted))
+            {
+                await writer.FlushAsync(cancellationToken).ConfigureAwait(false);
+            }
+            else if (writer.Waiting is null || more.IsCompleted)
+            {
+                if (!await more.ConfigureAwait(false))
+                {
+                    await writer.FlushAsync(cancellationToken).ConfigureAwait(false);
+                    ended = true;
+                }
+                else if (queue.TryRead(out Chunk chunk))
+                {
+                    await writer.AppendAsync(chunk.Buffer.AsMemory(0, chunk.Length), chunk.ServerTime, cancellationToken).ConfigureAwait(false);
+                    ArrayPool<byte>.Shared.Return(chunk.Buffer);
+                }
+                else
+                {
+                    more = queue.WaitToReadAsync(cancellationToken).AsTask();
+                }
+            }
+
+            if (writer.FlushedLsn > reported || writer.SegmentCount > segments)
+            {
+                await AcknowledgeAsync(connection, writer, session, segments).ConfigureAwait(false);
+                (reported, segments) = (writer.FlushedLsn, writer.SegmentCount);
+            }
+        }
+    }
+
+    /// <summary>Tells server, waiters and observer that everything up to the writer's position is durable.</summary>
+    private async Task AcknowledgeAsync(PhysicalReplicationConnection connection, WalStreamWriter writer, Session session, long segments)
+    {
+        Lsn flushed = writer.FlushedLsn;
+        (_position, _skipsGap) = ((session.Timeline, flushed), false);
+        _segments += writer.SegmentCount - segments;
+        _delay.Flushed(flushed);
+        List<TaskCompletionSource> reached = [];
+        lock (_lock)
+        {
+            _stream?.Flushed = flushed;
+            _flushed = flushed > _flushed ? flushed : _flushed;
+            reached.AddRange(_waiters.Where(waiter => waiter.Lsn <= _flushed).Select(static waiter => waiter.Completion));
+        }
+
+        foreach (TaskCompletionSource completion in reached)
+        {
+            completion.TrySetResult();
+        }
+
+        Report("Streaming", null);
+        connection.SetReplicationStatus(new NpgsqlLogSequenceNumber(flushed.Value));
+        try
+        {
+            // At once, and not with the next periodic one: commits of a synchronous standby and a server that shuts down wait for it.
+            await connection.SendStatusUpdate(CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is InvalidOperationException or NpgsqlException or NullReferenceException)
+        {
+            // The connection is ending, and the reading side says why. Npgsql resets a timer then that the sending of a status expects
+            // (ReplicationConnection.SendFeedback).
+        }
+    }
+
+    private static async Task EndReplicationAsync(IAsyncEnumerator<XLogDataMessage> messages, Task<bool> next, CancellationTokenSource replication)
+    {
+        await replication.CancelAsync().ConfigureAwait(false);
+        try
+        {
+            // What was sent meanwhile is not wanted: the next connection gets it again.
+            while (await next.ConfigureAwait(false))
+            {
+                next = messages.MoveNextAsync().AsTask();
+            }
+        }
+        catch (Exception e) when (e is OperationCanceledException or NpgsqlException or SocketException or IOException or TimeoutException)
+        {
+            // Cancelled, or broken before: then the reason was thrown where it was met first.
+        }
+
+        await messages.DisposeAsync().ConfigureAwait(false);
+    }
+
+    private readonly record struct Chunk(byte[] Buffer, int Length, DateTimeOffset ServerTime);
+}
