@@ -100,7 +100,7 @@ internal sealed class ClusterNode : IAsyncDisposable
     {
         await EndWriterAsync();
         await Server.DisposeAsync();
-        if (_directory is not null)
+        if (Directory.Exists(_directory))
         {
             Directory.Delete(_directory, recursive: true);
         }

@@ -46,6 +46,8 @@ public sealed partial class WalReceiver
     private long _receivedBytes;
     private int _reconnects;
     private bool _skipsGap;
+    private Lsn? _hole;
+    private bool _leavesHole;
 
     /// <summary>Creates a receiver. Nothing happens until <see cref="RunAsync"/>.</summary>
     public WalReceiver(PostgresConnector connector, Repository repository, WalReceiverOptions options, IOperationObserver observer)
@@ -198,6 +200,12 @@ public sealed partial class WalReceiver
             catch (SmcException e) when (_options.Reconnect && !cancellationToken.IsCancellationRequested && IsPassing(e))
             {
                 problem = e;
+            }
+            catch (SmcException e) when (_hole is { } hole && e.Code == SmcErrorCode.WalGap)
+            {
+                _observer.Warning($"The archive lacks WAL from {hole} on, and the server has it no more. The stream goes on where the archive ends.");
+                (_hole, _leavesHole, _position) = (null, true, null);
+                continue;
             }
             catch (SmcException e) when (_options.ContinueAfterGap && !_skipsGap && e.Code == SmcErrorCode.WalGap)
             {
@@ -451,6 +459,7 @@ public sealed partial class WalReceiver
         int segmentSize,
         CancellationToken cancellationToken)
     {
+        _hole = null;
         (uint timeline, Lsn end) = !_skipsGap && _position is { } position && history.Contains(position.Timeline) ? position
             : !_skipsGap && _position is null && _options.StartLsn is { } wanted ? (history.TimelineAt(wanted), wanted)
             : !_skipsGap && FindEnd(catalog, history, segmentSize) is { } archived ? archived
@@ -469,6 +478,12 @@ public sealed partial class WalReceiver
             (timeline, end) = (history.ChildOf(timeline)!.Value, left);
         }
 
+        lock (_lock)
+        {
+            // What is durable behind it is of a history that was left.
+            _flushed = _flushed > end ? end : _flushed;
+        }
+
         foreach (WalCatalog.Listing listing in catalog.Timelines.Values.Where(l => l.Timeline > history.Timeline && l.History is not null))
         {
             TimelineHistory newer = await archive.ReadHistoryAsync(listing.Timeline, listing.History!, cancellationToken).ConfigureAwait(false);
@@ -483,8 +498,18 @@ public sealed partial class WalReceiver
         return (timeline, WalSegmentName.Containing(end, timeline, segmentSize).StartLsn(segmentSize));
     }
 
-    private static (uint Timeline, Lsn End)? FindEnd(WalCatalog catalog, TimelineHistory history, int segmentSize)
+    /// <summary>
+    /// Where the archive ends; or where its last hole begins, since a base backup brings its WAL itself while no stream runs, and the server
+    /// may still have what lies between.
+    /// </summary>
+    private (uint Timeline, Lsn End)? FindEnd(WalCatalog catalog, TimelineHistory history, int segmentSize)
     {
+        if (!_leavesHole && WalArchive.FindLastHole(catalog, history, segmentSize) is { } hole)
+        {
+            _hole = hole;
+            return (history.TimelineAt(hole), hole);
+        }
+
         foreach (uint timeline in history.Lineage)
         {
             foreach (WalCatalog.Segment segment in catalog.Timelines.GetValueOrDefault(timeline)?.Segments.Values.Reverse() ?? [])
@@ -574,9 +599,10 @@ public sealed partial class WalReceiver
         byte[] buffer = ArrayPool<byte>.Shared.Rent(length);
         await message.Data.ReadExactlyAsync(buffer.AsMemory(0, length), CancellationToken.None).ConfigureAwait(false);
         int used = limit is { } end ? (int)Math.Min(length, end - start) : length;
-        await queue.WriteAsync(
-            new Chunk(buffer, used, new DateTimeOffset(DateTime.SpecifyKind(message.ServerClock, DateTimeKind.Utc))), cancellationToken)
-            .ConfigureAwait(false);
+        // While it catches up, the server's clock is that of transactions which only come later; and a timeline that was left goes on elsewhere.
+        bool isAll = limit is null && start + (uint)used >= new Lsn((ulong)message.WalEnd);
+        DateTimeOffset? time = isAll ? new DateTimeOffset(DateTime.SpecifyKind(message.ServerClock, DateTimeKind.Utc)) : null;
+        await queue.WriteAsync(new Chunk(buffer, used, time), cancellationToken).ConfigureAwait(false);
         Interlocked.Add(ref _receivedBytes, used);
         return start + (uint)used;
     }
@@ -752,7 +778,7 @@ public sealed partial class WalReceiver
         }
     }
 
-    private readonly record struct Chunk(byte[] Buffer, int Length, DateTimeOffset ServerTime);
+    private readonly record struct Chunk(byte[] Buffer, int Length, DateTimeOffset? ServerTime);
 
     private sealed record Session(
         WalArchive Archive,
