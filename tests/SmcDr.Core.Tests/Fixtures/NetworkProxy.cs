@@ -82,6 +82,11 @@ public sealed class NetworkProxy : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        if (_stop.IsCancellationRequested)
+        {
+            return;
+        }
+
         Heal();
         await _stop.CancelAsync();
         _listener.Stop();

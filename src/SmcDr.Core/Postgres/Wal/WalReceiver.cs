@@ -725,9 +725,11 @@ public sealed partial class WalReceiver
                 next = messages.MoveNextAsync().AsTask();
             }
         }
-        catch (Exception e) when (e is OperationCanceledException or NpgsqlException or SocketException or IOException or TimeoutException)
+        catch (Exception e) when (e is OperationCanceledException or NpgsqlException or SocketException or IOException or TimeoutException or
+            NullReferenceException or InvalidOperationException)
         {
-            // Cancelled, or broken before: then the reason was thrown where it was met first.
+            // Cancelled, or broken before: then the reason was thrown where it was met first. Cancelling takes the buffers away from a read
+            // that Npgsql is in the middle of (NpgsqlConnector.ReadMessage).
         }
 
         await messages.DisposeAsync().ConfigureAwait(false);

@@ -430,6 +430,34 @@ public sealed class WalArchiveTests(WalSample sample) : IClassFixture<WalSample>
         Assert.NotNull(windows[0].LatestTime);
     }
 
+    [Fact]
+    public async Task WalWindows_TimelineThatLeftDuringTheBackup_IsNotFollowed_Trap18()
+    {
+        await PutAsync(0, 1, 2, 3);
+        string backup = await BackupAsync(1, 2);
+        Lsn start = sample.Segments[1].Name.StartLsn(Size) + 40;
+        Lsn stop = sample.Segments[2].Name.StartLsn(Size) + 50_000;
+        // A standby was promoted while the old primary was still being copied; its WAL goes on behind the backup's stop.
+        await PutHistoryAsync(2, new Lsn(stop.Value - 10_000));
+        foreach (int i in new[] { 2, 3, 4 })
+        {
+            await Archive.PutSegmentAsync(sample.Segments[i].Name with { Timeline = 2 }, sample.Segments[i].Content, null, CancellationToken.None);
+        }
+
+        List<RecoveryWindow> windows = [];
+        await foreach (RecoveryWindow one in WalWindows.ListAsync(_repository, CancellationToken.None))
+        {
+            windows.Add(one);
+        }
+
+        RecoveryWindow window = Assert.Single(windows);
+        Assert.Equal((backup, 1), (window.BackupId, window.Timeline));
+        Assert.Equal(sample.Segments[3].Name.EndLsn(Size).ToString(), window.LatestLsn);
+        await ThrowsAsync(SmcErrorCode.TimelineMismatch, () => Archive.GetCoverageAsync(1, start, stop, 2, CancellationToken.None));
+        // From the start alone it comes.
+        Assert.Equal(2u, (await Archive.GetCoverageAsync(1, start, null, CancellationToken.None)).EndTimeline);
+    }
+
     private static async Task<(MemoryObjectStore Store, Repository Repository)> CreateRepositoryAsync()
     {
         MemoryObjectStore store = new();
