@@ -43,9 +43,11 @@ internal sealed class TargetResolver(WalArchive archive, BackupHeader backup, Re
             coverage.History.TimelineAt(new Lsn(needed.Value - 1)) is var owner && owner != coverage.EndTimeline)
         {
             coverage = await CoverAsync(owner, cancellationToken).ConfigureAwait(false);
-            if (coverage.EndLsn < needed)
+            // A position can be the very end of the WAL.
+            Lsn end = target.Lsn ?? needed;
+            if (coverage.EndLsn < end)
             {
-                throw Gap(coverage, $"The WAL of timeline {owner} up to {needed} is not complete");
+                throw Gap(coverage, $"The WAL of timeline {owner} up to {end} is not complete");
             }
 
             stop = stop with { Coverage = coverage };

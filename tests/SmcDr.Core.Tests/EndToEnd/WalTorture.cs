@@ -21,7 +21,7 @@ namespace SmcDr.Core.Tests.EndToEnd;
 /// </summary>
 internal sealed class WalTorture : IAsyncDisposable
 {
-    private const int RoundsToATurn = 9;
+    private const int RoundsToATurn = 7;
     private const string Slot = "smcdr";
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(90);
 

@@ -17,8 +17,8 @@ namespace SmcDr.Core.Tests.EndToEnd;
 /// </summary>
 public sealed class WalTortureTests(ITestOutputHelper output)
 {
-    private const int Rounds = 36;
-    private const int MostWindows = 4;
+    private const int Rounds = 21;
+    private const int MostWindows = 2;
 
     private static readonly SmcErrorCode[] s_refusals =
     [
@@ -45,7 +45,7 @@ public sealed class WalTortureTests(ITestOutputHelper output)
 
         await torture.EndAsync();
         Check check = new(torture, new Random(seed), output);
-        await check.RunAsync(time is null ? MostWindows : MostWindows * 3);
+        await check.RunAsync(time is null ? MostWindows : 12);
     }
 
     private static int? Variable(string name) =>

@@ -1,6 +1,7 @@
 using System.Text;
 using SmcDr.Core.Operations;
 using SmcDr.Core.Postgres.Wal;
+using SmcDr.Core.Recovery;
 using SmcDr.Core.Repositories;
 using SmcDr.Core.Tests.Fixtures;
 
@@ -456,6 +457,26 @@ public sealed class WalArchiveTests(WalSample sample) : IClassFixture<WalSample>
         await ThrowsAsync(SmcErrorCode.TimelineMismatch, () => Archive.GetCoverageAsync(1, start, stop, 2, CancellationToken.None));
         // From the start alone it comes.
         Assert.Equal(2u, (await Archive.GetCoverageAsync(1, start, null, CancellationToken.None)).EndTimeline);
+    }
+
+    [Fact]
+    public async Task WalWindows_GapBeforeATimelineWasLeft_TheEndOfTheWindowIsATarget()
+    {
+        await PutAsync(0, 1, 2);
+        string backup = await BackupAsync(0, 1);
+        await PutHistoryAsync(2, sample.Segments[4].Name.StartLsn(Size) + 5000);
+        await Archive.PutSegmentAsync(sample.Segments[4].Name with { Timeline = 2 }, sample.Segments[4].Content, null, CancellationToken.None);
+        BackupHeader header = (await _repository.OpenBackupAsync(Component.Database, backup, CancellationToken.None)).Header;
+        await foreach (RecoveryWindow window in WalWindows.ListAsync(_repository, CancellationToken.None))
+        {
+            Assert.Equal(2, window.Timeline);
+            Assert.NotNull(window.Gap);
+            RecoveryTarget end = RecoveryTarget.AtLsn(Lsn.Parse(window.LatestLsn));
+            RecoveryStop stop = await new TargetResolver(Archive, header, end).ResolveAsync(CancellationToken.None);
+            Assert.Equal((1u, end.Lsn), (stop.Coverage.EndTimeline, stop.Coverage.EndLsn));
+            RecoveryTarget behind = RecoveryTarget.AtLsn(Lsn.Parse(window.LatestLsn) + 1);
+            await ThrowsAsync(SmcErrorCode.WalGap, () => new TargetResolver(Archive, header, behind).ResolveAsync(CancellationToken.None));
+        }
     }
 
     private static async Task<(MemoryObjectStore Store, Repository Repository)> CreateRepositoryAsync()
