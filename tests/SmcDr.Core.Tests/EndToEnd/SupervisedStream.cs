@@ -145,6 +145,7 @@ internal sealed class SupervisedStream : IOperationObserver, IAsyncDisposable
             Slot = _owner._slot,
             FlushInterval = TimeSpan.FromMilliseconds(100),
             StatusInterval = TimeSpan.FromMilliseconds(300),
+            ServerTimeout = TimeSpan.FromSeconds(4),
             ReconnectDelay = TimeSpan.FromMilliseconds(50),
             MaximumReconnectDelay = TimeSpan.FromMilliseconds(500),
         };

@@ -245,6 +245,8 @@ public sealed partial class WalReceiver
         PhysicalReplicationConnection connection = await _connector.OpenReplicationAsync(cancellationToken).ConfigureAwait(false);
         await using (connection.ConfigureAwait(false))
         {
+            // A network that drops packets tells nobody.
+            (connection.CommandTimeout, connection.WalReceiverTimeout) = (_options.ServerTimeout, _options.ServerTimeout);
             try
             {
                 Session session = await PrepareAsync(connection, cancellationToken).ConfigureAwait(false);
@@ -256,6 +258,9 @@ public sealed partial class WalReceiver
             }
         }
     }
+
+    private NpgsqlCommand NewCommand(NpgsqlConnection sql) =>
+        new("", sql) { CommandTimeout = (int)Math.Ceiling(_options.ServerTimeout.TotalSeconds) };
 
     private SmcException Translate(Exception exception) => exception is PostgresException { SqlState: PostgresErrorCodes.UndefinedFile } e
         ? new SmcException(
@@ -310,7 +315,7 @@ public sealed partial class WalReceiver
 
     private async Task<(int Version, int SegmentSize)> ReadServerAsync(NpgsqlConnection sql, CancellationToken cancellationToken)
     {
-        using NpgsqlCommand command = sql.CreateCommand();
+        using NpgsqlCommand command = NewCommand(sql);
         command.CommandText =
             "SELECT pg_catalog.current_setting('server_version_num')::pg_catalog.int4, " +
             "(SELECT setting::pg_catalog.int4 FROM pg_catalog.pg_settings WHERE name = 'wal_segment_size')";
@@ -363,7 +368,7 @@ public sealed partial class WalReceiver
 
     private async Task<bool> CheckSlotAsync(NpgsqlConnection sql, string name, CancellationToken cancellationToken)
     {
-        using NpgsqlCommand command = sql.CreateCommand();
+        using NpgsqlCommand command = NewCommand(sql);
         command.CommandText =
             "SELECT slot_type, wal_status, active_pid FROM pg_catalog.pg_replication_slots WHERE slot_name = $1";
         command.Parameters.AddWithValue(NpgsqlDbType.Name, name);
@@ -441,9 +446,9 @@ public sealed partial class WalReceiver
         return history;
     }
 
-    private static async Task<byte[]?> ReadHistoryAsync(NpgsqlConnection sql, uint timeline, CancellationToken cancellationToken)
+    private async Task<byte[]?> ReadHistoryAsync(NpgsqlConnection sql, uint timeline, CancellationToken cancellationToken)
     {
-        using NpgsqlCommand command = sql.CreateCommand();
+        using NpgsqlCommand command = NewCommand(sql);
         command.CommandText = "SELECT pg_catalog.pg_read_binary_file($1, 0, $2, true)";
         command.Parameters.AddWithValue("pg_wal/" + TimelineHistory.FileName(timeline));
         command.Parameters.AddWithValue((long)MaximumHistoryLength);

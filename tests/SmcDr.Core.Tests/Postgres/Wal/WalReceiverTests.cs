@@ -405,6 +405,41 @@ public sealed class WalReceiverTests : IAsyncLifetime
         Assert.True(whole.ServerTime >= whole.LastCommitTime);
     }
 
+    [Theory]
+    [InlineData("folders")]
+    [InlineData("put")]
+    public async Task RunAsync_NetworkForgetsTheConnection_IsNoticedWhileBeginningAndWhileStreaming_Trap37(string moment)
+    {
+        await using NetworkProxy network = new(_server.Port);
+        PostgresConnector connector = new(
+            new NpgsqlConnectionStringBuilder(_server.ConnectionString) { Port = network.Port }.ConnectionString,
+            _ => ValueTask.FromResult<string?>(_server.Password));
+        int forgotten = 0;
+        HookedObjectStore store = new(_repository.Store, (operation, key) =>
+        {
+            if (operation == moment && key.StartsWith("wal/", StringComparison.Ordinal) && Interlocked.Exchange(ref forgotten, 1) == 0)
+            {
+                network.Forget();
+            }
+
+            return Task.CompletedTask;
+        });
+        Repository repository = await Repository.OpenOrCreateAsync(store, CancellationToken.None);
+        await using RunningReceiver stream = RunningReceiver.Start(
+            connector, repository, RunningReceiver.Quick with { Slot = "smcdr", ServerTimeout = TimeSpan.FromSeconds(2) });
+        await stream.UntilAsync(_ => Volatile.Read(ref forgotten) == 1 || stream.States.Any(static s => s.State == "Streaming"));
+        // The server notices as well, later: until then it keeps the slot for a connection that is none.
+        await _server.ExecuteAsync("ALTER SYSTEM SET wal_sender_timeout = '2s'");
+        await _server.ExecuteAsync("SELECT pg_reload_conf()");
+        await InsertAsync(_server, 2);
+        Lsn end = await CurrentLsnAsync(_server);
+        await stream.FlushedAsync(end);
+        Assert.Equal(1, forgotten);
+        Assert.True(stream.Receiver.Status.Reconnects >= 1 || moment == "put");
+        await stream.StopAsync();
+        await AssertSameAsTheServersAsync(await CoverageAsync());
+    }
+
     [Fact]
     public async Task RunAsync_PromotedServerIsBehind_TakesBackWhatWasDurableOfTheOtherHistory()
     {
