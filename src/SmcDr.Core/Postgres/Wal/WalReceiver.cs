@@ -575,6 +575,11 @@ public sealed partial class WalReceiver
         {
             // Stopped, or the writer failed: it tells below.
         }
+        catch (NullReferenceException e) when (next.IsFaulted)
+        {
+            // A status that cannot be sent breaks the connection under the read, which then fails like this (NpgsqlConnector.Break).
+            throw new NpgsqlException("The connection broke.", e);
+        }
         finally
         {
             queue.Writer.Complete();
