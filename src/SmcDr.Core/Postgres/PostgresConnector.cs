@@ -68,6 +68,7 @@ public sealed class PostgresConnector
             await connection.OpenAsync(cancellationToken).ConfigureAwait(false);
             // Npgsql leaves an empty search path unset, so it is set here, for the session.
             using NpgsqlCommand command = connection.CreateCommand();
+            command.CommandTimeout = _settings.Timeout;
             command.CommandText =
                 "SELECT pg_catalog.set_config('search_path', '', false), pg_catalog.set_config('statement_timeout', '0', false), " +
                 "pg_catalog.set_config('lock_timeout', '0', false), pg_catalog.set_config('idle_in_transaction_session_timeout', '0', false)";

@@ -43,9 +43,11 @@ internal sealed class TargetResolver(WalArchive archive, BackupHeader backup, Re
             coverage.History.TimelineAt(new Lsn(needed.Value - 1)) is var owner && owner != coverage.EndTimeline)
         {
             coverage = await CoverAsync(owner, cancellationToken).ConfigureAwait(false);
-            if (coverage.EndLsn < needed)
+            // A position can be the very end of the WAL.
+            Lsn end = target.Lsn ?? needed;
+            if (coverage.EndLsn < end)
             {
-                throw Gap(coverage, $"The WAL of timeline {owner} up to {needed} is not complete");
+                throw Gap(coverage, $"The WAL of timeline {owner} up to {end} is not complete");
             }
 
             stop = stop with { Coverage = coverage };
@@ -55,7 +57,7 @@ internal sealed class TargetResolver(WalArchive archive, BackupHeader backup, Re
     }
 
     private Task<WalCoverage> CoverAsync(uint? timeline, CancellationToken cancellationToken) =>
-        archive.GetCoverageAsync(Details.Timeline, Details.StartLsn, timeline, cancellationToken);
+        archive.GetCoverageAsync(Details.Timeline, Details.StartLsn, Details.StopLsn, timeline, cancellationToken);
 
     private RecoveryStop Latest(WalCoverage coverage) => coverage.Gap is null
         ? new RecoveryStop(coverage, null, null, $"the archive ends at {coverage.EndLsn}.")
@@ -90,21 +92,21 @@ internal sealed class TargetResolver(WalArchive archive, BackupHeader backup, Re
                 $"the next transaction ended at {(first is null ? "a later time" : RecoveryPlan.Time(first.Time))}.");
         }
 
-        if (coverage.Gap is not null)
-        {
-            throw Gap(coverage, $"No transaction ended behind {target} before the archive is broken");
-        }
-
-        if (coverage.ServerTime is { } clock && clock >= time)
+        DateTimeOffset? latest = Latest(coverage.ServerTime, coverage.LastStopTime);
+        if (latest is { } clock && clock >= time)
         {
             return new RecoveryStop(
                 coverage,
                 null,
                 null,
-                $"no transaction ended between then and {RecoveryPlan.Time(clock)}, where the archive ends, so all of it is replayed: the state is the same.");
+                $"no transaction ended between then and {RecoveryPlan.Time(clock)}, where the unbroken WAL ends, so all of it is replayed: the state is the same.");
         }
 
-        DateTimeOffset? latest = coverage.ServerTime ?? coverage.LastStopTime;
+        if (coverage.Gap is not null)
+        {
+            throw Gap(coverage, $"No transaction ended behind {target} before the archive is broken");
+        }
+
         throw new SmcException(
             SmcErrorCode.TargetNotReached,
             $"The archive ends before {target}: it can be recovered from {RecoveryPlan.Time(Details.StopTime)} to " +
@@ -166,11 +168,13 @@ internal sealed class TargetResolver(WalArchive archive, BackupHeader backup, Re
             $"it was {(transaction.IsCommit ? "committed" : "rolled back")} at {RecoveryPlan.Time(transaction.Time)}.");
     }
 
+    private static DateTimeOffset? Latest(DateTimeOffset? left, DateTimeOffset? right) => left is null || right > left ? right : left;
+
     private static Lsn Max(Lsn left, Lsn right) => left > right ? left : right;
 
     private SmcException Outside(WalCoverage coverage, string why)
     {
-        DateTimeOffset? latest = coverage.ServerTime ?? coverage.LastStopTime;
+        DateTimeOffset? latest = Latest(coverage.ServerTime, coverage.LastStopTime);
         return new SmcException(
             SmcErrorCode.TargetOutsideWindow,
             $"{why}. What can be recovered goes from {RecoveryPlan.Time(Details.StopTime)} ({Details.StopLsn}) to " +

@@ -465,8 +465,8 @@ public sealed class BackupVerification
     private async Task<(WalCoverage Coverage, IReadOnlyList<WalState> States)> InspectAsync(
         WalArchive archive, WalCatalog catalog, DatabaseBackupDetails database, CancellationToken cancellationToken)
     {
-        WalCoverage coverage = await archive.GetCoverageAsync(catalog, database.Timeline, database.StartLsn, null, cancellationToken)
-            .ConfigureAwait(false);
+        WalCoverage coverage = await archive.GetCoverageAsync(
+            catalog, database.Timeline, database.StartLsn, database.StopLsn, null, cancellationToken).ConfigureAwait(false);
         IReadOnlyList<WalState> states = await WalInspection.InspectAsync(
             archive,
             catalog,

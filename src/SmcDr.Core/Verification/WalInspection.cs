@@ -37,7 +37,7 @@ public static class WalInspection
         CancellationToken cancellationToken)
     {
         List<WalState> states = [];
-        WalCoverage coverage = await archive.GetCoverageAsync(catalog, timeline, from, null, cancellationToken).ConfigureAwait(false);
+        WalCoverage coverage = await archive.GetCoverageAsync(catalog, timeline, from, needed, null, cancellationToken).ConfigureAwait(false);
         if (await archive.GetSegmentSizeAsync(catalog, cancellationToken).ConfigureAwait(false) is not { } size)
         {
             // No WAL at all, so not even the size of a segment.
@@ -74,7 +74,7 @@ public static class WalInspection
                 Lsn behind = NextAfter(catalog, coverage.History, gap.StartLsn(size), size) ?? gap.EndLsn(size);
                 states.Add(Missing(Lost, coverage.History, gap.StartLsn(size), behind, size));
                 WalCoverage next = await archive
-                    .GetCoverageAsync(catalog, coverage.History.TimelineAt(behind), behind, coverage.EndTimeline, cancellationToken)
+                    .GetCoverageAsync(catalog, coverage.History.TimelineAt(behind), behind, behind, coverage.EndTimeline, cancellationToken)
                     .ConfigureAwait(false);
                 if (next.Items.Count == 0)
                 {

@@ -85,6 +85,26 @@ public sealed class RecoveryPreflightTests(RecoveryWorld world) : IClassFixture<
     }
 
     [Fact]
+    public async Task Time_OfTheLastTransactionBeforeAGap_IsReached_BecauseTheWindowPromisesIt()
+    {
+        await using RecoveryPlace place = world.NewPlace();
+        WalSegmentName missing = WalSegmentName.Containing(world.Timeline[2].Lsn, 1, RecoveryWorld.SegmentSize);
+        Repository repository = await place.CopyRepositoryAsync(key => key.Contains(missing.ToString(), StringComparison.Ordinal));
+        DateTimeOffset latest = default;
+        await foreach (RecoveryWindow window in WalWindows.ListAsync(repository, default))
+        {
+            Assert.NotNull(window.Gap);
+            latest = window.LatestTime!.Value;
+        }
+
+        RecoveryPlan plan = await DatabaseRecovery.PlanAsync(
+            place.Request(RecoveryTarget.AtTime(latest)) with { Repository = repository }, NullObserver.Instance, default);
+        Assert.Null(plan.StopAt);
+        await RefusedAsync(
+            place, place.Request(RecoveryTarget.AtTime(latest.AddMilliseconds(1))) with { Repository = repository }, SmcErrorCode.WalGap);
+    }
+
+    [Fact]
     public async Task WalUpToTheBackupsStop_Missing_IsAGap()
     {
         await using RecoveryPlace place = world.NewPlace();

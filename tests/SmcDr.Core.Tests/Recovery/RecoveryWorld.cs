@@ -182,7 +182,13 @@ public sealed class RecoveryWorld : IAsyncLifetime
                 await Archive.PutSegmentAsync(
                     name,
                     content,
-                    new WalFacts { LastRecordEnd = scanner.LastRecordEnd, Index = index.Take(), ServerTime = time },
+                    new WalFacts
+                    {
+                        LastRecordEnd = scanner.LastRecordEnd,
+                        Index = index.Take(),
+                        // Behind the others there was more already.
+                        ServerTime = name.EndLsn(SegmentSize) + SegmentSize > end ? time : null,
+                    },
                     default);
             }
         }

@@ -110,14 +110,29 @@ public sealed class WalArchive
     /// <exception cref="SmcException">
     /// <see cref="SmcErrorCode.TimelineMismatch"/>: the target does not come from the timeline, or left it before the position.
     /// </exception>
+    public Task<WalCoverage> GetCoverageAsync(uint timeline, Lsn from, uint? targetTimeline, CancellationToken cancellationToken) =>
+        GetCoverageAsync(timeline, from, from, targetTimeline, cancellationToken);
+
+    /// <summary>
+    /// The unbroken WAL from a base backup's start on. A timeline that left the backup's between its start and its stop does not come from it:
+    /// what was copied behind that is of another history, and recovery would not find the end of the backup.
+    /// </summary>
+    /// <param name="timeline">The backup's timeline.</param>
+    /// <param name="from">The backup's start.</param>
+    /// <param name="stop">The backup's stop.</param>
+    /// <param name="targetTimeline">The timeline to follow; where null, the newest that comes from this one behind the stop.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
+    /// <exception cref="SmcException">
+    /// <see cref="SmcErrorCode.TimelineMismatch"/>: the target does not come from the timeline, or left it before the stop.
+    /// </exception>
     public async Task<WalCoverage> GetCoverageAsync(
-        uint timeline, Lsn from, uint? targetTimeline, CancellationToken cancellationToken)
+        uint timeline, Lsn from, Lsn stop, uint? targetTimeline, CancellationToken cancellationToken)
     {
         return await RetryAsync(
             async () =>
             {
                 WalCatalog catalog = await WalCatalog.LoadAsync(Repository, SystemId, cancellationToken).ConfigureAwait(false);
-                return await GetCoverageAsync(catalog, timeline, from, targetTimeline, cancellationToken).ConfigureAwait(false);
+                return await GetCoverageAsync(catalog, timeline, from, stop, targetTimeline, cancellationToken).ConfigureAwait(false);
             },
             cancellationToken).ConfigureAwait(false);
     }
@@ -201,10 +216,10 @@ public sealed class WalArchive
     }
 
     internal async Task<WalCoverage> GetCoverageAsync(
-        WalCatalog catalog, uint timeline, Lsn from, uint? targetTimeline, CancellationToken cancellationToken)
+        WalCatalog catalog, uint timeline, Lsn from, Lsn stop, uint? targetTimeline, CancellationToken cancellationToken)
     {
         (TimelineHistory history, List<TimelineHistory> histories) =
-            await ChooseHistoryAsync(catalog, timeline, from, targetTimeline, cancellationToken).ConfigureAwait(false);
+            await ChooseHistoryAsync(catalog, timeline, stop, targetTimeline, cancellationToken).ConfigureAwait(false);
         if (await GetSegmentSizeAsync(catalog, cancellationToken).ConfigureAwait(false) is not { } size)
         {
             return new WalCoverage(this, from, history, histories, [], null);
@@ -228,6 +243,29 @@ public sealed class WalArchive
         await Parallel.ForAsync(0, items.Length, Options(cancellationToken), async (i, token) =>
             items[i] = await LoadItemAsync(choices[i], size, token).ConfigureAwait(false)).ConfigureAwait(false);
         return new WalCoverage(this, from, history, histories, items, FindGap(catalog, history, choice, name, size));
+    }
+
+    /// <summary>Where the last hole in the WAL of a lineage begins; null where all that is there is in one piece.</summary>
+    internal static Lsn? FindLastHole(WalCatalog catalog, TimelineHistory history, int segmentSize)
+    {
+        ulong[] numbers =
+        [
+            .. history.Lineage
+                .SelectMany(timeline => catalog.Timelines.GetValueOrDefault(timeline)?.Segments.Values.Select(segment => segment.Name) ?? [])
+                .Where(name => Choose(catalog, history, name with { Timeline = history.Timeline }, segmentSize) is not null)
+                .Select(name => name.Number(segmentSize)).Distinct().OrderDescending(),
+        ];
+        for (int i = 1; i < numbers.Length; i++)
+        {
+            // There is something behind it, so it should go to its end.
+            Choice choice = Choose(catalog, history, WalSegmentName.FromNumber(history.Timeline, numbers[i], segmentSize), segmentSize)!;
+            if (numbers[i] + 1 != numbers[i - 1] || choice.EndLsn < choice.Segment.Name.EndLsn(segmentSize))
+            {
+                return choice.EndLsn;
+            }
+        }
+
+        return null;
     }
 
     internal Task<WalCatalog> LoadCatalogAsync(CancellationToken cancellationToken) =>
@@ -473,7 +511,7 @@ public sealed class WalArchive
         // What lies behind the point at which the timeline was left must not be promised to anyone.
         WalIndexBuilder index = new();
         WalRecordScanner scanner = await ScanAsync([item], name.Timeline, index.Add, index.Add, cancellationToken).ConfigureAwait(false);
-        return item with { Index = index.Take(), LastRecordEnd = scanner.LastRecordEnd };
+        return item with { Index = index.Take(), LastRecordEnd = scanner.LastRecordEnd, ServerTime = null };
     }
 
     private async Task ReadAsync(WalItem item, byte[] content, CancellationToken cancellationToken)

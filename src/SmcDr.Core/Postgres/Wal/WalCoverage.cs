@@ -59,7 +59,7 @@ public sealed class WalCoverage
     /// <summary>The latest time at which a transaction ended: a recovery to any time before it will stop.</summary>
     public DateTimeOffset? LastStopTime => Index.LastStopTime;
 
-    /// <summary>The newest that is known of the server's clock.</summary>
+    /// <summary>The server's clock at the last moment at which it is known to have had no WAL behind this.</summary>
     public DateTimeOffset? ServerTime { get; }
 
     /// <summary>The WAL in bytes.</summary>

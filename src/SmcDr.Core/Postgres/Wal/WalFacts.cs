@@ -3,7 +3,7 @@ namespace SmcDr.Core.Postgres.Wal;
 /// <summary>What is recorded with a stretch of WAL.</summary>
 public sealed record WalFacts
 {
-    /// <summary>The server's clock when it sent the last of the bytes.</summary>
+    /// <summary>The server's clock at a moment at which it had no WAL behind these bytes: what is committed later is committed behind them.</summary>
     public DateTimeOffset? ServerTime { get; init; }
 
     /// <summary>As <c>server_version_num</c>.</summary>

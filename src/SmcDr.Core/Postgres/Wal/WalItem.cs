@@ -30,7 +30,7 @@ public sealed record WalItem
     /// <summary>When the last of it was stored, by the store's clock.</summary>
     public required DateTimeOffset StoredTime { get; init; }
 
-    /// <summary>The server's clock when it sent the last of it.</summary>
+    /// <summary>The server's clock at a moment at which it had no WAL behind this.</summary>
     public DateTimeOffset? ServerTime { get; init; }
 
     /// <summary>Where the last record ends that is complete.</summary>

@@ -81,7 +81,7 @@ public sealed partial class WalReceiver
 
     private async Task<(int Version, int SegmentSize)> ReadServerAsync(NpgsqlConnection sql, CancellationToken cancellationToken)
     {
-        using NpgsqlCommand command = sql.CreateCommand();
+        using NpgsqlCommand command = NewCommand(sql);
         command.CommandText =
             "SELECT pg_catalog.current_setting('server_version_num')::pg_catalog.int4, " +
             "(SELECT setting::pg_catalog.int4 FROM pg_catalog.pg_settings WHERE name = 'wal_segment_size')";
@@ -211,9 +211,9 @@ public sealed partial class WalReceiver
         return history;
     }
 
-    private static async Task<byte[]?> ReadHistoryAsync(NpgsqlConnection sql, uint timeline, CancellationToken cancellationToken)
+    private async Task<byte[]?> ReadHistoryAsync(NpgsqlConnection sql, uint timeline, CancellationToken cancellationToken)
     {
-        using NpgsqlCommand command = sql.CreateCommand();
+        using NpgsqlCommand command = NewCommand(sql);
         command.CommandText = "SELECT pg_catalog.pg_read_binary_file($1, 0, $2, true)";
         command.Parameters.AddWithValue("pg_wal/" + TimelineHistory.FileName(timeline));
         command.Parameters.AddWithValue((long)MaximumHistoryLength);
@@ -229,6 +229,7 @@ public sealed partial class WalReceiver
         int segmentSize,
         CancellationToken cancellationToken)
     {
+        _hole = null;
         (uint timeline, Lsn end) = !_skipsGap && _position is { } position && history.Contains(position.Timeline) ? position
             : !_skipsGap && _position is null && _options.StartLsn is { } wanted ? (history.TimelineAt(wanted), wanted)
             : !_skipsGap && FindEnd(catalog, history, segmentSize) is { } archived ? archived
@@ -247,6 +248,12 @@ public sealed partial class WalReceiver
             (timeline, end) = (history.ChildOf(timeline)!.Value, left);
         }
 
+        lock (_lock)
+        {
+            // What is durable behind it is of a history that was left.
+            _flushed = _flushed > end ? end : _flushed;
+        }
+
         foreach (WalCatalog.Listing listing in catalog.Timelines.Values.Where(l => l.Timeline > history.Timeline && l.History is not null))
         {
             TimelineHistory newer = await archive.ReadHistoryAsync(listing.Timeline, listing.History!, cancellationToken).ConfigureAwait(false);
@@ -261,8 +268,18 @@ public sealed partial class WalReceiver
         return (timeline, WalSegmentName.Containing(end, timeline, segmentSize).StartLsn(segmentSize));
     }
 
-    private static (uint Timeline, Lsn End)? FindEnd(WalCatalog catalog, TimelineHistory history, int segmentSize)
+    /// <summary>
+    /// Where the archive ends; or where its last hole begins, since a base backup brings its WAL itself while no stream runs, and the server
+    /// may still have what lies between.
+    /// </summary>
+    private (uint Timeline, Lsn End)? FindEnd(WalCatalog catalog, TimelineHistory history, int segmentSize)
     {
+        if (!_leavesHole && WalArchive.FindLastHole(catalog, history, segmentSize) is { } hole)
+        {
+            _hole = hole;
+            return (history.TimelineAt(hole), hole);
+        }
+
         foreach (uint timeline in history.Lineage)
         {
             foreach (WalCatalog.Segment segment in catalog.Timelines.GetValueOrDefault(timeline)?.Segments.Values.Reverse() ?? [])

@@ -67,6 +67,11 @@ public sealed partial class WalReceiver
         {
             // Stopped, or the writer failed: it tells below.
         }
+        catch (NullReferenceException e) when (next.IsFaulted)
+        {
+            // A status that cannot be sent breaks the connection under the read, which then fails like this (NpgsqlConnector.Break).
+            throw new NpgsqlException("The connection broke.", e);
+        }
         finally
         {
             queue.Writer.Complete();
@@ -163,9 +168,10 @@ public sealed partial class WalReceiver
             _stream?.Received = start + (uint)used;
         }
 
-        await queue.WriteAsync(
-            new Chunk(buffer, used, new DateTimeOffset(DateTime.SpecifyKind(message.ServerClock, DateTimeKind.Utc))), cancellationToken)
-            .ConfigureAwait(false);
+        // While it catches up, the server's clock is that of transactions which only come later; and a timeline that was left goes on elsewhere.
+        bool isAll = limit is null && start + (uint)used >= new Lsn((ulong)message.WalEnd);
+        DateTimeOffset? time = isAll ? new DateTimeOffset(DateTime.SpecifyKind(message.ServerClock, DateTimeKind.Utc)) : null;
+        await queue.WriteAsync(new Chunk(buffer, used, time), cancellationToken).ConfigureAwait(false);
         Interlocked.Add(ref _receivedBytes, used);
         return start + (uint)used;
     }
@@ -292,13 +298,15 @@ public sealed partial class WalReceiver
                 next = messages.MoveNextAsync().AsTask();
             }
         }
-        catch (Exception e) when (e is OperationCanceledException or NpgsqlException or SocketException or IOException or TimeoutException)
+        catch (Exception e) when (e is OperationCanceledException or NpgsqlException or SocketException or IOException or TimeoutException or
+            NullReferenceException or InvalidOperationException)
         {
-            // Cancelled, or broken before: then the reason was thrown where it was met first.
+            // Cancelled, or broken before: then the reason was thrown where it was met first. Cancelling takes the buffers away from a read
+            // that Npgsql is in the middle of (NpgsqlConnector.ReadMessage).
         }
 
         await messages.DisposeAsync().ConfigureAwait(false);
     }
 
-    private readonly record struct Chunk(byte[] Buffer, int Length, DateTimeOffset ServerTime);
+    private readonly record struct Chunk(byte[] Buffer, int Length, DateTimeOffset? ServerTime);
 }

@@ -37,6 +37,8 @@ public sealed partial class WalReceiver
     private long _receivedBytes;
     private int _reconnects;
     private bool _skipsGap;
+    private Lsn? _hole;
+    private bool _leavesHole;
     private bool _needsBaseBackup;
     private StreamClaim? _claim;
     private SlotWatch? _slotWatch;
@@ -249,6 +251,12 @@ public sealed partial class WalReceiver
             {
                 problem = e;
             }
+            catch (SmcException e) when (_hole is { } hole && e.Code == SmcErrorCode.WalGap)
+            {
+                _observer.Warning($"The archive lacks WAL from {hole} on, and the server has it no more. The stream goes on where the archive ends.");
+                (_hole, _leavesHole, _position) = (null, true, null);
+                continue;
+            }
             catch (SmcException e) when (_options.ContinueAfterGap && !_skipsGap && e.Code == SmcErrorCode.WalGap)
             {
                 _observer.Warning($"{e.Message} The stream goes on behind the gap. {e.Recommendation}");
@@ -290,6 +298,8 @@ public sealed partial class WalReceiver
             .ConfigureAwait(false);
         await using (connection.ConfigureAwait(false))
         {
+            // A network that drops packets tells nobody.
+            (connection.CommandTimeout, connection.WalReceiverTimeout) = (_options.ServerTimeout, _options.ServerTimeout);
             try
             {
                 Session session = await PrepareAsync(connection, cancellationToken).ConfigureAwait(false);
@@ -301,6 +311,9 @@ public sealed partial class WalReceiver
             }
         }
     }
+
+    private NpgsqlCommand NewCommand(NpgsqlConnection sql) =>
+        new("", sql) { CommandTimeout = (int)Math.Ceiling(_options.ServerTimeout.TotalSeconds) };
 
     private SmcException Translate(Exception exception) => exception is PostgresException { SqlState: PostgresErrorCodes.UndefinedFile } e
         ? new SmcException(

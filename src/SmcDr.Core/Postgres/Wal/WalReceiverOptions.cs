@@ -26,6 +26,9 @@ public sealed record WalReceiverOptions
     /// </summary>
     public TimeSpan StatusInterval { get; init; } = TimeSpan.FromSeconds(1);
 
+    /// <summary>How long the server may be silent before the connection counts as lost.</summary>
+    public TimeSpan ServerTimeout { get; init; } = TimeSpan.FromSeconds(60);
+
     /// <summary>Whether the stream goes on by itself when the server or the repository was away.</summary>
     public bool Reconnect { get; init; } = true;
 

@@ -94,8 +94,11 @@ internal sealed class WalStreamWriter
     }
 
     /// <summary>Takes the bytes at <see cref="ReceivedLsn"/>. Complete segments are durable when this returns.</summary>
+    /// <param name="bytes">The bytes.</param>
+    /// <param name="serverTime">The server's clock, where it had no WAL behind them.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
     /// <exception cref="SmcException"><see cref="SmcErrorCode.WalInvalid"/> or <see cref="SmcErrorCode.WalDuplicate"/>.</exception>
-    public async Task AppendAsync(ReadOnlyMemory<byte> bytes, DateTimeOffset serverTime, CancellationToken cancellationToken)
+    public async Task AppendAsync(ReadOnlyMemory<byte> bytes, DateTimeOffset? serverTime, CancellationToken cancellationToken)
     {
         while (!bytes.IsEmpty)
         {
@@ -103,6 +106,8 @@ internal sealed class WalStreamWriter
             int length = Math.Min(bytes.Length, (known ? _known.Length : _segmentSize) - _filled);
             ReadOnlyMemory<byte> part = bytes[..length];
             bytes = bytes[length..];
+            // It says something of the last of them.
+            _serverTime = bytes.IsEmpty ? serverTime ?? _serverTime : _serverTime;
             if (known && !part.Span.SequenceEqual(_known.AsSpan(_filled, length)))
             {
                 int differs = part.Span.CommonPrefixLength(_known.AsSpan(_filled, length));
@@ -115,7 +120,6 @@ internal sealed class WalStreamWriter
             _scanner.Append(part.Span);
             part.CopyTo(_segment.AsMemory(_filled));
             _filled += length;
-            _serverTime = serverTime;
             if (known)
             {
                 FlushedLsn = ReceivedLsn;

@@ -33,14 +33,15 @@ public static class WalWindows
             WalCoverage coverage;
             try
             {
-                coverage = await known.Archive.GetCoverageAsync(known.Catalog, database.Timeline, database.StartLsn, null, cancellationToken)
-                    .ConfigureAwait(false);
+                coverage = await known.Archive.GetCoverageAsync(
+                    known.Catalog, database.Timeline, database.StartLsn, database.StopLsn, null, cancellationToken).ConfigureAwait(false);
             }
             catch (SmcException e) when (e.Code == SmcErrorCode.ObjectNotFound)
             {
                 // Pieces have become a segment since they were listed.
                 archives[systemId] = known with { Catalog = await known.Archive.LoadCatalogAsync(cancellationToken).ConfigureAwait(false) };
-                coverage = await known.Archive.GetCoverageAsync(database.Timeline, database.StartLsn, null, cancellationToken).ConfigureAwait(false);
+                coverage = await known.Archive.GetCoverageAsync(
+                    database.Timeline, database.StartLsn, database.StopLsn, null, cancellationToken).ConfigureAwait(false);
             }
 
             if (coverage.EndLsn >= database.StopLsn)

@@ -1,6 +1,7 @@
 using System.Text;
 using SmcDr.Core.Operations;
 using SmcDr.Core.Postgres.Wal;
+using SmcDr.Core.Recovery;
 using SmcDr.Core.Repositories;
 using SmcDr.Core.Tests.Fixtures;
 
@@ -428,6 +429,54 @@ public sealed class WalArchiveTests(WalSample sample) : IClassFixture<WalSample>
         Assert.Null(windows[2].Gap);
         Assert.Equal(sample.Segments[2].Name.EndLsn(Size).ToString(), windows[0].LatestLsn);
         Assert.NotNull(windows[0].LatestTime);
+    }
+
+    [Fact]
+    public async Task WalWindows_TimelineThatLeftDuringTheBackup_IsNotFollowed_Trap18()
+    {
+        await PutAsync(0, 1, 2, 3);
+        string backup = await BackupAsync(1, 2);
+        Lsn start = sample.Segments[1].Name.StartLsn(Size) + 40;
+        Lsn stop = sample.Segments[2].Name.StartLsn(Size) + 50_000;
+        // A standby was promoted while the old primary was still being copied; its WAL goes on behind the backup's stop.
+        await PutHistoryAsync(2, new Lsn(stop.Value - 10_000));
+        foreach (int i in new[] { 2, 3, 4 })
+        {
+            await Archive.PutSegmentAsync(sample.Segments[i].Name with { Timeline = 2 }, sample.Segments[i].Content, null, CancellationToken.None);
+        }
+
+        List<RecoveryWindow> windows = [];
+        await foreach (RecoveryWindow one in WalWindows.ListAsync(_repository, CancellationToken.None))
+        {
+            windows.Add(one);
+        }
+
+        RecoveryWindow window = Assert.Single(windows);
+        Assert.Equal((backup, 1), (window.BackupId, window.Timeline));
+        Assert.Equal(sample.Segments[3].Name.EndLsn(Size).ToString(), window.LatestLsn);
+        await ThrowsAsync(SmcErrorCode.TimelineMismatch, () => Archive.GetCoverageAsync(1, start, stop, 2, CancellationToken.None));
+        // From the start alone it comes.
+        Assert.Equal(2u, (await Archive.GetCoverageAsync(1, start, null, CancellationToken.None)).EndTimeline);
+    }
+
+    [Fact]
+    public async Task WalWindows_GapBeforeATimelineWasLeft_TheEndOfTheWindowIsATarget()
+    {
+        await PutAsync(0, 1, 2);
+        string backup = await BackupAsync(0, 1);
+        await PutHistoryAsync(2, sample.Segments[4].Name.StartLsn(Size) + 5000);
+        await Archive.PutSegmentAsync(sample.Segments[4].Name with { Timeline = 2 }, sample.Segments[4].Content, null, CancellationToken.None);
+        BackupHeader header = (await _repository.OpenBackupAsync(Component.Database, backup, CancellationToken.None)).Header;
+        await foreach (RecoveryWindow window in WalWindows.ListAsync(_repository, CancellationToken.None))
+        {
+            Assert.Equal(2, window.Timeline);
+            Assert.NotNull(window.Gap);
+            RecoveryTarget end = RecoveryTarget.AtLsn(Lsn.Parse(window.LatestLsn));
+            RecoveryStop stop = await new TargetResolver(Archive, header, end).ResolveAsync(CancellationToken.None);
+            Assert.Equal((1u, end.Lsn), (stop.Coverage.EndTimeline, stop.Coverage.EndLsn));
+            RecoveryTarget behind = RecoveryTarget.AtLsn(Lsn.Parse(window.LatestLsn) + 1);
+            await ThrowsAsync(SmcErrorCode.WalGap, () => new TargetResolver(Archive, header, behind).ResolveAsync(CancellationToken.None));
+        }
     }
 
     private static async Task<(MemoryObjectStore Store, Repository Repository)> CreateRepositoryAsync()

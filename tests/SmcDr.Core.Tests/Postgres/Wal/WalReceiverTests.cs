@@ -506,6 +506,135 @@ public sealed class WalReceiverTests : IAsyncLifetime
         WalCoverage coverage = await CoverageAsync();
         Assert.Equal(archived, coverage.EndLsn);
         Assert.Equal(first, coverage.Gap.ToString());
+
+        // What cannot be filled any more is no reason for not going on.
+        await using RunningReceiver later = Start();
+        await InsertAsync(_server, 1);
+        await later.FlushedAsync(await CurrentLsnAsync(_server));
+        await later.StopAsync();
+        Assert.Contains(later.Warnings, warning => warning.Contains(archived.ToString(), StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task RunAsync_BackupArchivedItsOwnWalMeanwhile_FillsTheHoleBetween_Trap34()
+    {
+        await using (RunningReceiver before = Start("smcdr"))
+        {
+            await InsertAsync(_server, 1);
+            await before.FlushedAsync(await CurrentLsnAsync(_server));
+            await before.StopAsync();
+        }
+
+        await InsertAsync(_server, 30);
+        await using (RunningReceiver backup = Start(options: RunningReceiver.Quick with { StartLsn = await CurrentLsnAsync(_server) }))
+        {
+            await InsertAsync(_server, 1);
+            await backup.FlushedAsync(await CurrentLsnAsync(_server));
+            await backup.StopAsync();
+        }
+
+        Assert.NotNull((await CoverageAsync()).Gap);
+        await using RunningReceiver after = Start("smcdr");
+        await InsertAsync(_server, 1);
+        Lsn end = await CurrentLsnAsync(_server);
+        await after.FlushedAsync(end);
+        await after.StopAsync();
+        WalCoverage coverage = await CoverageAsync();
+        Assert.Null(coverage.Gap);
+        Assert.True(coverage.EndLsn >= end);
+        await AssertSameAsTheServersAsync(coverage);
+    }
+
+    [Fact]
+    public async Task RunAsync_EndedWhileCatchingUp_ProvesNothingByTheServersClock_Trap20()
+    {
+        await _server.ExecuteAsync("SELECT pg_create_physical_replication_slot('smcdr', true)");
+        await InsertAsync(_server, 60);
+        MemoryObjectStore store = new();
+        Repository repository = await Repository.OpenOrCreateAsync(store, CancellationToken.None);
+        int left = 2;
+        store.BeforePut = (_, _) => Interlocked.Decrement(ref left) >= 0 ? Task.CompletedTask
+            : throw new SmcException(SmcErrorCode.StorageAccessDenied, "The store is gone.");
+        await using RunningReceiver stream = RunningReceiver.Start(
+            _server.CreateConnector(), repository, RunningReceiver.Quick with { Slot = "smcdr", FlushInterval = TimeSpan.FromHours(1) });
+        await Assert.ThrowsAsync<SmcException>(() => stream.Run);
+
+        // All was sent after the last commit, and the last commits are not there: a recovery to that time must not be taken for complete.
+        WalCoverage coverage = await CoverageAsync(repository);
+        Assert.Equal(2, coverage.Items.Count);
+        Assert.Null(coverage.ServerTime);
+
+        store.BeforePut = null;
+        await using RunningReceiver last = RunningReceiver.Start(_server.CreateConnector(), repository, RunningReceiver.Quick with { Slot = "smcdr" });
+        await last.FlushedAsync(await CurrentLsnAsync(_server));
+        await last.StopAsync();
+        WalCoverage whole = await CoverageAsync(repository);
+        Assert.True(whole.ServerTime >= whole.LastCommitTime);
+    }
+
+    [Theory]
+    [InlineData("folders")]
+    [InlineData("put")]
+    public async Task RunAsync_NetworkForgetsTheConnection_IsNoticedWhileBeginningAndWhileStreaming_Trap37(string moment)
+    {
+        await using NetworkProxy network = new(_server.Port);
+        PostgresConnector connector = new(
+            new NpgsqlConnectionStringBuilder(_server.ConnectionString) { Port = network.Port }.ConnectionString,
+            _ => ValueTask.FromResult<string?>(_server.Password));
+        int forgotten = 0;
+        HookedObjectStore store = new(_repository.Store, (operation, key) =>
+        {
+            if (operation == moment && key.StartsWith("wal/", StringComparison.Ordinal) && Interlocked.Exchange(ref forgotten, 1) == 0)
+            {
+                network.Forget();
+            }
+
+            return Task.CompletedTask;
+        });
+        Repository repository = await Repository.OpenOrCreateAsync(store, CancellationToken.None);
+        await using RunningReceiver stream = RunningReceiver.Start(
+            connector, repository, RunningReceiver.Quick with { Slot = "smcdr", ServerTimeout = TimeSpan.FromSeconds(2) });
+        await stream.UntilAsync(_ => Volatile.Read(ref forgotten) == 1 || stream.States.Any(static s => s.State == "Streaming"));
+        // The server notices as well, later: until then it keeps the slot for a connection that is none.
+        await _server.ExecuteAsync("ALTER SYSTEM SET wal_sender_timeout = '2s'");
+        await _server.ExecuteAsync("SELECT pg_reload_conf()");
+        await InsertAsync(_server, 2);
+        Lsn end = await CurrentLsnAsync(_server);
+        await stream.FlushedAsync(end);
+        Assert.Equal(1, forgotten);
+        Assert.True(stream.Receiver.Status.Reconnects >= 1 || moment == "put");
+        await stream.StopAsync();
+        await AssertSameAsTheServersAsync(await CoverageAsync());
+    }
+
+    [Fact]
+    public async Task RunAsync_PromotedServerIsBehind_TakesBackWhatWasDurableOfTheOtherHistory()
+    {
+        await InsertAsync(_server, 2);
+        await _server.StopAsync();
+        PostgresServer standby = await CopyAsync(_server, standby: true);
+        await _server.ResumeAsync();
+        await using NetworkProxy address = new(_server.Port);
+        PostgresConnector connector = new(
+            new NpgsqlConnectionStringBuilder(_server.ConnectionString) { Port = address.Port }.ConnectionString,
+            _ => ValueTask.FromResult<string?>(_server.Password));
+        await using RunningReceiver stream = RunningReceiver.Start(connector, _repository, RunningReceiver.Quick with { Slot = "smcdr" });
+        await InsertAsync(_server, 20);
+        Lsn lost = await CurrentLsnAsync(_server);
+        await stream.FlushedAsync(lost);
+
+        await _server.KillAsync();
+        Assert.True(await standby.ScalarAsync<bool>("SELECT pg_promote(true, 60)"));
+        address.TargetPort = standby.Port;
+        await stream.UntilAsync(static s => s.State == "Streaming" && s.Timeline == 2);
+        Assert.True(stream.Receiver.FlushedLsn <= await CurrentLsnAsync(standby));
+        await InsertAsync(standby, 1);
+        Lsn end = await CurrentLsnAsync(standby);
+        Assert.True(end < lost);
+        await stream.FlushedAsync(end);
+        WalCoverage coverage = await CoverageAsync();
+        Assert.Equal(2u, coverage.EndTimeline);
+        Assert.True(coverage.EndLsn >= end);
     }
 
     [Fact]
