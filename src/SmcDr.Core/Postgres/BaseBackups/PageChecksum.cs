@@ -85,12 +85,15 @@ public static class PageChecksum
     public static Lsn LsnOf(ReadOnlySpan<byte> page) =>
         new(((ulong)BinaryPrimitives.ReadUInt32LittleEndian(page) << 32) | BinaryPrimitives.ReadUInt32LittleEndian(page[4..]));
 
+    /// <summary>Whether a page has never been used (PageIsNew).</summary>
+    public static bool IsNew(ReadOnlySpan<byte> page) => BinaryPrimitives.ReadUInt16LittleEndian(page[UpperOffset..]) == 0;
+
     /// <summary>
     /// Whether a page is what the server wrote: its checksum fits, or it is all zeros, as a page is that was added to its file and
     /// never used. A page that only looks new (pd_upper is zero) and holds something is damaged.
     /// </summary>
     public static bool IsValid(ReadOnlySpan<byte> page, uint block) =>
-        BinaryPrimitives.ReadUInt16LittleEndian(page[UpperOffset..]) == 0
+        IsNew(page)
             ? !page.ContainsAnyExcept((byte)0)
             : Stored(page) == Compute(page, block);
 
