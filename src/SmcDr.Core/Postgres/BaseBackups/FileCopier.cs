@@ -390,7 +390,17 @@ internal sealed class FileCopier
             }
             else if (known[page].Length == length)
             {
-                parts.Add(new BigFile.Part(null, known[page]));
+                FileExtent extent = known[page];
+                if (parts.Count > 0 && parts[^1] is { Open: null, Extent: var last } && extent.Block is not null && last.Block == extent.Block &&
+                    last.Start + last.Length == extent.Start)
+                {
+                    // Not a part for each page of a terabyte.
+                    parts[^1] = new BigFile.Part(null, last with { Length = last.Length + extent.Length });
+                }
+                else
+                {
+                    parts.Add(new BigFile.Part(null, extent));
+                }
             }
             else
             {

@@ -65,7 +65,7 @@ internal sealed class KnownPages
             if (extent.Block is not { } block)
             {
                 pages[i] = FileExtent.Zeros(pageLength);
-                PageHashCache.HashOfZeros(pageLength).CopyTo(hash.Span);
+                cache.HashOfZeros(pageLength).CopyTo(hash.Span);
                 continue;
             }
 

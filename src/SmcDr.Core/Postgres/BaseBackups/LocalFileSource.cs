@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using SmcDr.Core.Platform;
 using SmcDr.Core.Repositories;
@@ -14,23 +15,55 @@ internal sealed class LocalFileSource(LocalDataDirectory directory, ServerFileSo
 
     public long ReceivedBytes => _received + server.ReceivedBytes;
 
-    public ValueTask<int?> ReadAsync(string path, long offset, Memory<byte> buffer, CancellationToken cancellationToken)
+    public async ValueTask<int?> ReadAsync(string path, long offset, Memory<byte> buffer, CancellationToken cancellationToken)
     {
-        cancellationToken.ThrowIfCancellationRequested();
-        using NativeFile? file = directory.TryOpen(path);
-        if (file is null || TryRead(file, buffer.Span, offset) is not { } read)
+        await GiveWayAsync(cancellationToken);
+        using (NativeFile? file = directory.TryOpen(path))
         {
-            return server.ReadAsync(path, offset, buffer, cancellationToken);
+            if (file is not null && TryRead(file, buffer.Span, offset) is { } read)
+            {
+                _received += read;
+                return read;
+            }
         }
 
-        _received += read;
-        return ValueTask.FromResult<int?>(read);
+        return await server.ReadAsync(path, offset, buffer, cancellationToken).ConfigureAwait(false);
     }
 
-    public ValueTask<(bool Differs, Range? Place)[]> ReadManyAsync(
+    public async ValueTask<(bool Differs, Range? Place)[]> ReadManyAsync(
         string[] paths, long[] lengths, byte[][] hashes, GrowingBuffer buffer, CancellationToken cancellationToken)
     {
+        await GiveWayAsync(cancellationToken);
+        return TryReadMany(paths, lengths, hashes, buffer) ??
+            await server.ReadManyAsync(paths, lengths, hashes, buffer, cancellationToken).ConfigureAwait(false);
+    }
+
+    public async ValueTask CompareAsync(
+        IReadOnlyList<PageRange> ranges, int pageSize, GrowingBuffer buffer, CancellationToken cancellationToken)
+    {
+        await GiveWayAsync(cancellationToken);
+        if (!TryCompare(ranges, pageSize, buffer))
+        {
+            await server.CompareAsync(ranges, pageSize, buffer, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    public ValueTask<Lsn> GetWalEndAsync(CancellationToken cancellationToken) => server.GetWalEndAsync(cancellationToken);
+
+    public ValueTask DisposeAsync() => server.DisposeAsync();
+
+    /// <summary>
+    /// Reading never waits, as far as the thread pool sees: without this the workers would keep all its threads, and the WAL that is
+    /// received beside them would have to wait.
+    /// </summary>
+    private static YieldAwaitable GiveWayAsync(CancellationToken cancellationToken)
+    {
         cancellationToken.ThrowIfCancellationRequested();
+        return Task.Yield();
+    }
+
+    private (bool Differs, Range? Place)[]? TryReadMany(string[] paths, long[] lengths, byte[][] hashes, GrowingBuffer buffer)
+    {
         buffer.Clear();
         long received = 0;
         (bool Differs, Range? Place)[] result = new (bool, Range?)[paths.Length];
@@ -42,7 +75,7 @@ internal sealed class LocalFileSource(LocalDataDirectory directory, ServerFileSo
             using NativeFile? file = directory.TryOpen(paths[i]);
             if (file is null || TryRead(file, room, 0) is not { } read)
             {
-                return server.ReadManyAsync(paths, lengths, hashes, buffer, cancellationToken);
+                return null;
             }
 
             if (hashes[i].Length > 0)
@@ -60,13 +93,11 @@ internal sealed class LocalFileSource(LocalDataDirectory directory, ServerFileSo
         }
 
         _received += received;
-        return ValueTask.FromResult(result);
+        return result;
     }
 
-    public ValueTask CompareAsync(
-        IReadOnlyList<PageRange> ranges, int pageSize, GrowingBuffer buffer, CancellationToken cancellationToken)
+    private bool TryCompare(IReadOnlyList<PageRange> ranges, int pageSize, GrowingBuffer buffer)
     {
-        cancellationToken.ThrowIfCancellationRequested();
         buffer.Clear();
         NativeFile? file = null;
         string? path = null;
@@ -84,7 +115,7 @@ internal sealed class LocalFileSource(LocalDataDirectory directory, ServerFileSo
                 Span<byte> room = buffer.Reserve(range.Length);
                 if (file is null || TryRead(file, room, range.Offset) is not { } read)
                 {
-                    return server.CompareAsync(ranges, pageSize, buffer, cancellationToken);
+                    return false;
                 }
 
                 range.SetFound(read);
@@ -97,12 +128,8 @@ internal sealed class LocalFileSource(LocalDataDirectory directory, ServerFileSo
         }
 
         _received += buffer.Length;
-        return ValueTask.CompletedTask;
+        return true;
     }
-
-    public ValueTask<Lsn> GetWalEndAsync(CancellationToken cancellationToken) => server.GetWalEndAsync(cancellationToken);
-
-    public ValueTask DisposeAsync() => server.DisposeAsync();
 
     /// <summary>Keeps of a range that lies behind the buffer's end what has changed.</summary>
     private static void Take(PageRange range, Span<byte> content, int pageSize, GrowingBuffer buffer)

@@ -16,8 +16,23 @@ internal sealed class PageHashCache(BackupReader reader, IOperationObserver obse
 
     private readonly LinkedList<(BlockReference Block, Task<byte[]> Content)> _latest = [];
 
+    private byte[] _hashOfZeros = [];
+    private int _zeros;
+
     /// <summary>The hash of a page that is all zeros.</summary>
-    public static ReadOnlySpan<byte> HashOfZeros(int length) => SHA256.HashData(new byte[length]).AsSpan(0, PageHashes.HashSize);
+    public ReadOnlySpan<byte> HashOfZeros(int length)
+    {
+        lock (_lock)
+        {
+            if (_zeros != length)
+            {
+                _hashOfZeros = SHA256.HashData(new byte[length]);
+                _zeros = length;
+            }
+
+            return _hashOfZeros.AsSpan(0, PageHashes.HashSize);
+        }
+    }
 
     /// <summary>The content of a hash block; empty where it cannot be read, and the pages must be taken for unknown.</summary>
     public Task<byte[]> ReadAsync(BlockReference block, CancellationToken cancellationToken)
