@@ -80,9 +80,11 @@ public sealed class LocalReadingTests
         await using BackupLab lab = await BackupLab.StartAsync(readLocally: locally);
         PostgresServer server = lab.Server;
         await server.ExecuteAsync("CREATE DATABASE one");
-        await server.ExecuteAsync("CREATE TABLE t WITH (fillfactor = 50) AS SELECT i, 'one' AS s, repeat('x', 200) FROM generate_series(1, 20000) i; VACUUM FREEZE t", "one");
+        await server.ExecuteAsync("CREATE TABLE t WITH (fillfactor = 50) AS SELECT i, 'one' AS s, repeat('x', 200) FROM generate_series(1, 20000) i", "one");
+        await server.ExecuteAsync("VACUUM FREEZE t", "one");
         await server.ExecuteAsync("CREATE DATABASE two TEMPLATE one STRATEGY file_copy");
-        await server.ExecuteAsync("UPDATE t SET s = 'two' WHERE i % 7 = 0; VACUUM FREEZE t", "two");
+        await server.ExecuteAsync("UPDATE t SET s = 'two' WHERE i % 7 = 0", "two");
+        await server.ExecuteAsync("VACUUM FREEZE t", "two");
         await server.ExecuteAsync("CREATE DATABASE victim TEMPLATE one STRATEGY file_copy OID 50000");
         await lab.BackupAsync();
         await server.ExecuteAsync("DROP DATABASE victim");
@@ -104,7 +106,8 @@ public sealed class LocalReadingTests
     public async Task RunAsync_PageRottenSinceTheParent_IsNamed(bool locally)
     {
         await using BackupLab lab = await BackupLab.StartAsync(readLocally: locally);
-        await lab.Server.ExecuteAsync("CREATE TABLE t AS SELECT i, md5(i::text) AS s FROM generate_series(1, 60000) i; VACUUM FREEZE t");
+        await lab.Server.ExecuteAsync("CREATE TABLE t AS SELECT i, md5(i::text) AS s FROM generate_series(1, 60000) i");
+        await lab.Server.ExecuteAsync("VACUUM FREEZE t");
         string path = await lab.Server.ScalarAsync<string>("SELECT pg_relation_filepath('t')");
         await lab.BackupAsync();
         using (FileStream stream = new(Path.Combine(lab.Server.DataDirectory, path), FileMode.Open, FileAccess.Write, FileShare.ReadWrite))
