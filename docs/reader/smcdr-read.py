@@ -39,6 +39,7 @@ FORMAT = 1
 COMPONENTS = {"database": "Database", "redis": "Redis", "configuration": "Configuration", "filestore": "FileStore"}
 ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[a-z]{1,20}")
 SEGMENT = re.compile(r"[0-9A-F]{24}")
+MINIMUM_PAGE = 1 << 10
 MAXIMUM_BLOCK = 16 << 20
 BLOCKS_AT_ONCE = 32
 BLOCKS_KEPT = 128
@@ -387,6 +388,8 @@ class Backup:
                 if not (0 <= line["at"] and 0 < line["stored"] and 0 < line["length"] <= MAXIMUM_BLOCK
                         and line["at"] + line["stored"] <= pack["length"]):
                     raise ValueError("a block lies outside its pack")
+                if line.get("pageSize", MINIMUM_PAGE) < MINIMUM_PAGE:
+                    raise ValueError(f"a block has pages of {line['pageSize']} bytes")
                 if "hashes" in line:
                     number, first = line["hashes"]
                     if not (0 <= number < len(self.blocks) and 0 <= first < self.blocks[number]["length"]):
@@ -509,7 +512,7 @@ class Backup:
                 block = self.blocks[number]
                 data = content[at:at + block["length"]]
                 at += block["length"]
-                if hashlib.sha256(data).hexdigest() != block["sha256"]:
+                if block_digest(block, data) != block["sha256"]:
                     raise Damage(f"{where} is damaged: its content does not match its digest")
                 self.cache[number] = data
             if at != len(content):
@@ -830,6 +833,15 @@ def command_extract(options):
     return 2 if extractor.problems else 0
 
 
+def block_digest(block, content):
+    """The digest of a block's content; where it has pages, of their digests."""
+    if "pageSize" not in block:
+        return hashlib.sha256(content).hexdigest()
+    size = block["pageSize"]
+    return hashlib.sha256(b"".join(
+        hashlib.sha256(content[at:at + size]).digest() for at in range(0, len(content), size))).hexdigest()
+
+
 def verify_pages(backup, number, hash_blocks):
     """Whether the hashes of a block's pages are those of its content; how many there are."""
     block = backup.blocks[number]
@@ -837,11 +849,13 @@ def verify_pages(backup, number, hash_blocks):
         return 0
     content = backup.cache[number]
     size = backup.header["database"]["blockSize"]
-    hashes = b"".join(hashlib.sha256(content[at:at + size]).digest()[:16] for at in range(0, len(content), size))
+    entries = b"".join(
+        hashlib.sha256(content[at:at + size]).digest()[:16] + content[at:at + min(10, size)].ljust(10, b"\0")
+        for at in range(0, len(content), size))
     where, first = block["hashes"]
-    if hash_blocks[where][first:first + len(hashes)] != hashes:
+    if hash_blocks[where][first:first + len(entries)] != entries:
         raise Damage(f"the hashes of pages of block {number} are not those of its content")
-    return len(hashes) // 16
+    return len(entries) // 26
 
 
 def command_verify(options):

@@ -217,7 +217,7 @@ internal sealed class FileContentReader(
             }
 
             return _index < extents.Count && _at == at && extents[_index] is { Block: { } block, Start: 0 } extent &&
-                extent.Length == content.Length && block.Length == content.Length && Hash256.Compute(content) == block.Hash
+                extent.Length == content.Length && block.Matches(content)
                 ? extent
                 : null;
         }

@@ -406,8 +406,8 @@ public sealed class FileStoreRestore
         foreach (FileExtent extent in entry.Extents)
         {
             bool isWhole = extent.Block is { } block && extent.Start == 0 && extent.Length == block.Length;
-            Hash256? expected = isWhole ? extent.Block!.Hash : entry.Extents.Count == 1 ? entry.Hash : null;
-            if (extent.Block is not null && expected is null)
+            Hash256? expected = entry.Extents.Count == 1 ? entry.Hash : null;
+            if (extent.Block is not null && !isWhole && expected is null)
             {
                 return false;
             }
@@ -422,7 +422,9 @@ public sealed class FileStoreRestore
 
                 Span<byte> content = buffer.AsSpan(0, length);
                 if (file.Read(content, at) != length ||
-                    (extent.Block is null ? content.ContainsAnyExcept((byte)0) : Hash256.Compute(content) != expected))
+                    (extent.Block is null ? content.ContainsAnyExcept((byte)0)
+                    : isWhole ? !extent.Block.Matches(content)
+                    : Hash256.Compute(content) != expected))
                 {
                     return false;
                 }

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using System.Text;
 using Microsoft.Win32.SafeHandles;
 
 namespace SmcDr.Core.Platform;
@@ -20,6 +21,19 @@ internal unsafe class NativeFile : SafeHandleMinusOneIsInvalid
     public string Path { get; }
 
     public int Descriptor => (int)handle;
+
+    /// <summary>Opens a file or directory by its path, without waiting where it is a pipe; a link at its end is not followed.</summary>
+    public static NativeFile OpenForReading(string path)
+    {
+        int flags = LinuxCalls.ReadOnly | LinuxCalls.NoFollow | LinuxCalls.NonBlocking | LinuxCalls.CloseOnExec;
+        fixed (byte* name = Encoding.UTF8.GetBytes(path + '\0'))
+        {
+            int descriptor = LinuxCalls.openat(LinuxCalls.CurrentDirectory, name, flags, 0);
+            return descriptor >= 0
+                ? new NativeFile(descriptor, path)
+                : throw new PosixException(Marshal.GetLastPInvokeError(), $"Cannot open '{path}'");
+        }
+    }
 
     public FileStatus GetStatus()
     {

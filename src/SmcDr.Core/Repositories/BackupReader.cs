@@ -257,7 +257,7 @@ public sealed class BackupReader
     }
 
     private static bool TryOpen(BlockReference block, ReadOnlySpan<byte> bytes, Span<byte> plain) =>
-        Crc32C.Compute(bytes) == block.Crc && BlockCodecs.TryDecompress(block.Codec, bytes, plain) && Hash256.Compute(plain) == block.Hash;
+        Crc32C.Compute(bytes) == block.Crc && BlockCodecs.TryDecompress(block.Codec, bytes, plain) && block.Matches(plain);
 
     private static async Task<bool> FetchAsync(
         IObjectStore store, string key, long offset, Memory<byte> destination, CancellationToken cancellationToken)

@@ -40,9 +40,16 @@ public sealed class BlockReference
     /// <summary>CRC-32C of the stored bytes: every changed byte is seen, also one that the decompressor would not mind.</summary>
     public uint Crc { get; }
 
-    /// <summary>SHA-256 of the content.</summary>
+    /// <summary>SHA-256 of the content; where it consists of pages, of their digests.</summary>
     public Hash256 Hash { get; }
+
+    /// <summary>The size of the pages that <see cref="Hash"/> goes by; null where it goes by the content as a whole.</summary>
+    public int? PageSize { get; internal init; }
 
     /// <summary>Where the hashes of its pages are kept; null where there are none.</summary>
     public PageHashes? PageHashes { get; internal set; }
+
+    /// <summary>Whether this is the block's content.</summary>
+    public bool Matches(ReadOnlySpan<byte> content) =>
+        content.Length == Length && (PageSize is { } pageSize ? PageDigests.Compute(content, pageSize) : Hash256.Compute(content)) == Hash;
 }

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Numerics;
+using System.Runtime.CompilerServices;
 
 namespace SmcDr.Core.Repositories;
 
@@ -10,6 +11,7 @@ public static class Crc32C
     public static uint Compute(ReadOnlySpan<byte> bytes) => ~Append(uint.MaxValue, bytes);
 
     /// <summary>Goes on from a running value, which begins at <see cref="uint.MaxValue"/> and is inverted at the end.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static uint Append(uint running, ReadOnlySpan<byte> bytes)
     {
         while (bytes.Length >= sizeof(ulong))

@@ -44,6 +44,9 @@ public struct Hash256 : IEquatable<Hash256>
             : throw new FormatException("The text is not a SHA-256 digest.");
     }
 
+    /// <summary>Writes the digest's first bytes.</summary>
+    internal readonly void CopyTo(Span<byte> destination, int length) => AsBytes(in this)[..length].CopyTo(destination);
+
     /// <summary>The digest's 32 bytes.</summary>
     public readonly byte[] ToArray() => AsBytes(in this).ToArray();
 

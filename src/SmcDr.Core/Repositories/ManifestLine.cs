@@ -35,6 +35,9 @@ internal sealed record ManifestLine
 
     public Hash256? Sha256 { get; init; }
 
+    /// <summary>The size of pages, where the digest of a block is that of their digests.</summary>
+    public int? PageSize { get; init; }
+
     /// <summary>The number of the hash block that holds the hashes of the block's pages, and where in its content they begin.</summary>
     public int[]? Hashes { get; init; }
 

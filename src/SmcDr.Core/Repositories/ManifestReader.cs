@@ -127,7 +127,7 @@ internal sealed class ManifestReader : IDisposable
         {
             // Of how many pages is known by who knows their size; that a hash block is no shorter is checked where it is used.
             hashes = line.Hashes is [int number, int first] && (uint)number < (uint)_blocks.Count && first >= 0 &&
-                first + (long)PageHashes.HashSize <= _blocks[number].Length
+                first + (long)PageHashes.EntrySize <= _blocks[number].Length
                 ? new PageHashes(_blocks[number], first)
                 : throw Invalid("the hashes of a block lie outside their own");
         }
@@ -135,6 +135,9 @@ internal sealed class ManifestReader : IDisposable
         uint crc = uint.Parse(line.Crc32c ?? "", NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
         _blocks.Add(new BlockReference(_packs[pack], at, stored, length, BlockCodecs.Parse(line.Codec), crc, Need(line.Sha256))
         {
+            PageSize = line.PageSize is null or >= PageDigests.SmallestPage
+                ? line.PageSize
+                : throw Invalid($"a block has pages of {line.PageSize} bytes"),
             PageHashes = hashes,
         });
     }

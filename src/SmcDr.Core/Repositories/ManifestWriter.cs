@@ -93,6 +93,7 @@ internal static class ManifestWriter
             Codec = BlockCodecs.NameOf(block.Codec),
             Crc32c = block.Crc.ToString("x8", CultureInfo.InvariantCulture),
             Sha256 = block.Hash,
+            PageSize = block.PageSize,
             Hashes = block.PageHashes is { } hashes ? [blocks[hashes.Block], hashes.At] : null,
         };
     }

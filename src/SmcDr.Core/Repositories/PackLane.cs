@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Security.Cryptography;
 
 namespace SmcDr.Core.Repositories;
 
@@ -16,7 +15,7 @@ public sealed class PackLane : IAsyncDisposable
     /// The hashes of 16384 pages, 128 MiB of usual ones: so few hash blocks that they do not show in a manifest, and so small that a
     /// later backup can hold some of them.
     /// </summary>
-    private const int HashBlockSize = 256 << 10;
+    private const int HashBlockSize = (16 << 10) * PageHashes.EntrySize;
 
     private readonly BackupWriter _writer;
     private readonly BackupWriterOptions _options;
@@ -26,6 +25,7 @@ public sealed class PackLane : IAsyncDisposable
     private int _sharedLength;
     private byte[]? _hashes;
     private int _hashesLength;
+    private Hash256[] _digests = [];
     private OpenHashBlock _hashBlock = new();
     private OpenPack? _pack;
     private Task _committing = Task.CompletedTask;
@@ -45,32 +45,48 @@ public sealed class PackLane : IAsyncDisposable
         }
 
         return content.Span.ContainsAnyExcept((byte)0)
-            ? FileExtent.Whole(await StoreAsync(content, cancellationToken).ConfigureAwait(false))
+            ? FileExtent.Whole(await StoreAsync(content, Hash256.Compute(content.Span), null, cancellationToken).ConfigureAwait(false))
             : FileExtent.Zeros(content.Length);
     }
 
-    /// <summary>Stores a block that consists of pages, and the hashes of the pages for a later backup to compare with.</summary>
+    /// <summary>Stores a block that consists of pages, and what a later backup compares pages with.</summary>
     /// <param name="content">Whole pages; the last may be shorter where it is the file's last.</param>
     /// <param name="pageSize">The size of a page.</param>
     /// <param name="cancellationToken">Stops the work.</param>
     public async ValueTask<FileExtent> WritePagesAsync(ReadOnlyMemory<byte> content, int pageSize, CancellationToken cancellationToken)
     {
-        FileExtent extent = await WriteAsync(content, cancellationToken).ConfigureAwait(false);
-        if (extent.Block is { } block)
+        if (!content.Span.ContainsAnyExcept((byte)0))
         {
-            int length = (content.Length + pageSize - 1) / pageSize * PageHashes.HashSize;
-            if (_hashesLength + length > HashBlockSize)
-            {
-                await FlushHashesAsync(cancellationToken).ConfigureAwait(false);
-            }
-
-            _hashes ??= new byte[HashBlockSize];
-            block.PageHashes = new PageHashes(_hashBlock, _hashesLength);
-            HashPages(content.Span, pageSize, _hashes.AsSpan(_hashesLength, length));
-            _hashesLength += length;
+            return FileExtent.Zeros(content.Length);
         }
 
-        return extent;
+        int count = PageDigests.CountOf(content.Length, pageSize);
+        if (_digests.Length < count)
+        {
+            _digests = new Hash256[count];
+        }
+
+        PageDigests.ComputePages(content.Span, pageSize, _digests);
+        BlockReference block = await StoreAsync(content, PageDigests.Combine(_digests.AsSpan(0, count)), pageSize, cancellationToken)
+            .ConfigureAwait(false);
+        if (_hashesLength + (count * PageHashes.EntrySize) > HashBlockSize)
+        {
+            await FlushHashesAsync(cancellationToken).ConfigureAwait(false);
+        }
+
+        _hashes ??= new byte[HashBlockSize];
+        block.PageHashes = new PageHashes(_hashBlock, _hashesLength);
+        for (int page = 0; page < count; page++)
+        {
+            Span<byte> entry = _hashes.AsSpan(_hashesLength, PageHashes.EntrySize);
+            entry.Clear();
+            _digests[page].CopyTo(entry, PageHashes.HashSize);
+            ReadOnlySpan<byte> head = content.Span[(page * pageSize)..];
+            head[..Math.Min(head.Length, PageHashes.HeadSize)].CopyTo(entry[PageHashes.HashSize..]);
+            _hashesLength += PageHashes.EntrySize;
+        }
+
+        return FileExtent.Whole(block);
     }
 
     /// <summary>
@@ -132,22 +148,12 @@ public sealed class PackLane : IAsyncDisposable
         }
     }
 
-    private static void HashPages(ReadOnlySpan<byte> content, int pageSize, Span<byte> hashes)
-    {
-        Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
-        for (int at = 0; at < content.Length; at += pageSize)
-        {
-            SHA256.HashData(content.Slice(at, Math.Min(pageSize, content.Length - at)), hash);
-            hash[..PageHashes.HashSize].CopyTo(hashes);
-            hashes = hashes[PageHashes.HashSize..];
-        }
-    }
-
     private async ValueTask FlushHashesAsync(CancellationToken cancellationToken)
     {
         if (_hashesLength > 0)
         {
-            _hashBlock.Reference = await StoreAsync(_hashes.AsMemory(0, _hashesLength), cancellationToken).ConfigureAwait(false);
+            ReadOnlyMemory<byte> hashes = _hashes.AsMemory(0, _hashesLength);
+            _hashBlock.Reference = await StoreAsync(hashes, Hash256.Compute(hashes.Span), null, cancellationToken).ConfigureAwait(false);
             _hashBlock = new OpenHashBlock();
             _hashesLength = 0;
         }
@@ -170,7 +176,8 @@ public sealed class PackLane : IAsyncDisposable
         _sharedLength = 0;
     }
 
-    private async ValueTask<BlockReference> StoreAsync(ReadOnlyMemory<byte> content, CancellationToken cancellationToken)
+    private async ValueTask<BlockReference> StoreAsync(
+        ReadOnlyMemory<byte> content, Hash256 hash, int? pageSize, CancellationToken cancellationToken)
     {
         int bound = BlockCodecs.Bound(content.Length);
         if (_compressed is null || _compressed.Length < bound)
@@ -183,7 +190,6 @@ public sealed class PackLane : IAsyncDisposable
             _compressed = ArrayPool<byte>.Shared.Rent(bound);
         }
 
-        Hash256 hash = Hash256.Compute(content.Span);
         BlockCodec codec = _options.Codec ?? BlockCodecs.Default;
         int length = BlockCodecs.Compress(codec, content.Span, _compressed, _options.CompressionLevel);
         ReadOnlyMemory<byte> stored = length > 0 ? _compressed.AsMemory(0, length) : content;
@@ -196,7 +202,10 @@ public sealed class PackLane : IAsyncDisposable
         OpenPack pack = _pack;
         long offset = await pack.AppendAsync(stored, cancellationToken).ConfigureAwait(false);
         _writer.CountStored(stored.Length);
-        BlockReference block = new(pack, offset, stored.Length, content.Length, codec, Crc32C.Compute(stored.Span), hash);
+        BlockReference block = new(pack, offset, stored.Length, content.Length, codec, Crc32C.Compute(stored.Span), hash)
+        {
+            PageSize = pageSize,
+        };
         if (pack.Length >= _options.PackSize)
         {
             await ClosePackAsync(cancellationToken).ConfigureAwait(false);

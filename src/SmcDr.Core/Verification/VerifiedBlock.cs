@@ -29,7 +29,7 @@ internal sealed class VerifiedBlock(BlockReference block)
             return "it cannot be decompressed";
         }
 
-        if (Hash256.Compute(content) != block.Hash)
+        if (!block.Matches(content))
         {
             return "the digest of its content is another";
         }

@@ -27,7 +27,8 @@ namespace SmcDr.PowerShell.Commands;
 /// <para>
 /// The first backup is a full one. Later ones build on the newest that is sound: files that have not changed are not read, and of those that
 /// have, the server compares pages with known hashes and sends only what differs. Each backup still restores on its own, and as fast as a
-/// full one. A full one is made again as often as the site's repository.fullEvery says, with -Full, and where no backup can be built on.
+/// full one. On the server's own host the files are read, and compared, without the server, by an account that may: root or the server's
+/// (-Verbose says so). A full one is made again as often as the site's repository.fullEvery says, with -Full, and where no backup can be built on.
 /// </para>
 /// <para>
 /// Where the site lists copies, the backup, and with a physical one all WAL, is copied to each of them when it is complete. A copy that fails is a warning, and

@@ -80,6 +80,12 @@ internal static partial class BackupFileRules
     }
 
     /// <summary>
+    /// Whether a file is a relation's main fork, all changes of whose pages, but hints, are in the WAL, and which segment of the relation it is.
+    /// </summary>
+    public static bool IsMainFork(string path, out uint segment) =>
+        IsPaged(path, out segment) && !path.AsSpan(path.LastIndexOf('/')).Contains('_');
+
+    /// <summary>
     /// Of the names in a database's directory, those of relations that are unlogged: they have an init fork, from which the server
     /// makes them anew, empty, after recovery. Their other forks were never in the WAL and would be torn.
     /// </summary>

@@ -35,6 +35,9 @@ internal sealed class BackupParent : IAsyncDisposable
 
     public string Id => Reader.Header.Id;
 
+    /// <summary>Where it starts, if the server had data checksums then; null where it had not.</summary>
+    public Lsn? StartLsnWithChecksums => Details.DataChecksums ? Details.StartLsn : null;
+
     /// <summary>
     /// Chooses the newest backup that can be built on. Damage of one is told and is no reason for having no backup, but for an older parent,
     /// or none.

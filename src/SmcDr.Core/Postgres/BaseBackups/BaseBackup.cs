@@ -8,7 +8,7 @@ using SmcDr.Core.Repositories;
 namespace SmcDr.Core.Postgres.BaseBackups;
 
 /// <summary>
-/// Takes physical base backups over ordinary connections: nothing is installed on the server, and no files of it are reached but
+/// Takes physical base backups over ordinary connections: nothing is installed on the server, and where it runs on another host, no files of it are reached but
 /// through its own functions.
 /// </summary>
 /// <remarks>
@@ -214,6 +214,9 @@ public static class BaseBackup
             observer.Verbose(string.Create(
                 CultureInfo.InvariantCulture,
                 $"{listing.Files.Count + 1} files with {listing.TotalBytes} bytes belong into the backup; {listing.ExcludedCount} do not."));
+            LocalDataDirectory? local = options.ReadLocally
+                ? await LocalDataDirectory.FindAsync(session.Connection, facts.SystemId, observer, cancellationToken).ConfigureAwait(false)
+                : null;
             IBackupWal wal = await openWal(
                 new BackupWalRequest(connector, repository, facts.SystemId, facts.CanReplicate, startLsn, options, observer),
                 session.Connection,
@@ -235,7 +238,7 @@ public static class BaseBackup
                 DateTimeOffset? unchangedBefore = parent?.UnchangedBefore(facts, position, clock, observer);
                 OperationProgress progress = new(Activity, "", 0, listing.TotalBytes);
                 FileCopier copier = new(writer, listing, facts, parent, unchangedBefore, verifier, progress, observer);
-                long received = await CopyAsync(writer, listing, copier, cancellationToken).ConfigureAwait(false);
+                long received = await CopyAsync(writer, listing, copier, local, cancellationToken).ConfigureAwait(false);
 
                 observer.Progress(new OperationProgress(Activity, "Ending the backup on the server", listing.TotalBytes, listing.TotalBytes));
                 await session.EndWatchAsync().ConfigureAwait(false);
@@ -275,16 +278,16 @@ public static class BaseBackup
             }
         }
 
-        /// <summary>Copies all files; returns how many bytes of them the server has sent.</summary>
+        /// <summary>Copies all files; returns how many bytes of them were taken.</summary>
         private async Task<long> CopyAsync(
-            BackupWriter writer, DataDirectoryListing listing, FileCopier copier, CancellationToken cancellationToken)
+            BackupWriter writer, DataDirectoryListing listing, FileCopier copier, LocalDataDirectory? local, CancellationToken cancellationToken)
         {
             foreach (string directory in listing.Directories)
             {
                 writer.Add(new ManifestEntry { Kind = ManifestEntryKind.Directory, Path = directory, Mode = facts.DirectoryMode });
             }
 
-            List<ServerFileSource> sources = await OpenSourcesAsync(Math.Clamp(copier.UnitCount, 1, _parallelism), cancellationToken)
+            List<ICopySource> sources = await OpenSourcesAsync(local, Math.Clamp(copier.UnitCount, 1, _parallelism), cancellationToken)
                 .ConfigureAwait(false);
             try
             {
@@ -316,7 +319,7 @@ public static class BaseBackup
             }
             finally
             {
-                foreach (ServerFileSource source in sources)
+                foreach (ICopySource source in sources)
                 {
                     await source.DisposeAsync().ConfigureAwait(false);
                 }
@@ -337,9 +340,14 @@ public static class BaseBackup
             }
         }
 
-        private async Task<List<ServerFileSource>> OpenSourcesAsync(int count, CancellationToken cancellationToken)
+        private async Task<List<ICopySource>> OpenSourcesAsync(LocalDataDirectory? local, int count, CancellationToken cancellationToken)
         {
-            List<ServerFileSource> sources = [];
+            if (local is not null)
+            {
+                return [.. Enumerable.Range(0, count).Select(_ => new LocalFileSource(local, new ServerFileSource(connector)))];
+            }
+
+            List<ICopySource> sources = [];
             try
             {
                 while (sources.Count < count)
@@ -353,7 +361,7 @@ public static class BaseBackup
             }
             catch
             {
-                foreach (ServerFileSource source in sources)
+                foreach (ICopySource source in sources)
                 {
                     await source.DisposeAsync().ConfigureAwait(false);
                 }
@@ -369,7 +377,7 @@ public static class BaseBackup
         /// lock, so it may come half-written; its checksum tells, and it is read again.
         /// </summary>
         private async Task CopyControlFileAsync(
-            BackupWriter writer, FileCopier copier, ServerFileSource source, CancellationToken cancellationToken)
+            BackupWriter writer, FileCopier copier, ICopySource source, CancellationToken cancellationToken)
         {
             byte[] content = new byte[ControlFile.FileSize];
             for (int i = 1; ; i++)

@@ -32,6 +32,12 @@ public sealed record BaseBackupOptions
     public TimeSpan FullInterval { get; init; } = TimeSpan.FromDays(7);
 
     /// <summary>
+    /// Whether files are read where they lie if the server runs on this host and its data directory can be read here. If not, everything comes
+    /// through connections.
+    /// </summary>
+    public bool ReadLocally { get; init; } = true;
+
+    /// <summary>
     /// Whether the checkpoint with which a backup begins is made at once. If not, the server takes its time for it
     /// (<c>checkpoint_completion_target</c>) and is disturbed less.
     /// </summary>

@@ -391,7 +391,7 @@ public static class BaseRestore
                     Memory<byte> content = buffer.AsMemory(0, extent.Length);
                     right[i] = await ReadAsync(handle, content, offset, cancellationToken).ConfigureAwait(false) &&
                         (extent.Block is null ? !content.Span.ContainsAnyExcept((byte)0)
-                        : extent.Start == 0 && extent.Length == extent.Block.Length ? Hash256.Compute(content.Span) == extent.Block.Hash
+                        : extent.Start == 0 && extent.Length == extent.Block.Length ? extent.Block.Matches(content.Span)
                         // A part of a shared block is only known by its file's own digest.
                         : right.Length == 1 && file.Entry.Hash is { } hash && Hash256.Compute(content.Span) == hash);
                     offset += extent.Length;

@@ -119,7 +119,7 @@ internal sealed class FileCopier
     }
 
     /// <summary>One worker: copies units until there are no more.</summary>
-    public async Task WorkAsync(ServerFileSource source, CancellationToken cancellationToken)
+    public async Task WorkAsync(ICopySource source, CancellationToken cancellationToken)
     {
         PackLane lane = _writer.OpenLane();
         await using (lane.ConfigureAwait(false))
@@ -300,9 +300,10 @@ internal sealed class FileCopier
             for (long offset = piece.Offset; offset < piece.Offset + piece.Length && !file.IsVanished; offset += file.BlockSize)
             {
                 int length = (int)Math.Min(file.BlockSize, piece.Offset + piece.Length - offset);
-                (FileExtent[] known, byte[] hashes) = await file.Known!
+                (FileExtent[] known, byte[] hashes, byte[] heads) = await file.Known!
                     .FindAsync(offset, length, _facts.BlockSize, _hashes!, cancellationToken).ConfigureAwait(false);
-                all.Add((file, new PageRange(file.Source.Path, offset, length, hashes), known));
+                HeadTrust? trust = TrustOf(file.Source.Path, offset);
+                all.Add((file, new PageRange(file.Source.Path, offset, length, hashes, heads, trust), known));
             }
         }
 
@@ -332,6 +333,13 @@ internal sealed class FileCopier
             End(piece.File);
         }
     }
+
+    private HeadTrust? TrustOf(string path, long offset) =>
+        _verifier is not null && _parent!.StartLsnWithChecksums is { } start && BackupFileRules.IsMainFork(path, out uint segment)
+            ? new HeadTrust(
+                start, new Lsn((ulong)_facts.WalSegmentSize), _facts.BlockSize,
+                (uint)((segment * (long)_facts.RelationSegmentBlocks) + (offset / _facts.BlockSize)))
+            : null;
 
     /// <summary>The parts of a range that was compared: pages that the parent has, pages that came, and zeros behind the file's end.</summary>
     private async ValueTask<List<BigFile.Part>> TakeAsync(
@@ -382,7 +390,17 @@ internal sealed class FileCopier
             }
             else if (known[page].Length == length)
             {
-                parts.Add(new BigFile.Part(null, known[page]));
+                FileExtent extent = known[page];
+                if (parts.Count > 0 && parts[^1] is { Open: null, Extent: var last } && extent.Block is not null && last.Block == extent.Block &&
+                    last.Start + last.Length == extent.Start)
+                {
+                    // Not a part for each page of a terabyte.
+                    parts[^1] = new BigFile.Part(null, last with { Length = last.Length + extent.Length });
+                }
+                else
+                {
+                    parts.Add(new BigFile.Part(null, extent));
+                }
             }
             else
             {
@@ -482,7 +500,7 @@ internal sealed class FileCopier
 
     private sealed record SmallFiles((SourceFile File, ManifestEntry? Known)[] Files) : Unit;
 
-    private sealed record Worker(ServerFileSource Source, PackLane Lane, PageGatherer Gatherer, GrowingBuffer Buffer);
+    private sealed record Worker(ICopySource Source, PackLane Lane, PageGatherer Gatherer, GrowingBuffer Buffer);
 
     /// <summary>Gathers small files into units.</summary>
     private sealed class SmallBatch(ChannelWriter<Unit> units, long maximumSize)

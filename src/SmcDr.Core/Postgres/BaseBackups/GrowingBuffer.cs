@@ -16,16 +16,26 @@ internal sealed class GrowingBuffer(int capacity) : IDisposable
 
     public void Clear() => Length = 0;
 
+    /// <summary>Room behind the end, which may be moved for it; what lies in it belongs to the buffer once <see cref="Advance"/> says so.</summary>
+    public Span<byte> Reserve(int length)
+    {
+        while (_array.Length - Length < length)
+        {
+            Enlarge();
+        }
+
+        return _array.AsSpan(Length, length);
+    }
+
+    public void Advance(int length) => Length += length;
+
     public async ValueTask AppendAsync(Stream stream, CancellationToken cancellationToken)
     {
         while (true)
         {
             if (Length == _array.Length)
             {
-                byte[] larger = ArrayPool<byte>.Shared.Rent(_array.Length * 2);
-                _array.AsSpan(0, Length).CopyTo(larger);
-                ArrayPool<byte>.Shared.Return(_array);
-                _array = larger;
+                Enlarge();
             }
 
             int read = await stream.ReadAsync(_array.AsMemory(Length), cancellationToken).ConfigureAwait(false);
@@ -36,6 +46,14 @@ internal sealed class GrowingBuffer(int capacity) : IDisposable
 
             Length += read;
         }
+    }
+
+    private void Enlarge()
+    {
+        byte[] larger = ArrayPool<byte>.Shared.Rent(_array.Length * 2);
+        _array.AsSpan(0, Length).CopyTo(larger);
+        ArrayPool<byte>.Shared.Return(_array);
+        _array = larger;
     }
 
     public void Dispose()

@@ -27,14 +27,17 @@ internal sealed class KnownPages
     }
 
     /// <summary>
-    /// The known pages of a range and their hashes. A page that is not known, since the parent had none there, or none of the same length, or
+    /// The known pages of a range, their hashes and their heads. A page that is not known, since the parent had none there, or none of the same length, or
     /// no hash of it, has an extent without length, and a hash that no page has.
     /// </summary>
-    public async ValueTask<(FileExtent[] Pages, byte[] Hashes)> FindAsync(
+    public async ValueTask<(FileExtent[] Pages, byte[] Hashes, byte[] Heads)> FindAsync(
         long offset, int length, int pageSize, PageHashCache cache, CancellationToken cancellationToken)
     {
         FileExtent[] pages = new FileExtent[(length + pageSize - 1) / pageSize];
         byte[] hashes = new byte[pages.Length * PageHashes.HashSize];
+        byte[] heads = new byte[pages.Length * PageHashes.HeadSize];
+        PageHashes? places = null;
+        byte[] entries = [];
         int index = Array.BinarySearch(_starts, offset);
         index = Math.Max(0, index < 0 ? ~index - 1 : index);
         for (int i = 0; i < pages.Length; i++)
@@ -62,19 +65,33 @@ internal sealed class KnownPages
             if (extent.Block is not { } block)
             {
                 pages[i] = FileExtent.Zeros(pageLength);
-                PageHashCache.HashOfZeros(pageLength).CopyTo(hash.Span);
+                cache.HashOfZeros(pageLength).CopyTo(hash.Span);
                 continue;
             }
 
             int start = extent.Start + within;
             bool isPage = start % pageSize == 0 && (pageLength == pageSize || start + pageLength == block.Length);
-            if (isPage && block.PageHashes is { } places &&
-                await cache.TryGetAsync(places, start / pageSize, hash, cancellationToken).ConfigureAwait(false))
+            if (!isPage || block.PageHashes is null)
             {
+                continue;
+            }
+
+            if (places != block.PageHashes)
+            {
+                places = block.PageHashes;
+                entries = await cache.ReadAsync(places.Block, cancellationToken).ConfigureAwait(false);
+            }
+
+            long entry = places.At + ((long)(start / pageSize) * PageHashes.EntrySize);
+            if (entry + PageHashes.EntrySize <= entries.Length)
+            {
+                ReadOnlySpan<byte> content = entries.AsSpan((int)entry, PageHashes.EntrySize);
+                content[..PageHashes.HashSize].CopyTo(hash.Span);
+                content[PageHashes.HashSize..].CopyTo(heads.AsSpan(i * PageHashes.HeadSize));
                 pages[i] = new FileExtent(block, start, pageLength);
             }
         }
 
-        return (pages, hashes);
+        return (pages, hashes, heads);
     }
 }

@@ -16,24 +16,26 @@ internal sealed class PageHashCache(BackupReader reader, IOperationObserver obse
 
     private readonly LinkedList<(BlockReference Block, Task<byte[]> Content)> _latest = [];
 
+    private byte[] _hashOfZeros = [];
+    private int _zeros;
+
     /// <summary>The hash of a page that is all zeros.</summary>
-    public static ReadOnlySpan<byte> HashOfZeros(int length) => SHA256.HashData(new byte[length]).AsSpan(0, PageHashes.HashSize);
-
-    /// <summary>The hash of a page. False where it cannot be read; the page must be taken for unknown then.</summary>
-    public async ValueTask<bool> TryGetAsync(PageHashes hashes, int page, Memory<byte> hash, CancellationToken cancellationToken)
+    public ReadOnlySpan<byte> HashOfZeros(int length)
     {
-        byte[] content = await GetAsync(hashes.Block, cancellationToken).ConfigureAwait(false);
-        long at = hashes.At + ((long)page * PageHashes.HashSize);
-        if (at + PageHashes.HashSize > content.Length)
+        lock (_lock)
         {
-            return false;
-        }
+            if (_zeros != length)
+            {
+                _hashOfZeros = SHA256.HashData(new byte[length]);
+                _zeros = length;
+            }
 
-        content.AsMemory((int)at, PageHashes.HashSize).CopyTo(hash);
-        return true;
+            return _hashOfZeros.AsSpan(0, PageHashes.HashSize);
+        }
     }
 
-    private Task<byte[]> GetAsync(BlockReference block, CancellationToken cancellationToken)
+    /// <summary>The content of a hash block; empty where it cannot be read, and the pages must be taken for unknown.</summary>
+    public Task<byte[]> ReadAsync(BlockReference block, CancellationToken cancellationToken)
     {
         lock (_lock)
         {
@@ -50,13 +52,13 @@ internal sealed class PageHashCache(BackupReader reader, IOperationObserver obse
                 _latest.RemoveLast();
             }
 
-            Task<byte[]> content = ReadAsync(block, cancellationToken);
+            Task<byte[]> content = FetchAsync(block, cancellationToken);
             _blocks.Add(block, _latest.AddFirst((block, content)));
             return content;
         }
     }
 
-    private async Task<byte[]> ReadAsync(BlockReference block, CancellationToken cancellationToken)
+    private async Task<byte[]> FetchAsync(BlockReference block, CancellationToken cancellationToken)
     {
         byte[] result = [];
         try

@@ -1,11 +1,16 @@
+using System.Security.Cryptography;
+using SmcDr.Core.Repositories;
+
 namespace SmcDr.Core.Postgres.BaseBackups;
 
-/// <summary>A range of a file that the server compares with known hashes of its pages, and what it found.</summary>
+/// <summary>A range of a file that is compared with what is known of its pages, and what was found.</summary>
 /// <param name="path">The file.</param>
 /// <param name="offset">Where the range begins; a multiple of the page size.</param>
 /// <param name="length">The length as the file was listed.</param>
 /// <param name="hashes">The known hash of each page; zeros for a page that is not known.</param>
-internal sealed class PageRange(string path, long offset, int length, byte[] hashes)
+/// <param name="heads">The known head of each page; zeros for one that is not known.</param>
+/// <param name="trust">When a page's head says that it has not changed; null where never.</param>
+internal sealed class PageRange(string path, long offset, int length, byte[] hashes, byte[] heads, HeadTrust? trust)
 {
     private readonly List<(int Page, Range Place)> _changed = [];
 
@@ -25,6 +30,19 @@ internal sealed class PageRange(string path, long offset, int length, byte[] has
 
     /// <summary>The pages that have changed, and where each lies in the buffer. They come in order, one behind the other.</summary>
     public IReadOnlyList<(int Page, Range Place)> Changed => _changed;
+
+    /// <summary>Whether a page of the range, as it is now, is the known one.</summary>
+    public bool IsKnown(int page, ReadOnlySpan<byte> content)
+    {
+        if (trust?.IsSame(heads.AsSpan(page * PageHashes.HeadSize, PageHashes.HeadSize), content, page) == true)
+        {
+            return true;
+        }
+
+        Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
+        SHA256.HashData(content, hash);
+        return hash[..PageHashes.HashSize].SequenceEqual(hashes.AsSpan(page * PageHashes.HashSize, PageHashes.HashSize));
+    }
 
     public void Clear()
     {

@@ -10,7 +10,7 @@ namespace SmcDr.Core.Postgres.BaseBackups;
 /// Reads files of the data directory through one connection, by <c>pg_read_binary_file</c>. A connection that breaks is opened
 /// again, since reading changes nothing: what makes a backup is the session that holds it open, and that one is watched elsewhere.
 /// </summary>
-internal sealed class ServerFileSource : IFileSource, IAsyncDisposable
+internal sealed class ServerFileSource : ICopySource
 {
     private const int Attempts = 3;
 
@@ -20,7 +20,8 @@ internal sealed class ServerFileSource : IFileSource, IAsyncDisposable
     private NpgsqlCommand? _many;
     private NpgsqlCommand? _pages;
 
-    private ServerFileSource(PostgresConnector connector) => _connector = connector;
+    /// <summary>A source that connects when it is first asked.</summary>
+    public ServerFileSource(PostgresConnector connector) => _connector = connector;
 
     /// <summary>The bytes of files that came through this connection.</summary>
     public long ReceivedBytes { get; private set; }
@@ -61,16 +62,7 @@ internal sealed class ServerFileSource : IFileSource, IAsyncDisposable
             },
             cancellationToken);
 
-    /// <summary>
-    /// Reads several files from their beginning in one round trip, one behind the other into <paramref name="buffer"/>. Those that are
-    /// as their hashes know them are not sent.
-    /// </summary>
-    /// <param name="paths">The files.</param>
-    /// <param name="lengths">The most to read of each.</param>
-    /// <param name="hashes">The known SHA-256 of each; empty for one that is not known.</param>
-    /// <param name="buffer">Is enlarged as needed.</param>
-    /// <param name="cancellationToken">Stops the work.</param>
-    /// <returns>For each file whether it differs, and where it lies in the buffer, which is null for one that is gone.</returns>
+    /// <summary>In one round trip; what is left out is not sent.</summary>
     public ValueTask<(bool Differs, Range? Place)[]> ReadManyAsync(
         string[] paths, long[] lengths, byte[][] hashes, GrowingBuffer buffer, CancellationToken cancellationToken) =>
         RetryAsync(
@@ -95,14 +87,7 @@ internal sealed class ServerFileSource : IFileSource, IAsyncDisposable
             },
             cancellationToken);
 
-    /// <summary>
-    /// Compares ranges of files on the server, in one round trip, and receives into <paramref name="buffer"/> what differs. What is
-    /// compared and what is sent are the same reading. Where three quarters of a range's pages differ, it comes as a whole.
-    /// </summary>
-    /// <param name="ranges">What to compare; the answers stand in them afterwards.</param>
-    /// <param name="pageSize">The size of a page.</param>
-    /// <param name="buffer">Is enlarged as needed.</param>
-    /// <param name="cancellationToken">Stops the work.</param>
+    /// <summary>In one round trip; the server compares.</summary>
     public async ValueTask CompareAsync(
         IReadOnlyList<PageRange> ranges, int pageSize, GrowingBuffer buffer, CancellationToken cancellationToken)
     {

@@ -35,7 +35,10 @@ public sealed class BackupLab : IAsyncDisposable
 
     public Repository Repository { get; }
 
-    public static async Task<BackupLab> StartAsync(PostgresServerOptions? options = null)
+    /// <summary>Whether backups read files without the server.</summary>
+    public bool ReadLocally { get; init; } = true;
+
+    public static async Task<BackupLab> StartAsync(PostgresServerOptions? options = null, bool readLocally = true)
     {
         string archive = PostgresPrograms.CreateDirectory();
         options ??= new PostgresServerOptions { Fsync = false };
@@ -50,7 +53,7 @@ public sealed class BackupLab : IAsyncDisposable
         });
         string directory = Directory.CreateTempSubdirectory("smcdr-test-repository-").FullName;
         Repository repository = await Repository.OpenOrCreateAsync(new DirectoryObjectStore(directory), CancellationToken.None);
-        return new BackupLab(server, archive, directory, repository);
+        return new BackupLab(server, archive, directory, repository) { ReadLocally = readLocally };
     }
 
     /// <summary>A path below a directory that is removed with the lab; nothing is there yet.</summary>
@@ -75,7 +78,7 @@ public sealed class BackupLab : IAsyncDisposable
         BaseBackup.RunAsync(
             connector ?? Server.CreateConnector(),
             repository ?? Repository,
-            options ?? new BaseBackupOptions { WalTimeout = TimeSpan.FromSeconds(60) },
+            (options ?? new BaseBackupOptions { WalTimeout = TimeSpan.FromSeconds(60) }) with { ReadLocally = ReadLocally },
             observer ?? NullObserver.Instance,
             (_, _, _) => Task.FromResult<IBackupWal>(new ArchivedWal(Archive)),
             watchInterval ?? TimeSpan.FromSeconds(10),

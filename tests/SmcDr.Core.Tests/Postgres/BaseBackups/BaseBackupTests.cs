@@ -7,12 +7,14 @@ using SmcDr.Core.Tests.Fixtures;
 
 namespace SmcDr.Core.Tests.Postgres.BaseBackups;
 
-public sealed class BaseBackupTests
+public class BaseBackupTests
 {
+    protected virtual bool ReadLocally => true;
+
     [Fact]
     public async Task RunAsync_UnderWriteLoad_IsRecoveredToTheSameContent()
     {
-        await using BackupLab lab = await BackupLab.StartAsync();
+        await using BackupLab lab = await BackupLab.StartAsync(readLocally: ReadLocally);
         await lab.Server.ExecuteAsync(
             """
             CREATE TABLE big AS SELECT i AS id, md5(i::text) AS a, repeat(md5((i * 7)::text), 4) AS b FROM generate_series(1, 200000) i;
@@ -89,7 +91,7 @@ public sealed class BaseBackupTests
     [Fact]
     public async Task RunAsync_WithTablespace_IsRestoredElsewhere()
     {
-        await using BackupLab lab = await BackupLab.StartAsync();
+        await using BackupLab lab = await BackupLab.StartAsync(readLocally: ReadLocally);
         string location = lab.NewServerDirectory();
         string foreign = Directory.CreateDirectory(Path.Combine(location, "PG_99_1")).FullName;
         await File.WriteAllTextAsync(Path.Combine(foreign, "1"), "another cluster's");
@@ -130,7 +132,7 @@ public sealed class BaseBackupTests
     [Fact]
     public async Task RestoreFilesAsync_TwoTablespacesToOnePath_IsRefused()
     {
-        await using BackupLab lab = await BackupLab.StartAsync();
+        await using BackupLab lab = await BackupLab.StartAsync(readLocally: ReadLocally);
         await lab.Server.ExecuteAsync($"CREATE TABLESPACE one LOCATION '{lab.NewServerDirectory()}'");
         await lab.Server.ExecuteAsync($"CREATE TABLESPACE two LOCATION '{lab.NewServerDirectory()}'");
         BackupInfo info = await lab.BackupAsync();
@@ -159,7 +161,7 @@ public sealed class BaseBackupTests
     [Fact]
     public async Task RunAsync_DamagedPage_IsNamedAndTheBackupKeptAndMarked()
     {
-        await using BackupLab lab = await BackupLab.StartAsync();
+        await using BackupLab lab = await BackupLab.StartAsync(readLocally: ReadLocally);
         await lab.Server.ExecuteAsync("CREATE TABLE t AS SELECT i, repeat('x', 400) AS b FROM generate_series(1, 60000) i; CREATE TABLE s AS SELECT 1 AS i");
         string big = await lab.Server.ScalarAsync<string>("SELECT pg_relation_filepath('t')");
         string small = await lab.Server.ScalarAsync<string>("SELECT pg_relation_filepath('s')");
@@ -189,7 +191,7 @@ public sealed class BaseBackupTests
     [Fact]
     public async Task RunAsync_SessionKilled_IsInterruptedAndLeavesNothing()
     {
-        await using BackupLab lab = await BackupLab.StartAsync();
+        await using BackupLab lab = await BackupLab.StartAsync(readLocally: ReadLocally);
         await lab.Server.ExecuteAsync("CREATE TABLE t AS SELECT i, repeat(md5(i::text), 10) AS b FROM generate_series(1, 100000) i");
         RecordingObserver observer = new()
         {
@@ -214,7 +216,7 @@ public sealed class BaseBackupTests
     [Fact]
     public async Task RunAsync_ReaderKilled_GoesOn()
     {
-        await using BackupLab lab = await BackupLab.StartAsync();
+        await using BackupLab lab = await BackupLab.StartAsync(readLocally: false);
         await lab.Server.ExecuteAsync("CREATE TABLE t AS SELECT i, repeat(md5(i::text), 10) AS b FROM generate_series(1, 100000) i");
         RecordingObserver observer = new()
         {
@@ -233,7 +235,7 @@ public sealed class BaseBackupTests
     [Fact]
     public async Task RunAsync_Cancelled_LeavesNeitherObjectsNorSessions()
     {
-        await using BackupLab lab = await BackupLab.StartAsync();
+        await using BackupLab lab = await BackupLab.StartAsync(readLocally: ReadLocally);
         await lab.Server.ExecuteAsync("CREATE TABLE t AS SELECT i, repeat(md5(i::text), 10) AS b FROM generate_series(1, 100000) i");
         using CancellationTokenSource stop = new();
         RecordingObserver observer = new() { At = (1 << 20, stop.Cancel) };
@@ -248,7 +250,7 @@ public sealed class BaseBackupTests
     [Fact]
     public async Task RunAsync_RoleWithoutPrivileges_SaysWhatToGrantAndThatSuffices()
     {
-        await using BackupLab lab = await BackupLab.StartAsync();
+        await using BackupLab lab = await BackupLab.StartAsync(readLocally: ReadLocally);
         string location = lab.NewServerDirectory();
         await lab.Server.ExecuteAsync($"CREATE TABLESPACE fast LOCATION '{location}'");
         await lab.Server.ExecuteAsync("CREATE TABLE t TABLESPACE fast AS SELECT 1 AS i; CREATE ROLE \"back-up\" LOGIN PASSWORD 'geheim'");
@@ -280,7 +282,7 @@ public sealed class BaseBackupTests
     [Fact]
     public async Task RunAsync_UnreadableFile_IsNotTakenForAVanishedOne()
     {
-        await using BackupLab lab = await BackupLab.StartAsync();
+        await using BackupLab lab = await BackupLab.StartAsync(readLocally: ReadLocally);
         string path = Path.Combine(lab.Server.DataDirectory, "base", "1", "99999");
         await File.WriteAllTextAsync(path, "root's alone");
         if (!OperatingSystem.IsWindows())
@@ -298,7 +300,7 @@ public sealed class BaseBackupTests
     [Fact]
     public async Task RunAsync_Tls_WorksAndKeepsTheKeyPrivate()
     {
-        await using BackupLab lab = await BackupLab.StartAsync(new PostgresServerOptions { Tls = true, Fsync = false });
+        await using BackupLab lab = await BackupLab.StartAsync(new PostgresServerOptions { Tls = true, Fsync = false }, ReadLocally);
 
         BackupInfo info = await lab.BackupAsync();
 
@@ -310,7 +312,7 @@ public sealed class BaseBackupTests
     [Fact]
     public async Task RunAsync_SmallSegments_AndNoChecksums_WarnsAndRestores()
     {
-        await using BackupLab lab = await BackupLab.StartAsync(new PostgresServerOptions { DataChecksums = false, Fsync = false });
+        await using BackupLab lab = await BackupLab.StartAsync(new PostgresServerOptions { DataChecksums = false, Fsync = false }, ReadLocally);
         await lab.Server.ExecuteAsync("CREATE TABLE t AS SELECT generate_series(1, 1000) AS i");
         RecordingObserver observer = new();
 
@@ -332,7 +334,7 @@ public sealed class BaseBackupTests
     [Fact]
     public async Task RunAsync_LabelWithLineEnd_IsRefused()
     {
-        await using BackupLab lab = await BackupLab.StartAsync();
+        await using BackupLab lab = await BackupLab.StartAsync(readLocally: ReadLocally);
 
         SmcException refused = await Assert.ThrowsAsync<SmcException>(
             () => lab.BackupAsync(new BaseBackupOptions { Label = "a\nSTART TIMELINE: 9" }));
@@ -343,7 +345,7 @@ public sealed class BaseBackupTests
     [Fact]
     public async Task RunAsync_WalDoesNotArrive_TimesOutAndLeavesNothing()
     {
-        await using BackupLab lab = await BackupLab.StartAsync();
+        await using BackupLab lab = await BackupLab.StartAsync(readLocally: ReadLocally);
         await lab.Server.ExecuteAsync("ALTER SYSTEM SET archive_command = 'false'");
         await lab.Server.ExecuteAsync("SELECT pg_reload_conf()");
 
@@ -357,7 +359,7 @@ public sealed class BaseBackupTests
     [Fact]
     public async Task RunAsync_LinkIntoItself_IsNamed()
     {
-        await using BackupLab lab = await BackupLab.StartAsync();
+        await using BackupLab lab = await BackupLab.StartAsync(readLocally: ReadLocally);
         Directory.CreateSymbolicLink(Path.Combine(lab.Server.DataDirectory, "loop"), lab.Server.DataDirectory);
 
         SmcException endless = await Assert.ThrowsAsync<SmcException>(() => lab.BackupAsync());

@@ -5,14 +5,16 @@ using SmcDr.Core.Tests.Fixtures;
 
 namespace SmcDr.Core.Tests.Postgres.BaseBackups;
 
-public sealed class IncrementalBackupTests
+public class IncrementalBackupTests
 {
+    protected virtual bool ReadLocally => true;
+
     private static readonly BaseBackupOptions s_full = new() { Full = true };
 
     [Fact]
     public async Task RunAsync_ChainOfFive_EachRestoresToWhatAFullOneHolds()
     {
-        await using BackupLab lab = await BackupLab.StartAsync();
+        await using BackupLab lab = await BackupLab.StartAsync(readLocally: ReadLocally);
         PostgresServer server = lab.Server;
         string location = lab.NewServerDirectory();
         await server.ExecuteAsync(
@@ -95,7 +97,7 @@ public sealed class IncrementalBackupTests
     [Fact]
     public async Task RunAsync_UnderWriteLoad_IsRecoveredToTheSameContent()
     {
-        await using BackupLab lab = await BackupLab.StartAsync();
+        await using BackupLab lab = await BackupLab.StartAsync(readLocally: ReadLocally);
         await lab.Server.ExecuteAsync(
             """
             CREATE TABLE big AS SELECT i AS id, md5(i::text) AS a, repeat(md5((i * 7)::text), 4) AS b FROM generate_series(1, 100000) i;
@@ -144,7 +146,7 @@ public sealed class IncrementalBackupTests
     [InlineData(3 << 20)]
     public async Task RunAsync_ChangedInTheSecondOfTheCopy_IsNotMissed(int size)
     {
-        await using BackupLab lab = await BackupLab.StartAsync();
+        await using BackupLab lab = await BackupLab.StartAsync(readLocally: ReadLocally);
         DateTime now = Whole(DateTime.UtcNow);
         WriteFile(lab, "young", size, 1, now);
         string old = WriteFile(lab, "old", size, 1, now.AddHours(-1));
@@ -182,7 +184,7 @@ public sealed class IncrementalBackupTests
     [Fact]
     public async Task RunAsync_ParentDamaged_BuildsOnAnOlderOneOrOnNone()
     {
-        await using BackupLab lab = await BackupLab.StartAsync();
+        await using BackupLab lab = await BackupLab.StartAsync(readLocally: ReadLocally);
         await lab.Server.ExecuteAsync("CREATE TABLE t AS SELECT i, md5(i::text) FROM generate_series(1, 30000) i");
         BackupInfo full = await lab.BackupAsync();
         BackupInfo second = await lab.BackupAsync();
@@ -209,7 +211,7 @@ public sealed class IncrementalBackupTests
     [Fact]
     public async Task RunAsync_HashBlockDamaged_CopiesItsPagesAgainAndSaysSo()
     {
-        await using BackupLab lab = await BackupLab.StartAsync();
+        await using BackupLab lab = await BackupLab.StartAsync(readLocally: ReadLocally);
         await lab.Server.ExecuteAsync("CREATE TABLE t AS SELECT i, md5(i::text) FROM generate_series(1, 60000) i");
         BackupInfo full = await lab.BackupAsync();
         (_, Manifest manifest) = await lab.OpenAsync(full.Id);
@@ -231,7 +233,7 @@ public sealed class IncrementalBackupTests
     [Fact]
     public async Task RunAsync_ParentRemovedAfterTheClaim_ChoosesAnother()
     {
-        await using BackupLab lab = await BackupLab.StartAsync();
+        await using BackupLab lab = await BackupLab.StartAsync(readLocally: ReadLocally);
         BackupInfo full = await lab.BackupAsync();
         BackupInfo second = await lab.BackupAsync();
         // The one who removes has taken the marker away, and looks for claims only then.
@@ -249,7 +251,7 @@ public sealed class IncrementalBackupTests
                     }
                 }),
                 CancellationToken.None),
-            new BaseBackupOptions(),
+            new BaseBackupOptions { ReadLocally = ReadLocally },
             observer,
             CancellationToken.None);
 
@@ -260,7 +262,7 @@ public sealed class IncrementalBackupTests
     [Fact]
     public async Task RunAsync_PacksLostMeanwhile_IsNotCompleted()
     {
-        await using BackupLab lab = await BackupLab.StartAsync();
+        await using BackupLab lab = await BackupLab.StartAsync(readLocally: ReadLocally);
         await lab.Server.ExecuteAsync("CREATE TABLE t AS SELECT i, md5(i::text) FROM generate_series(1, 30000) i");
         BackupInfo full = await lab.BackupAsync();
         RecordingObserver observer = new() { At = (1, () => Delete(lab, full.Id, "pack-000001")) };
@@ -272,7 +274,7 @@ public sealed class IncrementalBackupTests
     [Fact]
     public async Task RunAsync_AfterRecoveryToANewTimeline_BuildsOnWhatTheServerHasPassed()
     {
-        await using BackupLab lab = await BackupLab.StartAsync();
+        await using BackupLab lab = await BackupLab.StartAsync(readLocally: ReadLocally);
         await lab.Server.ExecuteAsync("CREATE TABLE t AS SELECT i, md5(i::text) AS s FROM generate_series(1, 60000) i");
         Age(lab.Server);
         BackupInfo before = await lab.BackupAsync();
@@ -288,7 +290,7 @@ public sealed class IncrementalBackupTests
 
         RecordingObserver observer = new();
         BackupInfo info = await BaseBackup.RunAsync(
-            restored.CreateConnector(), lab.Repository, new BaseBackupOptions(), observer, CancellationToken.None);
+            restored.CreateConnector(), lab.Repository, new BaseBackupOptions { ReadLocally = ReadLocally }, observer, CancellationToken.None);
 
         Assert.Equal(("Incremental", before.Id, 2), (info.Kind, info.Parent, info.Timeline));
         Assert.Equal(0, info.UnchangedFileCount);
@@ -302,7 +304,7 @@ public sealed class IncrementalBackupTests
     [Fact]
     public async Task RunAsync_ServerRestarted_SkipsUnchangedFiles()
     {
-        await using BackupLab lab = await BackupLab.StartAsync();
+        await using BackupLab lab = await BackupLab.StartAsync(readLocally: ReadLocally);
         await lab.Server.ExecuteAsync("CREATE TABLE t AS SELECT i, md5(i::text) AS s FROM generate_series(1, 60000) i");
         await lab.Server.ExecuteAsync("VACUUM");
         await lab.Server.ExecuteAsync("CHECKPOINT");
@@ -320,7 +322,7 @@ public sealed class IncrementalBackupTests
     [Fact]
     public async Task RunAsync_DamagedPageOfTheParent_IsNamedAgain()
     {
-        await using BackupLab lab = await BackupLab.StartAsync();
+        await using BackupLab lab = await BackupLab.StartAsync(readLocally: ReadLocally);
         await lab.Server.ExecuteAsync("CREATE TABLE t AS SELECT i, md5(i::text) AS s FROM generate_series(1, 60000) i");
         string path = await lab.Server.ScalarAsync<string>("SELECT pg_relation_filepath('t')");
         await lab.Server.ExecuteAsync("CHECKPOINT");
@@ -342,7 +344,7 @@ public sealed class IncrementalBackupTests
     [Fact]
     public async Task RunAsync_FullWanted_OrDue_IsFull()
     {
-        await using BackupLab lab = await BackupLab.StartAsync();
+        await using BackupLab lab = await BackupLab.StartAsync(readLocally: ReadLocally);
         await lab.BackupAsync();
         Assert.Equal("Incremental", (await lab.BackupAsync()).Kind);
         Assert.Equal("Full", (await lab.BackupAsync(s_full)).Kind);

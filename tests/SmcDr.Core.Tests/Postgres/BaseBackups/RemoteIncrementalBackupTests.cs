@@ -1,0 +1,7 @@
+namespace SmcDr.Core.Tests.Postgres.BaseBackups;
+
+/// <summary>The same through connections, as from another host.</summary>
+public sealed class RemoteIncrementalBackupTests : IncrementalBackupTests
+{
+    protected override bool ReadLocally => false;
+}
