@@ -11,12 +11,16 @@ namespace SmcDr.Core.Recovery;
 
 /// <summary>
 /// Carries a plan out, phase by phase. Each phase can be begun again from any moment at which the one before was interrupted; the
-/// previous directory is only touched, by a rename, once everything is fetched and verified.
+/// previous directory is only touched, by a rename, once the base backup is restored and verified and the WAL that makes it consistent is
+/// there. The rest of the WAL is fetched while the server replays.
 /// </summary>
 internal sealed class RecoveryRun
 {
     private const string ReplayActivity = "Replay WAL";
     private const int SocketPort = 5432;
+
+    // What the server may replay at once when it starts, beyond what makes the base backup consistent.
+    private const int SegmentsAhead = 1;
 
     // sun_path in sys/un.h, with its end.
     private const int MaximumSocketPath = 107;
@@ -31,6 +35,7 @@ internal sealed class RecoveryRun
     private readonly Action<RecoveryPhase>? _afterPhase;
     private readonly bool _resumed;
     private readonly OsAccount? _account;
+    private WalStaging? _staging;
     private bool _positionDropped;
 
     public RecoveryRun(RecoveryPlan plan, RecoveryState state, IOperationObserver observer, Action<RecoveryPhase>? afterPhase)
@@ -67,13 +72,22 @@ internal sealed class RecoveryRun
             (RecoveryPhase.Cleaned, CleanAsync),
             (RecoveryPhase.Done, FinishAsync),
         ];
-        foreach ((RecoveryPhase phase, Func<CancellationToken, Task> work) in phases)
+        WalStaging staging = new(_plan.Archive, _state.StagingDirectory, _account);
+        await using (staging.ConfigureAwait(false))
         {
-            if (Progress.Phase < phase)
+            if (Progress.Phase < RecoveryPhase.Recovered)
             {
-                cancellationToken.ThrowIfCancellationRequested();
-                await work(cancellationToken).ConfigureAwait(false);
-                _afterPhase?.Invoke(phase);
+                BeginStaging(staging, cancellationToken);
+            }
+
+            foreach ((RecoveryPhase phase, Func<CancellationToken, Task> work) in phases)
+            {
+                if (Progress.Phase < phase)
+                {
+                    cancellationToken.ThrowIfCancellationRequested();
+                    await work(cancellationToken).ConfigureAwait(false);
+                    _afterPhase?.Invoke(phase);
+                }
             }
         }
 
@@ -125,9 +139,8 @@ internal sealed class RecoveryRun
         },
     });
 
-    private async Task FetchAsync(CancellationToken cancellationToken)
+    private void BeginStaging(WalStaging staging, CancellationToken cancellationToken)
     {
-        long begin = Stopwatch.GetTimestamp();
         _state.CreateFolders();
         string script = Path.Combine(_state.Root, RecoveryScripts.RestoreWalName);
         RecoveryScripts.WriteDurably(
@@ -137,6 +150,21 @@ internal sealed class RecoveryRun
             Posix.SetOwner(script, 0, account.GroupId);
         }
 
+        Lsn consistent = _plan.Backup.Database!.StopLsn;
+        _staging = staging;
+        staging.Start(
+            _plan.WalItems,
+            _plan.Histories,
+            _plan.TakenTimelines,
+            _plan.WalItems.TakeWhile(i => i.StartLsn < consistent).Count() + SegmentsAhead,
+            _plan.Request.Parallelism ?? 4,
+            _observer,
+            cancellationToken);
+    }
+
+    private async Task FetchAsync(CancellationToken cancellationToken)
+    {
+        long begin = Stopwatch.GetTimestamp();
         BaseRestoreTarget target = new()
         {
             DataDirectory = _state.NewDirectory,
@@ -145,13 +173,12 @@ internal sealed class RecoveryRun
             OwnerGroup = Posix.IsRoot ? _account?.GroupId : null,
             Parallelism = _plan.Request.Parallelism,
         };
-        WalStaging staging = new(_plan.Archive, _state.StagingDirectory, _account);
         using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         Task[] both =
         [
             HasFiles() ? Task.CompletedTask
                 : BaseRestore.RestoreFilesAsync(_plan.Reader, _plan.Manifest, target, _observer, stop.Token),
-            staging.RunAsync(_plan.WalItems, _plan.Histories, _plan.TakenTimelines, _plan.Request.Parallelism ?? 4, _observer, stop.Token),
+            _staging!.First,
         ];
         Task first = await Task.WhenAny(both).ConfigureAwait(false);
         if (!first.IsCompletedSuccessfully)
@@ -228,9 +255,16 @@ internal sealed class RecoveryRun
         }
     }
 
-    private Task MoveAsync(CancellationToken cancellationToken)
+    private async Task MoveAsync(CancellationToken cancellationToken)
     {
         RefuseForeignServer();
+        // A run that goes on here has not waited for it yet, and what is found wrong by now need not cost the previous directory its place.
+        await _staging!.First.WaitAsync(cancellationToken).ConfigureAwait(false);
+        if (_staging.HasFailed)
+        {
+            await _staging.Completion.ConfigureAwait(false);
+        }
+
         foreach (RecoveryTablespace tablespace in _plan.Tablespaces)
         {
             PutInPlace(tablespace.NewLocation, tablespace.Location);
@@ -253,7 +287,6 @@ internal sealed class RecoveryRun
         }
 
         _state.Append(RecoveryPhase.Moved);
-        return Task.CompletedTask;
     }
 
     private void PutInPlace(string source, string destination)
@@ -347,6 +380,7 @@ internal sealed class RecoveryRun
 
         try
         {
+            await _staging!.First.WaitAsync(cancellationToken).ConfigureAwait(false);
             ReplayLog log = new(_state.LogFile);
             await ReplayAsync(server, socket, log, cancellationToken).ConfigureAwait(false);
             RecoveryOutcome outcome;
@@ -361,6 +395,8 @@ internal sealed class RecoveryRun
                 await server.KillAsync(CancellationToken.None).ConfigureAwait(false);
             }
 
+            // What has not come by now was not needed: such as the segment behind the target, which is only looked at.
+            await _staging.StopAsync().ConfigureAwait(false);
             _state.Append(new RecoveryJournalEntry { Phase = RecoveryPhase.Recovered, Time = DateTimeOffset.UtcNow, Outcome = outcome });
         }
         finally
@@ -415,6 +451,12 @@ internal sealed class RecoveryRun
 
                     if (!again)
                     {
+                        if (_staging!.HasFailed)
+                        {
+                            // The server stopped because what it asked for did not come; this is why.
+                            await _staging.Completion.ConfigureAwait(false);
+                        }
+
                         throw Failure(e, server, log);
                     }
                 }
