@@ -46,10 +46,10 @@ public static class DatabaseRecovery
         RecoveryPhase phase = same ? journal!.Phase : RecoveryPhase.None;
         if (phase != RecoveryPhase.Done)
         {
-            CheckDirectory(dataDirectory, same ? journal : null, account);
+            CheckDirectory(dataDirectory, same ? journal : null, account, request.Delta);
         }
 
-        bool moved = IsInPlace(phase, RecoveryState.NewDirectoryIn(RecoveryState.PathFor(dataDirectory)), dataDirectory);
+        bool moved = request.Delta || IsInPlace(phase, RecoveryState.NewDirectoryIn(RecoveryState.PathFor(dataDirectory)), dataDirectory);
         List<RecoveryMove> moves = [];
         if (!moved)
         {
@@ -68,13 +68,18 @@ public static class DatabaseRecovery
         List<RecoveryTablespace> tablespaces = MapTablespaces(request, details, dataDirectory);
         foreach (RecoveryTablespace tablespace in tablespaces)
         {
-            if (!IsInPlace(phase, tablespace.NewLocation, tablespace.Location))
+            if (!request.Delta && !IsInPlace(phase, tablespace.NewLocation, tablespace.Location))
             {
                 CheckTablespace(tablespace, request, moves);
             }
         }
 
         Manifest manifest = await reader.ReadManifestAsync(cancellationToken).ConfigureAwait(false);
+        if (request.Delta && phase < RecoveryPhase.Fetched)
+        {
+            CheckDelta(request, dataDirectory, tablespaces, manifest);
+        }
+
         if (phase < RecoveryPhase.Fetched)
         {
             await reader.CheckPacksAsync(manifest, cancellationToken).ConfigureAwait(false);
@@ -85,7 +90,7 @@ public static class DatabaseRecovery
         items.AddRange(stop.Coverage.Items.Skip(items.Count).Take(1));
         long walBytes = items.Sum(static i => (long)i.SegmentSize);
         List<RecoverySpace> space = phase < RecoveryPhase.Fetched
-            ? MeasureSpace(dataDirectory, tablespaces, manifest, walBytes)
+            ? MeasureSpace(dataDirectory, tablespaces, manifest, walBytes, request.Delta)
             : [];
         CheckSpace(space);
 
@@ -193,6 +198,7 @@ public static class DatabaseRecovery
         intent.DataDirectory == dataDirectory &&
         intent.RepositoryId == request.Repository.Id &&
         intent.Target == request.Target.Identity &&
+        intent.Delta == request.Delta &&
         (request.BackupId is null || intent.BackupId == request.BackupId) &&
         (request.SystemId is null || intent.SystemId == request.SystemId.Value.ToString(CultureInfo.InvariantCulture)) &&
         intent.Tablespaces.All(t => Locate(request, t.Oid, t.Name, null) is not { } location || location == t.Location);
@@ -213,7 +219,7 @@ public static class DatabaseRecovery
         phase >= RecoveryPhase.Moved ||
         (phase == RecoveryPhase.Configured && !Directory.Exists(source) && Directory.Exists(destination));
 
-    private static void CheckDirectory(string dataDirectory, RecoveryProgress? journal, OsAccount? account)
+    private static void CheckDirectory(string dataDirectory, RecoveryProgress? journal, OsAccount? account, bool delta)
     {
         if (File.Exists(dataDirectory))
         {
@@ -229,7 +235,11 @@ public static class DatabaseRecovery
                 target: dataDirectory);
         }
 
-        CheckPlace(dataDirectory);
+        if (!delta)
+        {
+            CheckPlace(dataDirectory);
+        }
+
         if (!OperatingSystem.IsWindows() && !Posix.IsRoot && Directory.Exists(dataDirectory) && account is not null &&
             Posix.GetOwner(dataDirectory).User != account.UserId)
         {
@@ -271,13 +281,35 @@ public static class DatabaseRecovery
                 SmcErrorCode.TargetNotEmpty, $"The directory '{directory}' is not empty.", target: directory);
         }
 
+        RefuseRepositoryIn(directory, request, "moved away with it");
+        moves.Add(new RecoveryMove(directory, RecoveryRun.FreeName(directory)));
+    }
+
+    private static void RefuseRepositoryIn(string directory, RecoveryRequest request, string fate)
+    {
         if (request.Repository.Locations.FirstOrDefault(location =>
             location.StartsWith("file://", StringComparison.Ordinal) && IsWithin(new Uri(location).LocalPath, directory)) is { } within)
         {
-            throw Unsuitable(directory, $"The repository at {within} lies in '{directory}' and would be moved away with it.", null);
+            throw Unsuitable(directory, $"The repository at {within} lies in '{directory}' and would be {fate}.", null);
+        }
+    }
+
+    private static void CheckDelta(
+        RecoveryRequest request, string dataDirectory, List<RecoveryTablespace> tablespaces, Manifest manifest)
+    {
+        foreach (string directory in tablespaces.Select(static t => t.Location).Append(dataDirectory))
+        {
+            RefuseRepositoryIn(directory, request, "removed");
         }
 
-        moves.Add(new RecoveryMove(directory, RecoveryRun.FreeName(directory)));
+        RestoreLayout layout = RestoreLayout.Create(
+            manifest,
+            manifest.Header.Database!,
+            new BaseRestoreTarget { DataDirectory = dataDirectory, Tablespaces = tablespaces.ToDictionary(static t => t.Oid, static t => t.Location) });
+        if (!DeltaTarget.IsEmpty(dataDirectory))
+        {
+            DeltaTarget.Check(layout, manifest.Header, request.Force);
+        }
     }
 
     private static void CheckTablespace(RecoveryTablespace tablespace, RecoveryRequest request, List<RecoveryMove> moves)
@@ -441,7 +473,7 @@ public static class DatabaseRecovery
     }
 
     private static List<RecoverySpace> MeasureSpace(
-        string dataDirectory, List<RecoveryTablespace> tablespaces, Manifest manifest, long walBytes)
+        string dataDirectory, List<RecoveryTablespace> tablespaces, Manifest manifest, long walBytes, bool delta)
     {
         const string Prefix = "pg_tblspc/";
         Dictionary<string, long> sizes = tablespaces.ToDictionary(
@@ -460,14 +492,15 @@ public static class DatabaseRecovery
             }
         }
 
-        // What an interrupted run has written already needs no more room.
+        // What an interrupted run has written already needs no more room, and neither does what is overwritten in place.
         string state = RecoveryState.PathFor(dataDirectory);
         List<(string Path, long Bytes)> needs =
         [
-            (dataDirectory, main + (walBytes * 2 > walBytes + WalReserve ? walBytes + WalReserve : walBytes * 2) - FileSystems.SizeOf(state)),
+            (dataDirectory, main + (walBytes * 2 > walBytes + WalReserve ? walBytes + WalReserve : walBytes * 2) - FileSystems.SizeOf(state) -
+                (delta ? FileSystems.SizeOf(dataDirectory) : 0)),
         ];
         needs.AddRange(tablespaces.Select(t => (
-            t.Location, sizes[Prefix + t.Oid.ToString(CultureInfo.InvariantCulture)] - FileSystems.SizeOf(t.NewLocation))));
+            t.Location, sizes[Prefix + t.Oid.ToString(CultureInfo.InvariantCulture)] - FileSystems.SizeOf(delta ? t.Location : t.NewLocation))));
         return
         [
             .. needs

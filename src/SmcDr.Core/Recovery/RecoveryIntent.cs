@@ -22,6 +22,9 @@ internal sealed record RecoveryIntent
 
     public required string DataDirectory { get; init; }
 
+    /// <summary>Whether the data directory itself is restored to.</summary>
+    public bool Delta { get; init; }
+
     public IReadOnlyList<RecoveryTablespace> Tablespaces { get; init; } = [];
 
     public required long RestoreBytes { get; init; }

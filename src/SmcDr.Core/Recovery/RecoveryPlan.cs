@@ -110,7 +110,10 @@ public sealed class RecoveryPlan
             yield return $"Abandon the interrupted recovery in '{StateDirectory}'.";
         }
 
-        yield return $"Restore the base backup {Backup.Id}, taken until {Time(EarliestTime)}: {Bytes(RestoreBytes)} in {Backup.FileCount} files.";
+        yield return Request.Delta
+            ? $"Make '{DataDirectory}' like the base backup {Backup.Id}, taken until {Time(EarliestTime)}, in place: of {Bytes(RestoreBytes)} in " +
+                $"{Backup.FileCount} files what is right is kept. All else there, its WAL too, is overwritten or removed, and no copy of it stays."
+            : $"Restore the base backup {Backup.Id}, taken until {Time(EarliestTime)}: {Bytes(RestoreBytes)} in {Backup.FileCount} files.";
         foreach (RecoveryTablespace tablespace in Tablespaces)
         {
             yield return $"Restore the tablespace '{tablespace.Name}' to '{tablespace.Location}'.";
@@ -127,7 +130,11 @@ public sealed class RecoveryPlan
             yield return $"Move '{move.Path}' aside to '{move.Destination}'.";
         }
 
-        yield return $"Put the restored directory at '{DataDirectory}'.";
+        if (!Request.Delta)
+        {
+            yield return $"Put the restored directory at '{DataDirectory}'.";
+        }
+
         yield return $"Replay to {Target}: {StopReason}";
         yield return "Promote to a new timeline, check every database with nobody connected, and take the recovery settings out.";
         yield return Request.KeepRunning

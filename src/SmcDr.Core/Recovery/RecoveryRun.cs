@@ -50,6 +50,9 @@ internal sealed class RecoveryRun
 
     private string DataDirectory => _plan.DataDirectory;
 
+    /// <summary>Where the files of the base backup are written to.</summary>
+    private string RestoreDirectory => _plan.Request.Delta ? DataDirectory : _state.NewDirectory;
+
     private RecoveryProgress Progress => _state.Progress;
 
     public async Task<RecoveryResult> RunAsync(CancellationToken cancellationToken)
@@ -108,6 +111,9 @@ internal sealed class RecoveryRun
             RecoveredLsn = progress.Outcome?.RecoveredLsn.ToString(),
             RecoveredTime = progress.Outcome?.RecoveredTime,
             RestoredBytes = intent.RestoreBytes,
+            KeptBytes = progress.Files?.KeptBytes ?? 0,
+            FetchedBytes = progress.Files?.FetchedBytes ?? 0,
+            RemovedFileCount = progress.Files?.RemovedFileCount ?? 0,
             WalBytes = intent.WalBytes,
             StartTime = intent.StartTime,
             Duration = (progress.DoneTime ?? DateTimeOffset.UtcNow) - intent.StartTime,
@@ -133,6 +139,7 @@ internal sealed class RecoveryRun
             TargetKind = _plan.Target.Kind.ToString(),
             TargetValue = _plan.Target.Value,
             DataDirectory = DataDirectory,
+            Delta = _plan.Request.Delta,
             Tablespaces = _plan.Tablespaces,
             RestoreBytes = _plan.RestoreBytes,
             WalBytes = _plan.WalBytes,
@@ -165,21 +172,21 @@ internal sealed class RecoveryRun
     private async Task FetchAsync(CancellationToken cancellationToken)
     {
         long begin = Stopwatch.GetTimestamp();
+        RefuseForeignServer();
+        bool delta = _plan.Request.Delta;
         BaseRestoreTarget target = new()
         {
-            DataDirectory = _state.NewDirectory,
-            Tablespaces = _plan.Tablespaces.ToDictionary(static t => t.Oid, static t => t.NewLocation),
+            DataDirectory = RestoreDirectory,
+            Delta = delta,
+            Force = _plan.Request.Force,
+            Tablespaces = _plan.Tablespaces.ToDictionary(static t => t.Oid, t => delta ? t.Location : t.NewLocation),
             OwnerUser = Posix.IsRoot ? _account?.UserId : null,
             OwnerGroup = Posix.IsRoot ? _account?.GroupId : null,
             Parallelism = _plan.Request.Parallelism,
         };
         using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        Task[] both =
-        [
-            HasFiles() ? Task.CompletedTask
-                : BaseRestore.RestoreFilesAsync(_plan.Reader, _plan.Manifest, target, _observer, stop.Token),
-            _staging!.First,
-        ];
+        Task<BaseRestoreResult?> files = HasFiles() ? Task.FromResult<BaseRestoreResult?>(null) : RestoreAsync(target, stop.Token);
+        Task[] both = [files, _staging!.First];
         Task first = await Task.WhenAny(both).ConfigureAwait(false);
         if (!first.IsCompletedSuccessfully)
         {
@@ -196,17 +203,23 @@ internal sealed class RecoveryRun
             Phase = RecoveryPhase.Fetched,
             Time = DateTimeOffset.UtcNow,
             RestoreSeconds = Stopwatch.GetElapsedTime(begin).TotalSeconds,
+            Files = await files.ConfigureAwait(false) is { } done ? new RecoveryFiles(done.KeptBytes, done.FetchedBytes, done.RemovedFileCount) : null,
         });
     }
 
+    private async Task<BaseRestoreResult?> RestoreAsync(BaseRestoreTarget target, CancellationToken cancellationToken) =>
+        await BaseRestore.RestoreFilesAsync(_plan.Reader, _plan.Manifest, target, _observer, cancellationToken).ConfigureAwait(false);
+
     /// <summary>Whether an interrupted run had restored all files: the control file comes last, the restore's own journal goes after it.</summary>
     private bool HasFiles() =>
+        // A directory that is restored to in place had one before.
+        !_plan.Request.Delta &&
         File.Exists(Path.Combine(_state.NewDirectory, ControlFile.RelativePath)) &&
         !File.Exists(Path.Combine(_state.NewDirectory, RestoreJournal.FileName));
 
     private Task ConfigureAsync(CancellationToken cancellationToken)
     {
-        string root = _state.NewDirectory;
+        string root = RestoreDirectory;
         foreach (RecoveryTablespace tablespace in _plan.Tablespaces)
         {
             string link = Path.Combine(root, "pg_tblspc", tablespace.Oid.ToString(CultureInfo.InvariantCulture));
@@ -263,6 +276,12 @@ internal sealed class RecoveryRun
         if (_staging.HasFailed)
         {
             await _staging.Completion.ConfigureAwait(false);
+        }
+
+        if (_plan.Request.Delta)
+        {
+            _state.Append(RecoveryPhase.Moved);
+            return;
         }
 
         foreach (RecoveryTablespace tablespace in _plan.Tablespaces)
