@@ -63,6 +63,15 @@ public static class DatabaseRecovery
         PostgresPrograms programs = await PostgresPrograms.FindAsync(
             request.BinDirectory, details.ServerVersionNumber / 10000, cancellationToken).ConfigureAwait(false);
 
+        RefuseSharedTablespaces(details, dataDirectory);
+        if (request.Isolation is { } isolation && !ServerIsolation.CanHoldSocket(dataDirectory, isolation.Port))
+        {
+            throw Unsuitable(
+                dataDirectory,
+                $"The path '{dataDirectory}' is too long for the socket of a server in it.",
+                "Choose a directory with a shorter path.");
+        }
+
         // The paths go through pg_ctl.
         _ = new HostServer(programs, dataDirectory, account?.Name);
         List<RecoveryTablespace> tablespaces = MapTablespaces(request, details, dataDirectory);
@@ -199,6 +208,7 @@ public static class DatabaseRecovery
         intent.RepositoryId == request.Repository.Id &&
         intent.Target == request.Target.Identity &&
         intent.Delta == request.Delta &&
+        intent.Isolation == request.Isolation &&
         (request.BackupId is null || intent.BackupId == request.BackupId) &&
         (request.SystemId is null || intent.SystemId == request.SystemId.Value.ToString(CultureInfo.InvariantCulture)) &&
         intent.Tablespaces.All(t => Locate(request, t.Oid, t.Name, null) is not { } location || location == t.Location);
@@ -285,6 +295,38 @@ public static class DatabaseRecovery
         moves.Add(new RecoveryMove(directory, RecoveryRun.FreeName(directory)));
     }
 
+    /// <summary>
+    /// Replaying the creation of a tablespace uses the directory that it had on the server (tablespace.c, tblspc_redo), and nothing can
+    /// send it elsewhere. Where the server that has it runs on this host, both would write to the same files.
+    /// </summary>
+    private static void RefuseSharedTablespaces(DatabaseBackupDetails details, string dataDirectory)
+    {
+        foreach ((int process, string directory, uint oid, string location) in HostServer.FindTablespaces())
+        {
+            if (directory != dataDirectory && details.Tablespaces.All(t => t.Oid != oid) && SystemIdOf(process) == details.SystemId)
+            {
+                throw Unsuitable(
+                    location,
+                    $"The server (process {process}) in '{directory}' is of the same cluster and has a tablespace at '{location}' that is younger than the base backup: " +
+                    "replaying its creation would put a second server's files there.",
+                    "Use a base backup that was taken after the tablespace was made, or recover on another host.");
+            }
+        }
+    }
+
+    private static string? SystemIdOf(int process)
+    {
+        try
+        {
+            return ControlFile.Parse(File.ReadAllBytes(
+                string.Create(CultureInfo.InvariantCulture, $"/proc/{process}/cwd/{ControlFile.RelativePath}"))).SystemId.ToString(CultureInfo.InvariantCulture);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or SmcException)
+        {
+            return null;
+        }
+    }
+
     private static void RefuseRepositoryIn(string directory, RecoveryRequest request, string fate)
     {
         if (request.Repository.Locations.FirstOrDefault(location =>
@@ -340,7 +382,12 @@ public static class DatabaseRecovery
         // One that lies within the data directory (allow_in_place_tablespaces) comes with it.
         foreach (TablespaceDetails tablespace in details.Tablespaces.Where(static t => Path.IsPathRooted(t.Location)))
         {
-            string location = Absolute(Locate(request, tablespace.Oid, tablespace.Name, tablespace.Location, used) ?? tablespace.Location);
+            string location = Absolute(
+                Locate(request, tablespace.Oid, tablespace.Name, tablespace.Location, used) ??
+                // Where it was, production has it.
+                (request.Isolation is null
+                    ? tablespace.Location
+                    : Path.Combine(dataDirectory + ".tablespaces", tablespace.Oid.ToString(CultureInfo.InvariantCulture))));
             string? clash = result.Select(static t => t.Location).Append(dataDirectory)
                 .FirstOrDefault(other => IsWithin(other, location) || IsWithin(location, other));
             if (clash is not null)

@@ -25,6 +25,9 @@ internal sealed record RecoveryIntent
     /// <summary>Whether the data directory itself is restored to.</summary>
     public bool Delta { get; init; }
 
+    /// <summary>How it is isolated for good; null where it is not.</summary>
+    public ServerIsolation? Isolation { get; init; }
+
     public IReadOnlyList<RecoveryTablespace> Tablespaces { get; init; } = [];
 
     public required long RestoreBytes { get; init; }

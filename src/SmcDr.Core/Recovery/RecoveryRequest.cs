@@ -47,6 +47,12 @@ public sealed record RecoveryRequest
     /// </summary>
     public bool Delta { get; init; }
 
+    /// <summary>
+    /// Set where the cluster becomes a side instance: isolated from all of production, for good, and with its tablespaces beside its data
+    /// directory unless <see cref="Tablespaces"/> says otherwise.
+    /// </summary>
+    public ServerIsolation? Isolation { get; init; }
+
     /// <summary>Whether the server runs at the end, with the cluster's own settings.</summary>
     public bool KeepRunning { get; init; } = true;
 

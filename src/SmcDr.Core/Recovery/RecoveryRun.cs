@@ -37,6 +37,7 @@ internal sealed class RecoveryRun
     private readonly OsAccount? _account;
     private WalStaging? _staging;
     private bool _positionDropped;
+    private string? _preloadLibraries;
 
     public RecoveryRun(RecoveryPlan plan, RecoveryState state, IOperationObserver observer, Action<RecoveryPhase>? afterPhase)
     {
@@ -121,6 +122,8 @@ internal sealed class RecoveryRun
             ReplaySeconds = progress.Outcome?.ReplaySeconds ?? 0,
             Resumed = resumed,
             ServerRunning = running,
+            Host = intent.Isolation is null ? null : intent.Isolation.ListenLocally ? "127.0.0.1" : intent.DataDirectory,
+            Port = intent.Isolation?.Port,
         };
     }
 
@@ -140,6 +143,7 @@ internal sealed class RecoveryRun
             TargetValue = _plan.Target.Value,
             DataDirectory = DataDirectory,
             Delta = _plan.Request.Delta,
+            Isolation = _plan.Request.Isolation,
             Tablespaces = _plan.Tablespaces,
             RestoreBytes = _plan.RestoreBytes,
             WalBytes = _plan.WalBytes,
@@ -400,6 +404,7 @@ internal sealed class RecoveryRun
         try
         {
             await _staging!.First.WaitAsync(cancellationToken).ConfigureAwait(false);
+            await FindPreloadLibrariesAsync(server, cancellationToken).ConfigureAwait(false);
             ReplayLog log = new(_state.LogFile);
             await ReplayAsync(server, socket, log, cancellationToken).ConfigureAwait(false);
             RecoveryOutcome outcome;
@@ -424,6 +429,18 @@ internal sealed class RecoveryRun
             {
                 RecoveryState.DeleteDirectory(temporary);
             }
+        }
+    }
+
+    /// <summary>A server that is only looked at does without the libraries that this host lacks; one that goes into use does not.</summary>
+    private async Task FindPreloadLibrariesAsync(HostServer server, CancellationToken cancellationToken)
+    {
+        if (_plan.Request.Isolation is not null &&
+            await PreloadLibraries.FindAsync(server, cancellationToken).ConfigureAwait(false) is { } found)
+        {
+            _preloadLibraries = found.Value;
+            _observer.Warning(
+                $"The cluster loads libraries that this host does not have, and is started without them: {string.Join(", ", found.Missing)}.");
         }
     }
 
@@ -515,36 +532,21 @@ internal sealed class RecoveryRun
     /// </summary>
     private Dictionary<string, string> IsolatedSettings(string socket)
     {
-        Dictionary<string, string> settings = new(StringComparer.Ordinal)
+        Dictionary<string, string> settings = new(ServerIsolation.Common(_plan.Programs.Major), StringComparer.Ordinal)
         {
             ["smcdr.operation"] = Progress.Intent!.OperationId,
             ["data_directory"] = DataDirectory,
             ["hba_file"] = WriteServerFile("pg_hba.conf", "local all all trust\n"),
             ["ident_file"] = WriteServerFile("pg_ident.conf", ""),
-            ["external_pid_file"] = "",
             ["listen_addresses"] = "",
             ["unix_socket_directories"] = socket,
-            ["unix_socket_permissions"] = "0700",
             ["port"] = SocketPort.ToString(CultureInfo.InvariantCulture),
-            ["superuser_reserved_connections"] = "1",
-            ["ssl"] = "off",
-            ["bonjour"] = "off",
-            ["archive_mode"] = "off",
-            ["primary_conninfo"] = "",
-            ["primary_slot_name"] = "",
-            ["synchronous_standby_names"] = "",
-            ["max_logical_replication_workers"] = "0",
-            ["cron.launch_active_jobs"] = "off",
-            ["session_preload_libraries"] = "",
-            ["local_preload_libraries"] = "",
             ["autovacuum"] = "off",
             ["default_transaction_read_only"] = "on",
             ["restart_after_crash"] = "off",
             // Without hot standby no setting of the primary can make replay pause, and replay is a little faster.
             ["hot_standby"] = "off",
             // The log is what tells how far replay is.
-            ["logging_collector"] = "off",
-            ["log_destination"] = "stderr",
             ["log_min_messages"] = "warning",
             ["log_min_error_statement"] = "panic",
             ["log_line_prefix"] = "%m [%p] ",
@@ -553,10 +555,9 @@ internal sealed class RecoveryRun
             ["lc_messages"] = "C",
             ["log_startup_progress_interval"] = "1s",
         };
-        if (_plan.Programs.Major >= 17)
+        if (_preloadLibraries is not null)
         {
-            // Triggers on login came with 17, and the setting with them.
-            settings["event_triggers"] = "off";
+            settings["shared_preload_libraries"] = _preloadLibraries;
         }
 
         foreach ((string name, int value) in _plan.MinimumSettings)
@@ -696,44 +697,79 @@ internal sealed class RecoveryRun
         }
     }
 
-    private Task CleanAsync(CancellationToken cancellationToken)
+    private async Task CleanAsync(CancellationToken cancellationToken)
     {
         string path = Path.Combine(DataDirectory, RecoveryConfiguration.FileName);
         WriteOwned(path, RecoveryConfiguration.Remove(File.ReadAllText(path)));
+        if (_plan.Request.Isolation is { } isolation)
+        {
+            // Before the signal goes: what starts this directory from now on starts it isolated.
+            await FindPreloadLibrariesAsync(new HostServer(_plan.Programs, DataDirectory, _account?.Name), cancellationToken).ConfigureAwait(false);
+            isolation.Persist(DataDirectory, isolation.Settings(DataDirectory, _plan.Programs.Major, _preloadLibraries), WriteOwned);
+        }
+
         File.Delete(Path.Combine(DataDirectory, RecoveryConfiguration.SignalName));
         RecoveryState.DeleteDirectory(_state.StagingDirectory);
         _state.Append(RecoveryPhase.Cleaned);
-        return Task.CompletedTask;
     }
 
     private async Task FinishAsync(CancellationToken cancellationToken)
     {
         if (_plan.Request.KeepRunning && !HostServer.IsRunning(DataDirectory))
         {
-            HostServer server = new(_plan.Programs, DataDirectory, _account?.Name);
-            Dictionary<string, string> settings = new(_plan.Request.Settings, StringComparer.Ordinal)
+            if (_plan.Request.Isolation is { } isolation)
             {
-                // A path from the backup's server would start the cluster that it names.
-                ["data_directory"] = DataDirectory,
-            };
-            foreach (string name in new[] { "hba_file", "ident_file" })
-            {
-                ProgramResult answer = await server.RunAsync(
-                    "postgres", ["-C", name, "-D", DataDirectory, "-c", "data_directory=" + DataDirectory], cancellationToken).ConfigureAwait(false);
-                string configured = answer.Output.Trim();
-                if (answer.ExitCode == 0 && configured.Length > 0 && !File.Exists(Path.Combine(DataDirectory, configured)))
-                {
-                    string own = Path.Combine(DataDirectory, name == "hba_file" ? "pg_hba.conf" : "pg_ident.conf");
-                    settings.TryAdd(name, own);
-                    _observer.Warning($"The configured {name} '{configured}' does not exist on this host: '{own}' is used.");
-                }
+                await StartIsolatedAsync(isolation, cancellationToken).ConfigureAwait(false);
             }
-
-            await server.StartAsync(settings, null, s_startLimit, cancellationToken).ConfigureAwait(false);
+            else
+            {
+                await StartAsync(cancellationToken).ConfigureAwait(false);
+            }
         }
 
         _state.Append(RecoveryPhase.Done);
-        _observer.Verbose("The recovered cluster is on a new timeline: take a new base backup.");
+        if (_plan.Request.Isolation is null)
+        {
+            _observer.Verbose("The recovered cluster is on a new timeline: take a new base backup.");
+        }
+    }
+
+    private async Task StartIsolatedAsync(ServerIsolation isolation, CancellationToken cancellationToken)
+    {
+        Dictionary<string, string> settings = new(_plan.Request.Settings, StringComparer.Ordinal);
+        foreach ((string name, string value) in isolation.Settings(DataDirectory, _plan.Programs.Major, null))
+        {
+            // Whatever else is asked for: isolation is what a side instance is.
+            settings[name] = value;
+        }
+
+        string log = Path.Combine(DataDirectory, ServerIsolation.LogFileName);
+        await new HostServer(_plan.Programs, DataDirectory, _account?.Name, log)
+            .StartAsync(settings, null, s_startLimit, cancellationToken).ConfigureAwait(false);
+    }
+
+    private async Task StartAsync(CancellationToken cancellationToken)
+    {
+        HostServer server = new(_plan.Programs, DataDirectory, _account?.Name);
+        Dictionary<string, string> settings = new(_plan.Request.Settings, StringComparer.Ordinal)
+        {
+            // A path from the backup's server would start the cluster that it names.
+            ["data_directory"] = DataDirectory,
+        };
+        foreach (string name in new[] { "hba_file", "ident_file" })
+        {
+            ProgramResult answer = await server.RunAsync(
+                "postgres", ["-C", name, "-D", DataDirectory, "-c", "data_directory=" + DataDirectory], cancellationToken).ConfigureAwait(false);
+            string configured = answer.Output.Trim();
+            if (answer.ExitCode == 0 && configured.Length > 0 && !File.Exists(Path.Combine(DataDirectory, configured)))
+            {
+                string own = Path.Combine(DataDirectory, name == "hba_file" ? "pg_hba.conf" : "pg_ident.conf");
+                settings.TryAdd(name, own);
+                _observer.Warning($"The configured {name} '{configured}' does not exist on this host: '{own}' is used.");
+            }
+        }
+
+        await server.StartAsync(settings, null, s_startLimit, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Throws where a server runs in the data directory that this recovery did not start.</summary>

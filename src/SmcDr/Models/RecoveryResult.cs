@@ -62,4 +62,10 @@ public sealed record RecoveryResult
 
     /// <summary>Whether the server runs now.</summary>
     public bool ServerRunning { get; init; }
+
+    /// <summary>Of a side instance, the host to connect to, as psql takes it: a directory with its socket, or 127.0.0.1.</summary>
+    public string? Host { get; init; }
+
+    /// <summary>Of a side instance, the port.</summary>
+    public int? Port { get; init; }
 }
