@@ -176,7 +176,7 @@ public static class TableExport
             {
                 if (options.Format == TableExportFormat.Dump)
                 {
-                    await DumpAsync(instance, table, options, temporary, cancellationToken).ConfigureAwait(false);
+                    await DumpAsync(instance, connection, table, options, temporary, cancellationToken).ConfigureAwait(false);
                 }
                 else
                 {
@@ -242,14 +242,37 @@ public static class TableExport
     }
 
     private static async Task DumpAsync(
-        SideInstance instance, Table table, TableExportOptions options, string path, CancellationToken cancellationToken)
+        SideInstance instance, NpgsqlConnection connection, Table table, TableExportOptions options, string path, CancellationToken cancellationToken)
     {
+        // Without its partitions a partitioned table has no rows, and --table-and-children came with PostgreSQL 16.
+        List<string> tables = [];
+        using (NpgsqlCommand command = connection.CreateCommand())
+        {
+            command.CommandText =
+                """
+                SELECT n.nspname::text, c.relname::text
+                FROM pg_catalog.pg_partition_tree(pg_catalog.to_regclass($1)) AS p
+                JOIN pg_catalog.pg_class AS c ON c.oid = p.relid JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+                WHERE p.level > 0
+                """;
+            command.Parameters.Add(new NpgsqlParameter { Value = table.Sql });
+            NpgsqlDataReader reader = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
+            await using (reader.ConfigureAwait(false))
+            {
+                while (await reader.ReadAsync(cancellationToken).ConfigureAwait(false))
+                {
+                    tables.Add("--table=" + new Table(reader.GetString(0), reader.GetString(1), "").Sql);
+                }
+            }
+        }
+
         ProgramResult result = await instance.Programs.RunAsync(
             "pg_dump",
             [
                 "--format=custom", "--no-password", "--file=" + path,
                 // In double quotes a pattern is a name (the manual's page on psql, "Patterns").
                 $"--table={table.Sql}",
+                .. tables,
                 "--host=" + instance.SocketDirectory, $"--port={SideInstance.Port}", "--username=" + instance.Connector.Username,
                 "--dbname=dbname='" + options.Database.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("'", "\\'", StringComparison.Ordinal) + "'",
             ],
