@@ -17,6 +17,38 @@ public sealed record ServerIsolation
     /// <summary>Whether transactions are read-only unless they say otherwise.</summary>
     public bool ReadOnly { get; init; }
 
+    /// <summary>The isolation that was asked for in words; null where none was.</summary>
+    /// <param name="isSideInstance">Whether a side instance is wanted.</param>
+    /// <param name="port">Its port.</param>
+    /// <param name="listenLocally">Whether it listens at 127.0.0.1.</param>
+    /// <param name="dataDirectory">The data directory that was named for it.</param>
+    /// <param name="productionDirectory">The data directory of the site's own server.</param>
+    /// <exception cref="SmcException"><see cref="SmcErrorCode.ArgumentInvalid"/>: something is missing, or is asked for in vain.</exception>
+    public static ServerIsolation? Create(bool isSideInstance, int? port, bool listenLocally, string? dataDirectory, string? productionDirectory)
+    {
+        if (!isSideInstance)
+        {
+            return port is null && !listenLocally ? null : throw new SmcException(
+                SmcErrorCode.ArgumentInvalid,
+                "A port, and whether it listens, can only be chosen for a side instance.",
+                recommendation: "Ask for a side instance, or set the server's port as a setting.");
+        }
+
+        if (dataDirectory is null || Path.GetFullPath(dataDirectory) == Path.GetFullPath(productionDirectory ?? "/"))
+        {
+            throw new SmcException(
+                SmcErrorCode.ArgumentInvalid,
+                "A side instance needs a data directory of its own.",
+                recommendation: "Name one that is not the site's.",
+                target: dataDirectory);
+        }
+
+        return port is null && listenLocally
+            ? throw new SmcException(
+                SmcErrorCode.ArgumentInvalid, "A side instance that listens at 127.0.0.1 needs a port of its own.", recommendation: "Name one that is free.")
+            : new ServerIsolation { Port = port ?? 5432, ListenLocally = listenLocally };
+    }
+
     internal const string LogFileName = "smcdr-side-instance.log";
     private const string AccessFileName = "smcdr_side_hba.conf";
     private const string IdentitiesFileName = "smcdr_side_ident.conf";

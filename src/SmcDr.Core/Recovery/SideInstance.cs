@@ -15,6 +15,9 @@ public sealed class SideInstance : IAsyncDisposable
     /// <summary>The port that names its socket.</summary>
     public const int Port = 5432;
 
+    /// <summary>Where side instances lie unless another place is asked for: where large temporary files belong.</summary>
+    public static string DefaultWorkDirectory => Directory.Exists("/var/tmp") ? "/var/tmp" : Path.GetTempPath();
+
     internal const string Prefix = "smcdr-side-";
     private const string LockName = "lock";
     private const string DataName = "data";
