@@ -17,6 +17,7 @@
         'Backup-SmcDatabase'
         'Backup-SmcFileStore'
         'Copy-SmcBackup'
+        'Export-SmcTable'
         'Find-SmcTransaction'
         'Get-SmcBackup'
         'Get-SmcRecoveryWindow'

@@ -52,6 +52,10 @@ internal sealed class CliApplication
             {
                 new RecoverDatabaseCommand(host),
             },
+            new Command("export", "Exports what was at an instant.")
+            {
+                new ExportTableCommand(host),
+            },
             new Command("key", "Makes key files, and manages who can open an encrypted repository.")
             {
                 new KeyNewCommand(host),

@@ -368,6 +368,27 @@ Describe 'Recovery' {
         Join-Path $copy 'PG_VERSION' | Should -Exist
     }
 
+    It 'makes the copy right in place with -Delta, and asks before it does' {
+        $text = Get-HostText { Restore-SmcDatabase $backup.Id -DataDirectory $copy -Immediate -Delta -NoStart -Force -WhatIf | Should -BeNullOrEmpty }
+        $text | Should -BeLike '*no copy of it stays*'
+        $result = Restore-SmcDatabase $backup.Id -DataDirectory $copy -Immediate -Delta -NoStart -Confirm:$false -WarningAction SilentlyContinue
+        $result.KeptBytes | Should -BeGreaterThan $result.FetchedBytes
+        $result.PreviousDataDirectory | Should -BeNullOrEmpty
+    }
+
+    It 'refuses a side instance without a directory of its own, and a port without a side instance' {
+        Assert-SmcError SmcArgumentInvalid { Restore-SmcDatabase -AsSideInstance -Confirm:$false }
+        Assert-SmcError SmcArgumentInvalid { Restore-SmcDatabase -Port 5433 -DataDirectory $copy -Confirm:$false }
+    }
+
+    It 'refuses exports that go nowhere, and says with -WhatIf what one would do' {
+        Assert-SmcError SmcArgumentInvalid { Export-SmcTable later -Database postgres }
+        $file = Join-Path $TestDrive 'later.csv'
+        $text = Get-HostText { Export-SmcTable later -Database postgres -At $instant -OutFile $file -WhatIf | Should -BeNullOrEmpty }
+        $text | Should -BeLike "*later*$file*"
+        $file | Should -Not -Exist
+    }
+
     It 'restores nothing where the pipeline brings no backup, and refuses two' {
         $nowhere = Join-Path $server.Root 'nowhere'
         Get-SmcBackup '19*' | Restore-SmcDatabase -DataDirectory $nowhere -Confirm:$false -WarningVariable told -WarningAction SilentlyContinue

@@ -85,6 +85,13 @@ BeforeDiscovery {
             Shows = 'SmcWalInvalid', '000000010000000000000003', 'It was cut off.'
         }
         @{
+            Model = [SmcDr.TableExportResult]@{
+                Database = 'smc_trading'; Schema = 'public'; Table = 'trades'; RowCount = 1234567; Path = '/srv/rescue/public.trades.csv'
+                Format = 'Csv'; SizeBytes = 5GB; BackupId = '20261105T023000Z-full'; TargetKind = 'Time'; RecoveredTime = $time
+            }
+            Shows = 'public', 'trades', '1234567', '5.0 GiB', '2026-11-05 10:00:00Z', '/srv/rescue/public.trades.csv'
+        }
+        @{
             Model = [SmcDr.TransactionInfo]@{
                 Xid = 4294967290; Kind = 'Drop, Truncate'; CommitTime = $time; RecoveryLsn = '1F16/B374D848'; FirstLsn = '1F16/B374D000'
                 CommitLsn = '1F16/B374D848'; EndLsn = '1F16/B374D888'; Timeline = 1; DatabaseOid = 16384; Database = 'smc_trading'

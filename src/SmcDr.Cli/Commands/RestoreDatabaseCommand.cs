@@ -57,6 +57,22 @@ internal sealed class RestoreDatabaseCommand : CliCommand
     };
 
     private readonly Option<bool> _force = new("--force") { Description = "Move aside what is in the way. Nothing is deleted." };
+    private readonly Option<bool> _delta = new("--delta")
+    {
+        Description = "Make the data directory right in place: keep what is right in it, overwrite or remove the rest, without a copy.",
+    };
+
+    private readonly Option<bool> _side = new("--side-instance")
+    {
+        Description = "Isolate it from production for good: a copy to look at. Needs --data-directory.",
+    };
+
+    private readonly Option<int?> _port = new("--port") { Description = "The port of the side instance. Default: 5432.", HelpName = "N" };
+    private readonly Option<bool> _listen = new("--listen-locally")
+    {
+        Description = "Let the side instance take connections at 127.0.0.1, with passwords.",
+    };
+
     private readonly Option<bool> _noStart = new("--no-start") { Description = "Leave the recovered server stopped." };
     private readonly Option<string[]> _databases = new("--database")
     {
@@ -102,8 +118,8 @@ internal sealed class RestoreDatabaseCommand : CliCommand
     {
         foreach (Option option in new Option[]
         {
-            _backup, _time, _lsn, _name, _xid, _exclusive, _latest, _immediate, _dataDirectory, _tablespaces, _force, _noStart,
-            _databases, _targetDatabase, _clean, _tables, _schemas, _globals, _noOwner, _parallelism, _dryRun, _yes, GlobalOptions.Json,
+            _backup, _time, _lsn, _name, _xid, _exclusive, _latest, _immediate, _dataDirectory, _tablespaces, _force, _delta, _side, _port, _listen,
+            _noStart, _databases, _targetDatabase, _clean, _tables, _schemas, _globals, _noOwner, _parallelism, _dryRun, _yes, GlobalOptions.Json,
         })
         {
             Options.Add(option);
@@ -138,7 +154,8 @@ internal sealed class RestoreDatabaseCommand : CliCommand
             context.Parsed,
             logical is null
                 ? [_databases, _targetDatabase, _clean, _tables, _schemas, _globals, _noOwner]
-                : [_time, _lsn, _name, _xid, _exclusive, _latest, _immediate, _dataDirectory, _tablespaces, _force, _noStart],
+                : [_time, _lsn, _name, _xid, _exclusive, _latest, _immediate, _dataDirectory, _tablespaces, _force, _delta, _side, _port, _listen,
+                    _noStart],
             logical is null);
         if (logical is not null)
         {
@@ -166,7 +183,7 @@ internal sealed class RestoreDatabaseCommand : CliCommand
         }
 
         // Where nothing is in the way nothing can be lost, and a script needs no --yes.
-        bool isAsked = plan.Moves.Count > 0 || context.Host.IsInteractive;
+        bool isAsked = plan.IsDestructive || context.Host.IsInteractive;
         if (isAsked && !await context.ConfirmAsync(
             $"The database in '{plan.DataDirectory}' will be replaced.", context.Parsed.GetValue(_yes), cancellationToken).ConfigureAwait(false))
         {
@@ -186,7 +203,8 @@ internal sealed class RestoreDatabaseCommand : CliCommand
             ("Timeline", result.Timeline?.ToString(CultureInfo.InvariantCulture)),
             ("Took", DisplayText.Duration(result.Duration)),
             ("Server", result.ServerRunning ? "running" : "stopped"),
-            ("Next", "take a new base backup: 'smcdr backup database'")));
+            ("Connect", result.Host is null ? null : FormattableString.Invariant($"psql --host {result.Host} --port {result.Port}")),
+            ("Next", result.Host is not null ? null : "take a new base backup: 'smcdr backup database'")));
         return ExitCodes.Success;
     }
 
@@ -292,6 +310,9 @@ internal sealed class RestoreDatabaseCommand : CliCommand
                 .Select(static text => text.Split('=', 2))
                 .ToDictionary(static pair => pair[0], pair => context.FullPath(pair[1]), StringComparer.Ordinal),
             Force = parsed.GetValue(_force),
+            Delta = parsed.GetValue(_delta),
+            Isolation = ServerIsolation.Create(
+                parsed.GetValue(_side), parsed.GetValue(_port), parsed.GetValue(_listen), directory, site.GetDatabase().DataDirectory),
             KeepRunning = !parsed.GetValue(_noStart),
             Parallelism = parsed.GetValue(_parallelism),
         };

@@ -46,10 +46,10 @@ public static class DatabaseRecovery
         RecoveryPhase phase = same ? journal!.Phase : RecoveryPhase.None;
         if (phase != RecoveryPhase.Done)
         {
-            CheckDirectory(dataDirectory, same ? journal : null, account);
+            CheckDirectory(dataDirectory, same ? journal : null, account, request.Delta);
         }
 
-        bool moved = IsInPlace(phase, RecoveryState.NewDirectoryIn(RecoveryState.PathFor(dataDirectory)), dataDirectory);
+        bool moved = request.Delta || IsInPlace(phase, RecoveryState.NewDirectoryIn(RecoveryState.PathFor(dataDirectory)), dataDirectory);
         List<RecoveryMove> moves = [];
         if (!moved)
         {
@@ -63,18 +63,32 @@ public static class DatabaseRecovery
         PostgresPrograms programs = await PostgresPrograms.FindAsync(
             request.BinDirectory, details.ServerVersionNumber / 10000, cancellationToken).ConfigureAwait(false);
 
+        RefuseSharedTablespaces(details, dataDirectory);
+        if (request.Isolation is { } isolation && !ServerIsolation.CanHoldSocket(dataDirectory, isolation.Port))
+        {
+            throw Unsuitable(
+                dataDirectory,
+                $"The path '{dataDirectory}' is too long for the socket of a server in it.",
+                "Choose a directory with a shorter path.");
+        }
+
         // The paths go through pg_ctl.
         _ = new HostServer(programs, dataDirectory, account?.Name);
         List<RecoveryTablespace> tablespaces = MapTablespaces(request, details, dataDirectory);
         foreach (RecoveryTablespace tablespace in tablespaces)
         {
-            if (!IsInPlace(phase, tablespace.NewLocation, tablespace.Location))
+            if (!request.Delta && !IsInPlace(phase, tablespace.NewLocation, tablespace.Location))
             {
                 CheckTablespace(tablespace, request, moves);
             }
         }
 
         Manifest manifest = await reader.ReadManifestAsync(cancellationToken).ConfigureAwait(false);
+        if (request.Delta && phase < RecoveryPhase.Fetched)
+        {
+            CheckDelta(request, dataDirectory, tablespaces, manifest);
+        }
+
         if (phase < RecoveryPhase.Fetched)
         {
             await reader.CheckPacksAsync(manifest, cancellationToken).ConfigureAwait(false);
@@ -85,7 +99,7 @@ public static class DatabaseRecovery
         items.AddRange(stop.Coverage.Items.Skip(items.Count).Take(1));
         long walBytes = items.Sum(static i => (long)i.SegmentSize);
         List<RecoverySpace> space = phase < RecoveryPhase.Fetched
-            ? MeasureSpace(dataDirectory, tablespaces, manifest, walBytes)
+            ? MeasureSpace(dataDirectory, tablespaces, manifest, walBytes, request.Delta)
             : [];
         CheckSpace(space);
 
@@ -193,6 +207,8 @@ public static class DatabaseRecovery
         intent.DataDirectory == dataDirectory &&
         intent.RepositoryId == request.Repository.Id &&
         intent.Target == request.Target.Identity &&
+        intent.Delta == request.Delta &&
+        intent.Isolation == request.Isolation &&
         (request.BackupId is null || intent.BackupId == request.BackupId) &&
         (request.SystemId is null || intent.SystemId == request.SystemId.Value.ToString(CultureInfo.InvariantCulture)) &&
         intent.Tablespaces.All(t => Locate(request, t.Oid, t.Name, null) is not { } location || location == t.Location);
@@ -213,7 +229,7 @@ public static class DatabaseRecovery
         phase >= RecoveryPhase.Moved ||
         (phase == RecoveryPhase.Configured && !Directory.Exists(source) && Directory.Exists(destination));
 
-    private static void CheckDirectory(string dataDirectory, RecoveryProgress? journal, OsAccount? account)
+    private static void CheckDirectory(string dataDirectory, RecoveryProgress? journal, OsAccount? account, bool delta)
     {
         if (File.Exists(dataDirectory))
         {
@@ -229,7 +245,11 @@ public static class DatabaseRecovery
                 target: dataDirectory);
         }
 
-        CheckPlace(dataDirectory);
+        if (!delta)
+        {
+            CheckPlace(dataDirectory);
+        }
+
         if (!OperatingSystem.IsWindows() && !Posix.IsRoot && Directory.Exists(dataDirectory) && account is not null &&
             Posix.GetOwner(dataDirectory).User != account.UserId)
         {
@@ -271,13 +291,67 @@ public static class DatabaseRecovery
                 SmcErrorCode.TargetNotEmpty, $"The directory '{directory}' is not empty.", target: directory);
         }
 
+        RefuseRepositoryIn(directory, request, "moved away with it");
+        moves.Add(new RecoveryMove(directory, RecoveryRun.FreeName(directory)));
+    }
+
+    /// <summary>
+    /// Replaying the creation of a tablespace uses the directory that it had on the server (tablespace.c, tblspc_redo), and nothing can
+    /// send it elsewhere. Where the server that has it runs on this host, both would write to the same files.
+    /// </summary>
+    private static void RefuseSharedTablespaces(DatabaseBackupDetails details, string dataDirectory)
+    {
+        foreach ((int process, string directory, uint oid, string location) in HostServer.FindTablespaces())
+        {
+            if (directory != dataDirectory && details.Tablespaces.All(t => t.Oid != oid) && SystemIdOf(process) == details.SystemId)
+            {
+                throw Unsuitable(
+                    location,
+                    $"The server (process {process}) in '{directory}' is of the same cluster and has a tablespace at '{location}' that is younger than the base backup: " +
+                    "replaying its creation would put a second server's files there.",
+                    "Use a base backup that was taken after the tablespace was made, or recover on another host.");
+            }
+        }
+    }
+
+    private static string? SystemIdOf(int process)
+    {
+        try
+        {
+            return ControlFile.Parse(File.ReadAllBytes(
+                string.Create(CultureInfo.InvariantCulture, $"/proc/{process}/cwd/{ControlFile.RelativePath}"))).SystemId.ToString(CultureInfo.InvariantCulture);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or SmcException)
+        {
+            return null;
+        }
+    }
+
+    private static void RefuseRepositoryIn(string directory, RecoveryRequest request, string fate)
+    {
         if (request.Repository.Locations.FirstOrDefault(location =>
             location.StartsWith("file://", StringComparison.Ordinal) && IsWithin(new Uri(location).LocalPath, directory)) is { } within)
         {
-            throw Unsuitable(directory, $"The repository at {within} lies in '{directory}' and would be moved away with it.", null);
+            throw Unsuitable(directory, $"The repository at {within} lies in '{directory}' and would be {fate}.", null);
+        }
+    }
+
+    private static void CheckDelta(
+        RecoveryRequest request, string dataDirectory, List<RecoveryTablespace> tablespaces, Manifest manifest)
+    {
+        foreach (string directory in tablespaces.Select(static t => t.Location).Append(dataDirectory))
+        {
+            RefuseRepositoryIn(directory, request, "removed");
         }
 
-        moves.Add(new RecoveryMove(directory, RecoveryRun.FreeName(directory)));
+        RestoreLayout layout = RestoreLayout.Create(
+            manifest,
+            manifest.Header.Database!,
+            new BaseRestoreTarget { DataDirectory = dataDirectory, Tablespaces = tablespaces.ToDictionary(static t => t.Oid, static t => t.Location) });
+        if (!DeltaTarget.IsEmpty(dataDirectory))
+        {
+            DeltaTarget.Check(layout, manifest.Header, request.Force);
+        }
     }
 
     private static void CheckTablespace(RecoveryTablespace tablespace, RecoveryRequest request, List<RecoveryMove> moves)
@@ -308,7 +382,12 @@ public static class DatabaseRecovery
         // One that lies within the data directory (allow_in_place_tablespaces) comes with it.
         foreach (TablespaceDetails tablespace in details.Tablespaces.Where(static t => Path.IsPathRooted(t.Location)))
         {
-            string location = Absolute(Locate(request, tablespace.Oid, tablespace.Name, tablespace.Location, used) ?? tablespace.Location);
+            string location = Absolute(
+                Locate(request, tablespace.Oid, tablespace.Name, tablespace.Location, used) ??
+                // Where it was, production has it.
+                (request.Isolation is null
+                    ? tablespace.Location
+                    : Path.Combine(dataDirectory + ".tablespaces", tablespace.Oid.ToString(CultureInfo.InvariantCulture))));
             string? clash = result.Select(static t => t.Location).Append(dataDirectory)
                 .FirstOrDefault(other => IsWithin(other, location) || IsWithin(location, other));
             if (clash is not null)
@@ -441,7 +520,7 @@ public static class DatabaseRecovery
     }
 
     private static List<RecoverySpace> MeasureSpace(
-        string dataDirectory, List<RecoveryTablespace> tablespaces, Manifest manifest, long walBytes)
+        string dataDirectory, List<RecoveryTablespace> tablespaces, Manifest manifest, long walBytes, bool delta)
     {
         const string Prefix = "pg_tblspc/";
         Dictionary<string, long> sizes = tablespaces.ToDictionary(
@@ -460,14 +539,15 @@ public static class DatabaseRecovery
             }
         }
 
-        // What an interrupted run has written already needs no more room.
+        // What an interrupted run has written already needs no more room, and neither does what is overwritten in place.
         string state = RecoveryState.PathFor(dataDirectory);
         List<(string Path, long Bytes)> needs =
         [
-            (dataDirectory, main + (walBytes * 2 > walBytes + WalReserve ? walBytes + WalReserve : walBytes * 2) - FileSystems.SizeOf(state)),
+            (dataDirectory, main + (walBytes * 2 > walBytes + WalReserve ? walBytes + WalReserve : walBytes * 2) - FileSystems.SizeOf(state) -
+                (delta ? FileSystems.SizeOf(dataDirectory) : 0)),
         ];
         needs.AddRange(tablespaces.Select(t => (
-            t.Location, sizes[Prefix + t.Oid.ToString(CultureInfo.InvariantCulture)] - FileSystems.SizeOf(t.NewLocation))));
+            t.Location, sizes[Prefix + t.Oid.ToString(CultureInfo.InvariantCulture)] - FileSystems.SizeOf(delta ? t.Location : t.NewLocation))));
         return
         [
             .. needs

@@ -132,6 +132,32 @@ public sealed class HostServer
         return null;
     }
 
+    /// <summary>All tablespaces of servers that run on this host, as far as they can be seen: process, data directory, object id and location.</summary>
+    internal static List<(int Process, string DataDirectory, uint Oid, string Location)> FindTablespaces()
+    {
+        List<(int, string, uint, string)> result = [];
+        foreach (int id in Directory.Exists("/proc/self") ? ProcessIds().Where(IsServer) : [])
+        {
+            try
+            {
+                string links = $"/proc/{id.ToString(CultureInfo.InvariantCulture)}/cwd/pg_tblspc";
+                foreach (string link in Directory.Exists(links) ? Directory.GetFileSystemEntries(links) : [])
+                {
+                    if (uint.TryParse(Path.GetFileName(link), CultureInfo.InvariantCulture, out uint oid) && new FileInfo(link).LinkTarget is { } location)
+                    {
+                        result.Add((id, WorkingDirectory(id) ?? "", oid, location));
+                    }
+                }
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                // It ended meanwhile, or is somebody else's.
+            }
+        }
+
+        return result;
+    }
+
     /// <summary>The server that runs in this data directory; null where none does.</summary>
     public RunningServer? FindRunning() => FindRunning(DataDirectory);
 

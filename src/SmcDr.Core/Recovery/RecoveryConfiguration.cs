@@ -16,6 +16,10 @@ internal static partial class RecoveryConfiguration
 
     private const string Begin = "# SmcDr recovery: begin. This block is removed when the recovery is done.";
     private const string End = "# SmcDr recovery: end.";
+    private const string IsolationBegin =
+        "# SmcDr side instance: begin. Without these settings it would archive, and connect, as the production server that it is a copy of.";
+
+    private const string IsolationEnd = "# SmcDr side instance: end.";
     private const string Reason = "# Commented out by SmcDr, left over from the backup's server and in the way of a recovery: ";
 
     // Two targets at once are fatal (xlogrecovery.c, error_multiple_recovery_targets), the others choose another source or end.
@@ -87,20 +91,35 @@ internal static partial class RecoveryConfiguration
         return result.Append(End).Append('\n').ToString();
     }
 
+    /// <summary>The content of the file with settings at its end that isolate the server for good. An earlier block is replaced.</summary>
+    public static string AddIsolation(string content, IEnumerable<KeyValuePair<string, string>> settings)
+    {
+        StringBuilder result = new(Remove(content, IsolationBegin, IsolationEnd));
+        result.Append(IsolationBegin).Append('\n');
+        foreach ((string name, string value) in settings)
+        {
+            result.Append(CultureInfo.InvariantCulture, $"{name} = {Quote(value)}\n");
+        }
+
+        return result.Append(IsolationEnd).Append('\n').ToString();
+    }
+
     /// <summary>The content of the file without the block.</summary>
-    public static string Remove(string content)
+    public static string Remove(string content) => Remove(content, Begin, End);
+
+    private static string Remove(string content, string begin, string end)
     {
         StringBuilder result = new();
         bool inside = false;
         foreach (string line in Lines(content))
         {
-            inside |= line == Begin;
+            inside |= line == begin;
             if (!inside)
             {
                 result.Append(line).Append('\n');
             }
 
-            inside &= line != End;
+            inside &= line != end;
         }
 
         return result.ToString();

@@ -22,6 +22,12 @@ internal sealed record RecoveryIntent
 
     public required string DataDirectory { get; init; }
 
+    /// <summary>Whether the data directory itself is restored to.</summary>
+    public bool Delta { get; init; }
+
+    /// <summary>How it is isolated for good; null where it is not.</summary>
+    public ServerIsolation? Isolation { get; init; }
+
     public IReadOnlyList<RecoveryTablespace> Tablespaces { get; init; } = [];
 
     public required long RestoreBytes { get; init; }

@@ -16,6 +16,9 @@ internal sealed record RecoveryJournalEntry
     /// <summary>With <see cref="RecoveryPhase.Fetched"/>: seconds that fetching took in this run.</summary>
     public double? RestoreSeconds { get; init; }
 
+    /// <summary>With <see cref="RecoveryPhase.Fetched"/>: what restoring the files did in this run, where it did anything.</summary>
+    public RecoveryFiles? Files { get; init; }
+
     /// <summary>With <see cref="RecoveryPhase.Recovered"/>.</summary>
     public RecoveryOutcome? Outcome { get; init; }
 }

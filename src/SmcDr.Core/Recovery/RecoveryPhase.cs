@@ -9,7 +9,7 @@ public enum RecoveryPhase
     /// <summary>The plan is journaled.</summary>
     Begun,
 
-    /// <summary>The files lie beside the data directory, and the WAL is staged.</summary>
+    /// <summary>The files lie beside the data directory, and the WAL that makes them consistent is staged; the rest comes while it is replayed.</summary>
     Fetched,
 
     /// <summary>The restored directory is configured for recovery.</summary>

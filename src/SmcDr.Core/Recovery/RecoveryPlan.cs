@@ -70,6 +70,9 @@ public sealed class RecoveryPlan
     /// <summary>Whether the same recovery was finished by an earlier run, so that there is nothing to do.</summary>
     public bool IsDone => Phase == RecoveryPhase.Done;
 
+    /// <summary>Whether something that is there now is not in its place afterwards.</summary>
+    public bool IsDestructive => Moves.Count > 0 || (Request.Delta && !IsDone && !Postgres.BaseBackups.DeltaTarget.IsEmpty(DataDirectory));
+
     /// <summary>What an operator should know before.</summary>
     public required IReadOnlyList<string> Warnings { get; init; }
 
@@ -110,7 +113,10 @@ public sealed class RecoveryPlan
             yield return $"Abandon the interrupted recovery in '{StateDirectory}'.";
         }
 
-        yield return $"Restore the base backup {Backup.Id}, taken until {Time(EarliestTime)}: {Bytes(RestoreBytes)} in {Backup.FileCount} files.";
+        yield return Request.Delta
+            ? $"Make '{DataDirectory}' like the base backup {Backup.Id}, taken until {Time(EarliestTime)}, in place: of {Bytes(RestoreBytes)} in " +
+                $"{Backup.FileCount} files what is right is kept. All else there, its WAL too, is overwritten or removed, and no copy of it stays."
+            : $"Restore the base backup {Backup.Id}, taken until {Time(EarliestTime)}: {Bytes(RestoreBytes)} in {Backup.FileCount} files.";
         foreach (RecoveryTablespace tablespace in Tablespaces)
         {
             yield return $"Restore the tablespace '{tablespace.Name}' to '{tablespace.Location}'.";
@@ -127,12 +133,22 @@ public sealed class RecoveryPlan
             yield return $"Move '{move.Path}' aside to '{move.Destination}'.";
         }
 
-        yield return $"Put the restored directory at '{DataDirectory}'.";
+        if (!Request.Delta)
+        {
+            yield return $"Put the restored directory at '{DataDirectory}'.";
+        }
+
         yield return $"Replay to {Target}: {StopReason}";
         yield return "Promote to a new timeline, check every database with nobody connected, and take the recovery settings out.";
-        yield return Request.KeepRunning
-            ? "Start the server with the cluster's own settings."
-            : "Leave the server stopped.";
+        if (Request.Isolation is { } isolation)
+        {
+            yield return "Isolate the cluster for good: no archiving, no primary, no subscriptions, no jobs, " +
+                (isolation.ListenLocally ? $"reached at 127.0.0.1 port {isolation.Port} and by its own account only." : "reached by its own account only, through a socket in its directory.");
+        }
+
+        yield return !Request.KeepRunning ? "Leave the server stopped."
+            : Request.Isolation is null ? "Start the server with the cluster's own settings."
+            : "Start the server.";
         foreach (string warning in Warnings)
         {
             yield return $"Note: {warning}";

@@ -15,6 +15,8 @@ internal sealed class RecoveryProgress
 
     public double RestoreSeconds { get; private set; }
 
+    public RecoveryFiles? Files { get; private set; }
+
     public IReadOnlyList<RecoveryMove> Moves => _moves;
 
     public void Apply(RecoveryJournalEntry entry)
@@ -22,6 +24,7 @@ internal sealed class RecoveryProgress
         Phase = entry.Phase;
         Intent = entry.Intent ?? Intent;
         Outcome = entry.Outcome ?? Outcome;
+        Files = entry.Files ?? Files;
         RestoreSeconds = entry.RestoreSeconds ?? RestoreSeconds;
         DoneTime = entry.Phase == RecoveryPhase.Done ? entry.Time : null;
         if (entry.Move is not null)

@@ -40,6 +40,19 @@ public sealed record RecoveryRequest
     /// <summary>Whether what is in the way is moved aside, and an earlier interrupted recovery to another target abandoned. Nothing is deleted.</summary>
     public bool Force { get; init; }
 
+    /// <summary>
+    /// Whether the data directory, which may be in use by a stopped server, is made like the base backup in place: what is right in it is
+    /// kept, all else is overwritten or removed, and no copy of it stays. Otherwise what is there is moved aside. With <see cref="Force"/>
+    /// also a data directory of another cluster.
+    /// </summary>
+    public bool Delta { get; init; }
+
+    /// <summary>
+    /// Set where the cluster becomes a side instance: isolated from all of production, for good, and with its tablespaces beside its data
+    /// directory unless <see cref="Tablespaces"/> says otherwise.
+    /// </summary>
+    public ServerIsolation? Isolation { get; init; }
+
     /// <summary>Whether the server runs at the end, with the cluster's own settings.</summary>
     public bool KeepRunning { get; init; } = true;
 

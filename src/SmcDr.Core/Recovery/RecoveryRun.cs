@@ -11,12 +11,16 @@ namespace SmcDr.Core.Recovery;
 
 /// <summary>
 /// Carries a plan out, phase by phase. Each phase can be begun again from any moment at which the one before was interrupted; the
-/// previous directory is only touched, by a rename, once everything is fetched and verified.
+/// previous directory is only touched, by a rename, once the base backup is restored and verified and the WAL that makes it consistent is
+/// there. The rest of the WAL is fetched while the server replays.
 /// </summary>
 internal sealed class RecoveryRun
 {
     private const string ReplayActivity = "Replay WAL";
     private const int SocketPort = 5432;
+
+    // What the server may replay at once when it starts, beyond what makes the base backup consistent.
+    private const int SegmentsAhead = 1;
 
     // sun_path in sys/un.h, with its end.
     private const int MaximumSocketPath = 107;
@@ -31,7 +35,9 @@ internal sealed class RecoveryRun
     private readonly Action<RecoveryPhase>? _afterPhase;
     private readonly bool _resumed;
     private readonly OsAccount? _account;
+    private WalStaging? _staging;
     private bool _positionDropped;
+    private string? _preloadLibraries;
 
     public RecoveryRun(RecoveryPlan plan, RecoveryState state, IOperationObserver observer, Action<RecoveryPhase>? afterPhase)
     {
@@ -44,6 +50,9 @@ internal sealed class RecoveryRun
     }
 
     private string DataDirectory => _plan.DataDirectory;
+
+    /// <summary>Where the files of the base backup are written to.</summary>
+    private string RestoreDirectory => _plan.Request.Delta ? DataDirectory : _state.NewDirectory;
 
     private RecoveryProgress Progress => _state.Progress;
 
@@ -67,13 +76,22 @@ internal sealed class RecoveryRun
             (RecoveryPhase.Cleaned, CleanAsync),
             (RecoveryPhase.Done, FinishAsync),
         ];
-        foreach ((RecoveryPhase phase, Func<CancellationToken, Task> work) in phases)
+        WalStaging staging = new(_plan.Archive, _state.StagingDirectory, _account);
+        await using (staging.ConfigureAwait(false))
         {
-            if (Progress.Phase < phase)
+            if (Progress.Phase < RecoveryPhase.Recovered)
             {
-                cancellationToken.ThrowIfCancellationRequested();
-                await work(cancellationToken).ConfigureAwait(false);
-                _afterPhase?.Invoke(phase);
+                BeginStaging(staging, cancellationToken);
+            }
+
+            foreach ((RecoveryPhase phase, Func<CancellationToken, Task> work) in phases)
+            {
+                if (Progress.Phase < phase)
+                {
+                    cancellationToken.ThrowIfCancellationRequested();
+                    await work(cancellationToken).ConfigureAwait(false);
+                    _afterPhase?.Invoke(phase);
+                }
             }
         }
 
@@ -94,6 +112,9 @@ internal sealed class RecoveryRun
             RecoveredLsn = progress.Outcome?.RecoveredLsn.ToString(),
             RecoveredTime = progress.Outcome?.RecoveredTime,
             RestoredBytes = intent.RestoreBytes,
+            KeptBytes = progress.Files?.KeptBytes ?? 0,
+            FetchedBytes = progress.Files?.FetchedBytes ?? 0,
+            RemovedFileCount = progress.Files?.RemovedFileCount ?? 0,
             WalBytes = intent.WalBytes,
             StartTime = intent.StartTime,
             Duration = (progress.DoneTime ?? DateTimeOffset.UtcNow) - intent.StartTime,
@@ -101,6 +122,8 @@ internal sealed class RecoveryRun
             ReplaySeconds = progress.Outcome?.ReplaySeconds ?? 0,
             Resumed = resumed,
             ServerRunning = running,
+            Host = intent.Isolation is null ? null : intent.Isolation.ListenLocally ? "127.0.0.1" : intent.DataDirectory,
+            Port = intent.Isolation?.Port,
         };
     }
 
@@ -119,15 +142,16 @@ internal sealed class RecoveryRun
             TargetKind = _plan.Target.Kind.ToString(),
             TargetValue = _plan.Target.Value,
             DataDirectory = DataDirectory,
+            Delta = _plan.Request.Delta,
+            Isolation = _plan.Request.Isolation,
             Tablespaces = _plan.Tablespaces,
             RestoreBytes = _plan.RestoreBytes,
             WalBytes = _plan.WalBytes,
         },
     });
 
-    private async Task FetchAsync(CancellationToken cancellationToken)
+    private void BeginStaging(WalStaging staging, CancellationToken cancellationToken)
     {
-        long begin = Stopwatch.GetTimestamp();
         _state.CreateFolders();
         string script = Path.Combine(_state.Root, RecoveryScripts.RestoreWalName);
         RecoveryScripts.WriteDurably(
@@ -137,22 +161,36 @@ internal sealed class RecoveryRun
             Posix.SetOwner(script, 0, account.GroupId);
         }
 
+        Lsn consistent = _plan.Backup.Database!.StopLsn;
+        _staging = staging;
+        staging.Start(
+            _plan.WalItems,
+            _plan.Histories,
+            _plan.TakenTimelines,
+            _plan.WalItems.TakeWhile(i => i.StartLsn < consistent).Count() + SegmentsAhead,
+            _plan.Request.Parallelism ?? 4,
+            _observer,
+            cancellationToken);
+    }
+
+    private async Task FetchAsync(CancellationToken cancellationToken)
+    {
+        long begin = Stopwatch.GetTimestamp();
+        RefuseForeignServer();
+        bool delta = _plan.Request.Delta;
         BaseRestoreTarget target = new()
         {
-            DataDirectory = _state.NewDirectory,
-            Tablespaces = _plan.Tablespaces.ToDictionary(static t => t.Oid, static t => t.NewLocation),
+            DataDirectory = RestoreDirectory,
+            Delta = delta,
+            Force = _plan.Request.Force,
+            Tablespaces = _plan.Tablespaces.ToDictionary(static t => t.Oid, t => delta ? t.Location : t.NewLocation),
             OwnerUser = Posix.IsRoot ? _account?.UserId : null,
             OwnerGroup = Posix.IsRoot ? _account?.GroupId : null,
             Parallelism = _plan.Request.Parallelism,
         };
-        WalStaging staging = new(_plan.Archive, _state.StagingDirectory, _account);
         using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        Task[] both =
-        [
-            HasFiles() ? Task.CompletedTask
-                : BaseRestore.RestoreFilesAsync(_plan.Reader, _plan.Manifest, target, _observer, stop.Token),
-            staging.RunAsync(_plan.WalItems, _plan.Histories, _plan.TakenTimelines, _plan.Request.Parallelism ?? 4, _observer, stop.Token),
-        ];
+        Task<BaseRestoreResult?> files = HasFiles() ? Task.FromResult<BaseRestoreResult?>(null) : RestoreAsync(target, stop.Token);
+        Task[] both = [files, _staging!.First];
         Task first = await Task.WhenAny(both).ConfigureAwait(false);
         if (!first.IsCompletedSuccessfully)
         {
@@ -169,17 +207,23 @@ internal sealed class RecoveryRun
             Phase = RecoveryPhase.Fetched,
             Time = DateTimeOffset.UtcNow,
             RestoreSeconds = Stopwatch.GetElapsedTime(begin).TotalSeconds,
+            Files = await files.ConfigureAwait(false) is { } done ? new RecoveryFiles(done.KeptBytes, done.FetchedBytes, done.RemovedFileCount) : null,
         });
     }
 
+    private async Task<BaseRestoreResult?> RestoreAsync(BaseRestoreTarget target, CancellationToken cancellationToken) =>
+        await BaseRestore.RestoreFilesAsync(_plan.Reader, _plan.Manifest, target, _observer, cancellationToken).ConfigureAwait(false);
+
     /// <summary>Whether an interrupted run had restored all files: the control file comes last, the restore's own journal goes after it.</summary>
     private bool HasFiles() =>
+        // A directory that is restored to in place had one before.
+        !_plan.Request.Delta &&
         File.Exists(Path.Combine(_state.NewDirectory, ControlFile.RelativePath)) &&
         !File.Exists(Path.Combine(_state.NewDirectory, RestoreJournal.FileName));
 
     private Task ConfigureAsync(CancellationToken cancellationToken)
     {
-        string root = _state.NewDirectory;
+        string root = RestoreDirectory;
         foreach (RecoveryTablespace tablespace in _plan.Tablespaces)
         {
             string link = Path.Combine(root, "pg_tblspc", tablespace.Oid.ToString(CultureInfo.InvariantCulture));
@@ -228,9 +272,22 @@ internal sealed class RecoveryRun
         }
     }
 
-    private Task MoveAsync(CancellationToken cancellationToken)
+    private async Task MoveAsync(CancellationToken cancellationToken)
     {
         RefuseForeignServer();
+        // A run that goes on here has not waited for it yet, and what is found wrong by now need not cost the previous directory its place.
+        await _staging!.First.WaitAsync(cancellationToken).ConfigureAwait(false);
+        if (_staging.HasFailed)
+        {
+            await _staging.Completion.ConfigureAwait(false);
+        }
+
+        if (_plan.Request.Delta)
+        {
+            _state.Append(RecoveryPhase.Moved);
+            return;
+        }
+
         foreach (RecoveryTablespace tablespace in _plan.Tablespaces)
         {
             PutInPlace(tablespace.NewLocation, tablespace.Location);
@@ -253,7 +310,6 @@ internal sealed class RecoveryRun
         }
 
         _state.Append(RecoveryPhase.Moved);
-        return Task.CompletedTask;
     }
 
     private void PutInPlace(string source, string destination)
@@ -347,6 +403,8 @@ internal sealed class RecoveryRun
 
         try
         {
+            await _staging!.First.WaitAsync(cancellationToken).ConfigureAwait(false);
+            await FindPreloadLibrariesAsync(server, cancellationToken).ConfigureAwait(false);
             ReplayLog log = new(_state.LogFile);
             await ReplayAsync(server, socket, log, cancellationToken).ConfigureAwait(false);
             RecoveryOutcome outcome;
@@ -361,6 +419,8 @@ internal sealed class RecoveryRun
                 await server.KillAsync(CancellationToken.None).ConfigureAwait(false);
             }
 
+            // What has not come by now was not needed: such as the segment behind the target, which is only looked at.
+            await _staging.StopAsync().ConfigureAwait(false);
             _state.Append(new RecoveryJournalEntry { Phase = RecoveryPhase.Recovered, Time = DateTimeOffset.UtcNow, Outcome = outcome });
         }
         finally
@@ -369,6 +429,18 @@ internal sealed class RecoveryRun
             {
                 RecoveryState.DeleteDirectory(temporary);
             }
+        }
+    }
+
+    /// <summary>A server that is only looked at does without the libraries that this host lacks; one that goes into use does not.</summary>
+    private async Task FindPreloadLibrariesAsync(HostServer server, CancellationToken cancellationToken)
+    {
+        if (_plan.Request.Isolation is not null &&
+            await PreloadLibraries.FindAsync(server, cancellationToken).ConfigureAwait(false) is { } found)
+        {
+            _preloadLibraries = found.Value;
+            _observer.Warning(
+                $"The cluster loads libraries that this host does not have, and is started without them: {string.Join(", ", found.Missing)}.");
         }
     }
 
@@ -415,6 +487,12 @@ internal sealed class RecoveryRun
 
                     if (!again)
                     {
+                        if (_staging!.HasFailed)
+                        {
+                            // The server stopped because what it asked for did not come; this is why.
+                            await _staging.Completion.ConfigureAwait(false);
+                        }
+
                         throw Failure(e, server, log);
                     }
                 }
@@ -454,36 +532,21 @@ internal sealed class RecoveryRun
     /// </summary>
     private Dictionary<string, string> IsolatedSettings(string socket)
     {
-        Dictionary<string, string> settings = new(StringComparer.Ordinal)
+        Dictionary<string, string> settings = new(ServerIsolation.Common(_plan.Programs.Major), StringComparer.Ordinal)
         {
             ["smcdr.operation"] = Progress.Intent!.OperationId,
             ["data_directory"] = DataDirectory,
             ["hba_file"] = WriteServerFile("pg_hba.conf", "local all all trust\n"),
             ["ident_file"] = WriteServerFile("pg_ident.conf", ""),
-            ["external_pid_file"] = "",
             ["listen_addresses"] = "",
             ["unix_socket_directories"] = socket,
-            ["unix_socket_permissions"] = "0700",
             ["port"] = SocketPort.ToString(CultureInfo.InvariantCulture),
-            ["superuser_reserved_connections"] = "1",
-            ["ssl"] = "off",
-            ["bonjour"] = "off",
-            ["archive_mode"] = "off",
-            ["primary_conninfo"] = "",
-            ["primary_slot_name"] = "",
-            ["synchronous_standby_names"] = "",
-            ["max_logical_replication_workers"] = "0",
-            ["cron.launch_active_jobs"] = "off",
-            ["session_preload_libraries"] = "",
-            ["local_preload_libraries"] = "",
             ["autovacuum"] = "off",
             ["default_transaction_read_only"] = "on",
             ["restart_after_crash"] = "off",
             // Without hot standby no setting of the primary can make replay pause, and replay is a little faster.
             ["hot_standby"] = "off",
             // The log is what tells how far replay is.
-            ["logging_collector"] = "off",
-            ["log_destination"] = "stderr",
             ["log_min_messages"] = "warning",
             ["log_min_error_statement"] = "panic",
             ["log_line_prefix"] = "%m [%p] ",
@@ -492,10 +555,9 @@ internal sealed class RecoveryRun
             ["lc_messages"] = "C",
             ["log_startup_progress_interval"] = "1s",
         };
-        if (_plan.Programs.Major >= 17)
+        if (_preloadLibraries is not null)
         {
-            // Triggers on login came with 17, and the setting with them.
-            settings["event_triggers"] = "off";
+            settings["shared_preload_libraries"] = _preloadLibraries;
         }
 
         foreach ((string name, int value) in _plan.MinimumSettings)
@@ -635,44 +697,79 @@ internal sealed class RecoveryRun
         }
     }
 
-    private Task CleanAsync(CancellationToken cancellationToken)
+    private async Task CleanAsync(CancellationToken cancellationToken)
     {
         string path = Path.Combine(DataDirectory, RecoveryConfiguration.FileName);
         WriteOwned(path, RecoveryConfiguration.Remove(File.ReadAllText(path)));
+        if (_plan.Request.Isolation is { } isolation)
+        {
+            // Before the signal goes: what starts this directory from now on starts it isolated.
+            await FindPreloadLibrariesAsync(new HostServer(_plan.Programs, DataDirectory, _account?.Name), cancellationToken).ConfigureAwait(false);
+            isolation.Persist(DataDirectory, isolation.Settings(DataDirectory, _plan.Programs.Major, _preloadLibraries), WriteOwned);
+        }
+
         File.Delete(Path.Combine(DataDirectory, RecoveryConfiguration.SignalName));
         RecoveryState.DeleteDirectory(_state.StagingDirectory);
         _state.Append(RecoveryPhase.Cleaned);
-        return Task.CompletedTask;
     }
 
     private async Task FinishAsync(CancellationToken cancellationToken)
     {
         if (_plan.Request.KeepRunning && !HostServer.IsRunning(DataDirectory))
         {
-            HostServer server = new(_plan.Programs, DataDirectory, _account?.Name);
-            Dictionary<string, string> settings = new(_plan.Request.Settings, StringComparer.Ordinal)
+            if (_plan.Request.Isolation is { } isolation)
             {
-                // A path from the backup's server would start the cluster that it names.
-                ["data_directory"] = DataDirectory,
-            };
-            foreach (string name in new[] { "hba_file", "ident_file" })
-            {
-                ProgramResult answer = await server.RunAsync(
-                    "postgres", ["-C", name, "-D", DataDirectory, "-c", "data_directory=" + DataDirectory], cancellationToken).ConfigureAwait(false);
-                string configured = answer.Output.Trim();
-                if (answer.ExitCode == 0 && configured.Length > 0 && !File.Exists(Path.Combine(DataDirectory, configured)))
-                {
-                    string own = Path.Combine(DataDirectory, name == "hba_file" ? "pg_hba.conf" : "pg_ident.conf");
-                    settings.TryAdd(name, own);
-                    _observer.Warning($"The configured {name} '{configured}' does not exist on this host: '{own}' is used.");
-                }
+                await StartIsolatedAsync(isolation, cancellationToken).ConfigureAwait(false);
             }
-
-            await server.StartAsync(settings, null, s_startLimit, cancellationToken).ConfigureAwait(false);
+            else
+            {
+                await StartAsync(cancellationToken).ConfigureAwait(false);
+            }
         }
 
         _state.Append(RecoveryPhase.Done);
-        _observer.Verbose("The recovered cluster is on a new timeline: take a new base backup.");
+        if (_plan.Request.Isolation is null)
+        {
+            _observer.Verbose("The recovered cluster is on a new timeline: take a new base backup.");
+        }
+    }
+
+    private async Task StartIsolatedAsync(ServerIsolation isolation, CancellationToken cancellationToken)
+    {
+        Dictionary<string, string> settings = new(_plan.Request.Settings, StringComparer.Ordinal);
+        foreach ((string name, string value) in isolation.Settings(DataDirectory, _plan.Programs.Major, null))
+        {
+            // Whatever else is asked for: isolation is what a side instance is.
+            settings[name] = value;
+        }
+
+        string log = Path.Combine(DataDirectory, ServerIsolation.LogFileName);
+        await new HostServer(_plan.Programs, DataDirectory, _account?.Name, log)
+            .StartAsync(settings, null, s_startLimit, cancellationToken).ConfigureAwait(false);
+    }
+
+    private async Task StartAsync(CancellationToken cancellationToken)
+    {
+        HostServer server = new(_plan.Programs, DataDirectory, _account?.Name);
+        Dictionary<string, string> settings = new(_plan.Request.Settings, StringComparer.Ordinal)
+        {
+            // A path from the backup's server would start the cluster that it names.
+            ["data_directory"] = DataDirectory,
+        };
+        foreach (string name in new[] { "hba_file", "ident_file" })
+        {
+            ProgramResult answer = await server.RunAsync(
+                "postgres", ["-C", name, "-D", DataDirectory, "-c", "data_directory=" + DataDirectory], cancellationToken).ConfigureAwait(false);
+            string configured = answer.Output.Trim();
+            if (answer.ExitCode == 0 && configured.Length > 0 && !File.Exists(Path.Combine(DataDirectory, configured)))
+            {
+                string own = Path.Combine(DataDirectory, name == "hba_file" ? "pg_hba.conf" : "pg_ident.conf");
+                settings.TryAdd(name, own);
+                _observer.Warning($"The configured {name} '{configured}' does not exist on this host: '{own}' is used.");
+            }
+        }
+
+        await server.StartAsync(settings, null, s_startLimit, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Throws where a server runs in the data directory that this recovery did not start.</summary>

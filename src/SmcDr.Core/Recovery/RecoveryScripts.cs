@@ -15,16 +15,24 @@ internal static class RecoveryScripts
     /// <summary>The folder of staged files.</summary>
     public const string StagingName = "wal";
 
-    /// <summary>In the staging folder: lists all that is staged, one name a line, and says that no more will come.</summary>
-    public const string CompleteName = ".complete";
+    /// <summary>
+    /// In the staging folder: lists all that is or will be staged, one name a line, before the first segment is fetched. What is not listed
+    /// is surely absent.
+    /// </summary>
+    public const string ListName = ".list";
 
     /// <summary>In the staging folder: staging failed.</summary>
     public const string FailedName = ".failed";
 
-    /// <summary>In the staging folder: rewritten with other content every few seconds while somebody is staging.</summary>
+    /// <summary>
+    /// In the staging folder: the id of the process that is staging and a number, rewritten with another number every few seconds; gone once
+    /// all is staged.
+    /// </summary>
     public const string HeartbeatName = ".staging";
 
-    // Only what a POSIX shell and coreutils have: no state of this process is needed once the staging is complete.
+    // Only what POSIX has: no state of this process is needed once the staging is over. The server replays while segments still come, so
+    // each has a state of its own: here; listed and on its way, for which it waits as long as somebody brings it; not listed, hence surely
+    // absent; and undecided, when whoever should bring it has failed or died.
     public const string RestoreWal = """
         #!/bin/sh
         # Gives PostgreSQL a file of the write-ahead log from the folder 'wal' beside this script.
@@ -46,30 +54,48 @@ internal static class RecoveryScripts
             exit 126
         }
 
+        listed=
         last=
+        gone=
         still=0
+        limit=$((${SMCDR_STALE_SECONDS:-30} * 10))
         while :; do
             serve
             [ ! -e "$wal/.failed" ] || exit 126
-            if [ -e "$wal/.complete" ]; then
-                # It may have come between the two looks. What is listed and not there was removed by somebody.
-                serve
-                while IFS= read -r line; do
-                    [ "$line" != "$name" ] || exit 126
-                done < "$wal/.complete" || exit 126
-                exit 1
+            if [ -z "$listed" ] && [ -e "$wal/.list" ]; then
+                grep -qxF -e "$name" -- "$wal/.list"
+                case $? in
+                    0) listed=yes ;;
+                    1) exit 1 ;;
+                    *) exit 126 ;;
+                esac
             fi
-            # Somebody must be staging, and be alive.
-            [ -e "$wal/.staging" ] || exit 126
-            IFS= read -r beat < "$wal/.staging" || beat=
+            # Somebody must be staging, and be alive. It may have come between the two looks.
+            if ! { IFS= read -r beat < "$wal/.staging"; } 2> /dev/null; then
+                serve
+                exit 126
+            fi
+            # Where processes can be seen at all: one that was killed is known at once, unless another has taken its place.
+            if [ -d /proc/1 ] && [ ! -d "/proc/${beat%% *}" ]; then
+                if [ "$beat" = "$gone" ]; then
+                    serve
+                    exit 126
+                fi
+                gone=$beat
+                continue
+            fi
             if [ "$beat" = "$last" ]; then
-                still=$((still + 1))
-                [ "$still" -lt "${SMCDR_STALE_SECONDS:-30}" ] || exit 126
+                [ "$still" -lt "$limit" ] || exit 126
             else
                 still=0
                 last=$beat
             fi
-            sleep 1
+            if sleep 0.1 2> /dev/null; then
+                still=$((still + 1))
+            else
+                sleep 1
+                still=$((still + 10))
+            fi
         done
 
         """;

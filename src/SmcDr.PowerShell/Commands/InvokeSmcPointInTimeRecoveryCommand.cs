@@ -26,6 +26,10 @@ namespace SmcDr.PowerShell.Commands;
 /// <code>Invoke-SmcPointInTimeRecovery -TargetName before_upgrade -DataDirectory /srv/copy -NoStart</code>
 /// Recovers to a restore point, beside the present cluster, and leaves the server stopped.
 /// </example>
+/// <example>
+/// <code>Invoke-SmcPointInTimeRecovery 2026-11-05T10:00:00Z -AsSideInstance -DataDirectory /srv/copy -Port 5433</code>
+/// Starts the cluster as it was at that instant beside the present one, isolated from all of production.
+/// </example>
 [Cmdlet(
     VerbsLifecycle.Invoke,
     "SmcPointInTimeRecovery",

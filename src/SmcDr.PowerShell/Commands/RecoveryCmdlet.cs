@@ -47,6 +47,30 @@ public abstract class RecoveryCmdlet : SiteCmdlet
     [Parameter]
     public SwitchParameter Force { get; set; }
 
+    /// <summary>
+    /// Makes the data directory right in place: what is right in it, by its digests, is kept, and the rest overwritten or removed. Fast where
+    /// little has changed, and no copy of what was there stays, its write-ahead log included. With -Force also where the directory is that of
+    /// another cluster.
+    /// </summary>
+    [Parameter]
+    public SwitchParameter Delta { get; set; }
+
+    /// <summary>
+    /// Makes a side instance of it, isolated from production for good: it archives nothing, follows and subscribes to nobody, runs no jobs,
+    /// and is reached by its own account alone, through a socket in -DataDirectory, which must be given. Its tablespaces lie beside that.
+    /// </summary>
+    [Parameter]
+    public SwitchParameter AsSideInstance { get; set; }
+
+    /// <summary>The port of the side instance. Without it, 5432, which clashes with nobody's where it does not listen.</summary>
+    [Parameter]
+    [ValidateRange(1, 65535)]
+    public int? Port { get; set; }
+
+    /// <summary>Lets the side instance take connections at 127.0.0.1 too, with the passwords of its users.</summary>
+    [Parameter]
+    public SwitchParameter ListenLocally { get; set; }
+
     /// <summary>Leaves the server stopped at the end.</summary>
     [Parameter]
     public SwitchParameter NoStart { get; set; }
@@ -80,6 +104,8 @@ public abstract class RecoveryCmdlet : SiteCmdlet
             Settings = ReadPairs(Setting, nameof(Setting)),
             Parallelism = Parallelism,
             Force = Force,
+            Delta = Delta,
+            Isolation = ServerIsolation.Create(AsSideInstance, Port, ListenLocally, directory, site.GetDatabase().DataDirectory),
             KeepRunning = !NoStart,
         };
         RecoveryPlan plan = await DatabaseRecovery.PlanAsync(request, pipeline, cancellationToken).ConfigureAwait(false);

@@ -37,6 +37,14 @@ namespace SmcDr.PowerShell.Commands;
 /// Restores the newest backup beside the running server, as it was when it was taken.
 /// </example>
 /// <example>
+/// <code>Restore-SmcDatabase -Delta -WhatIf</code>
+/// Shows how the stopped server's data directory would be made like the newest backup in place, keeping what is right in it.
+/// </example>
+/// <example>
+/// <code>Restore-SmcDatabase -AsSideInstance -DataDirectory /srv/copy -Port 5433 -ListenLocally</code>
+/// Starts a copy of the cluster beside it that touches nothing of production.
+/// </example>
+/// <example>
 /// <code>Restore-SmcDatabase 20261122T023000Z-logical -Database smc_trading -TargetDatabase smc_trading_copy</code>
 /// Restores a database from a logical backup beside the one in use.
 /// </example>
@@ -158,11 +166,12 @@ public sealed class RestoreSmcDatabaseCommand : RecoveryCmdlet
 
     private async Task RestoreLogicalAsync(SmcPipeline pipeline, Site site, BackupReader backup, CancellationToken cancellationToken)
     {
-        if (DataDirectory is not null || TablespaceLocation is not null || SystemId is not null || Setting is not null || Force || NoStart || Immediate)
+        if (DataDirectory is not null || TablespaceLocation is not null || SystemId is not null || Setting is not null || Force || NoStart || Immediate ||
+            Delta || AsSideInstance)
         {
             throw new SmcException(
                 SmcErrorCode.ArgumentInvalid,
-                "-DataDirectory, -TablespaceLocation, -SystemId, -Setting, -Force, -NoStart and -Immediate are for physical backups.",
+                "-DataDirectory, -TablespaceLocation, -SystemId, -Setting, -Force, -NoStart, -Immediate, -Delta and -AsSideInstance are for physical backups.",
                 recommendation: $"Leave them out: '{backup.Header.Id}' is restored over connections to the site's server.",
                 target: backup.Header.Id);
         }

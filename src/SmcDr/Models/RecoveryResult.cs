@@ -30,6 +30,15 @@ public sealed record RecoveryResult
     /// <summary>The bytes of the base backup that were restored.</summary>
     public required long RestoredBytes { get; init; }
 
+    /// <summary>Of these, the bytes that lay there already and were found right by their digests: after an interruption, or with delta.</summary>
+    public long KeptBytes { get; init; }
+
+    /// <summary>Of these, the bytes that were written.</summary>
+    public long FetchedBytes { get; init; }
+
+    /// <summary>With delta, the files that were removed because the backup does not hold them.</summary>
+    public long RemovedFileCount { get; init; }
+
     /// <summary>The WAL that was made available to replay, in bytes.</summary>
     public required long WalBytes { get; init; }
 
@@ -53,4 +62,10 @@ public sealed record RecoveryResult
 
     /// <summary>Whether the server runs now.</summary>
     public bool ServerRunning { get; init; }
+
+    /// <summary>Of a side instance, the host to connect to, as psql takes it: a directory with its socket, or 127.0.0.1.</summary>
+    public string? Host { get; init; }
+
+    /// <summary>Of a side instance, the port.</summary>
+    public int? Port { get; init; }
 }

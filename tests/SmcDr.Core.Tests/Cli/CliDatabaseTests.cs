@@ -69,6 +69,18 @@ public sealed class CliDatabaseTests : IDisposable
         Assert.Equal("Latest", result.GetProperty("targetKind").GetString());
         Assert.False(result.GetProperty("serverRunning").GetBoolean());
 
+        JsonElement exported = Assert.Single((await RunAsync(
+            "export", "table", "public.t", "--database", "postgres", "--out-file", "t.csv", "--work-directory", _place)).EnumerateArray());
+        Assert.Equal(1001, exported.GetProperty("rowCount").GetInt64());
+        Assert.Equal(1002, (await File.ReadAllLinesAsync(Path.Combine(_directory, "t.csv"))).Length);
+        Assert.Equal(data, Assert.Single(Directory.GetDirectories(_place), static d => !d.EndsWith(".smcdr", StringComparison.Ordinal)));
+
+        string[] delta = ["restore", "database", "--data-directory", data, "--latest", "--delta", "--no-start"];
+        CliRun unasked = await CliRun.InAsync(_directory, delta);
+        Assert.Equal(SmcErrors.Get(SmcErrorCode.ArgumentInvalid).ExitCode, unasked.ExitCode);
+        JsonElement kept = await RunAsync([.. delta, "--yes"]);
+        Assert.True(kept.GetProperty("keptBytes").GetInt64() > kept.GetProperty("fetchedBytes").GetInt64());
+
         CliRun again = await CliRun.InAsync(_directory, ["restore", "database", "--data-directory", data, "--immediate", "--force"]);
         Assert.Equal(SmcErrors.Get(SmcErrorCode.ArgumentInvalid).ExitCode, again.ExitCode);
         Assert.Contains("--yes", again.Error, StringComparison.Ordinal);

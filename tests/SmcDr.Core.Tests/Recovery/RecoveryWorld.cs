@@ -22,6 +22,9 @@ public sealed class RecoveryWorld : IAsyncLifetime
     public const int Steps = 6;
     public const int SegmentSize = 1 << 20;
 
+    /// <summary>The step before which a table is emptied.</summary>
+    public const int DeletedBefore = 4;
+
     private PostgresServer? _server;
 
     /// <summary>The directory of all that the tests restore; each takes a folder of its own.</summary>
@@ -71,6 +74,16 @@ public sealed class RecoveryWorld : IAsyncLifetime
         await _server.ExecuteAsync("CREATE TABLE t (id int PRIMARY KEY, v text)");
         await _server.ExecuteAsync("CREATE TABLE s (id int PRIMARY KEY) TABLESPACE side");
         await _server.ExecuteAsync("CREATE DATABASE \"odd name's\"");
+        await _server.ExecuteAsync(
+            """"
+            CREATE SCHEMA "Odd schema";
+            CREATE TABLE "Odd schema"."To be.emptied" (id int, "a ""b""" text);
+            INSERT INTO "Odd schema"."To be.emptied" SELECT i, E'one, "two"\nüñí ' || i FROM generate_series(1, 5) AS i;
+            CREATE TABLE parted (id int) PARTITION BY RANGE (id);
+            CREATE TABLE parted_low PARTITION OF parted FOR VALUES FROM (0) TO (10);
+            CREATE TABLE parted_high PARTITION OF parted FOR VALUES FROM (10) TO (20);
+            INSERT INTO parted SELECT generate_series(0, 19);
+            """");
         for (int i = 1; i <= RowsInBackup; i++)
         {
             await InsertAsync(i);
@@ -100,6 +113,11 @@ public sealed class RecoveryWorld : IAsyncLifetime
         List<WorldStep> timeline = [];
         for (int i = 1; i <= Steps; i++)
         {
+            if (i == DeletedBefore)
+            {
+                await _server.ExecuteAsync("DELETE FROM \"Odd schema\".\"To be.emptied\"");
+            }
+
             timeline.Add(await StepAsync(i));
             if (i % 2 == 0)
             {

@@ -8,6 +8,9 @@ public sealed class RestoreWalScriptTests : IDisposable
 {
     private const string Name = "000000010000000000000003";
 
+    /// <summary>That of a process that lives.</summary>
+    private static readonly string Heartbeat = $"{Environment.ProcessId} 1\n";
+
     private readonly TemporaryDirectory _root = new();
     private readonly string _state;
     private readonly string _wal;
@@ -37,19 +40,36 @@ public sealed class RestoreWalScriptTests : IDisposable
     }
 
     [Fact]
-    public async Task AbsentAndComplete_IsSurelyAbsent()
+    public async Task Trap25_NotListed_IsSurelyAbsent_WhileOthersStillCome()
     {
-        Stage(RecoveryScripts.CompleteName, "000000010000000000000002\n");
+        Stage(RecoveryScripts.ListName, "000000010000000000000002\n");
+        Stage(RecoveryScripts.HeartbeatName, Heartbeat);
 
-        Assert.Equal(1, await RunAsync(Name));
-        Assert.Equal(1, await RunAsync("00000002.history"));
+        Assert.Equal(1, await RunAsync(Name, staleSeconds: 60));
+        Assert.Equal(1, await RunAsync("00000002.history", staleSeconds: 60));
         Assert.False(File.Exists(_target));
     }
 
     [Fact]
-    public async Task ListedAsCompleteButRemoved_IsUndecided()
+    public async Task Trap25_NotListed_AllIsStaged_IsSurelyAbsent()
     {
-        Stage(RecoveryScripts.CompleteName, $"000000010000000000000002\n{Name}\n");
+        Stage(RecoveryScripts.ListName, "000000010000000000000002\n");
+
+        Assert.Equal(1, await RunAsync(Name));
+    }
+
+    [Fact]
+    public async Task NotListed_NameThatIsPartOfAnother_IsSurelyAbsent()
+    {
+        Stage(RecoveryScripts.ListName, $"{Name}0\n0{Name}\n");
+
+        Assert.Equal(1, await RunAsync(Name));
+    }
+
+    [Fact]
+    public async Task ListedAndRemoved_IsUndecided()
+    {
+        Stage(RecoveryScripts.ListName, $"000000010000000000000002\n{Name}\n");
 
         Assert.Equal(126, await RunAsync(Name));
     }
@@ -66,43 +86,72 @@ public sealed class RestoreWalScriptTests : IDisposable
     }
 
     [Fact]
-    public async Task StagingFailed_IsUndecided_ForWhatIsMissingOnly()
+    public async Task Trap25_StagingFailed_IsUndecided_ForWhatIsMissingOnly()
     {
+        Stage(RecoveryScripts.ListName, $"000000010000000000000002\n{Name}\n");
         Stage(RecoveryScripts.FailedName, "");
-        Stage(RecoveryScripts.HeartbeatName, "1 1\n");
+        Stage(RecoveryScripts.HeartbeatName, Heartbeat);
         Stage("000000010000000000000002", "content");
 
         Assert.Equal(126, await RunAsync(Name));
+        Assert.Equal(126, await RunAsync("000000010000000000000009"));
         Assert.Equal(0, await RunAsync("000000010000000000000002"));
     }
 
     [Fact]
-    public async Task StagingProcessDied_IsUndecided()
+    public async Task Trap25_StagingProcessHangs_IsUndecided()
     {
         // Its last heartbeat stands there and never changes.
-        Stage(RecoveryScripts.HeartbeatName, "4711 12\n");
+        Stage(RecoveryScripts.ListName, Name + "\n");
+        Stage(RecoveryScripts.HeartbeatName, Heartbeat);
 
         Assert.Equal(126, await RunAsync(Name, staleSeconds: 2));
     }
 
     [Fact]
-    public async Task InFlight_WaitsUntilItIsThere()
+    public async Task Trap25_StagingProcessWasKilled_IsUndecidedAtOnce()
     {
-        Stage(RecoveryScripts.HeartbeatName, "1 1\n");
+        Assert.True(Directory.Exists("/proc/1"), "Processes cannot be seen here.");
+        using System.Diagnostics.Process child = System.Diagnostics.Process.Start("true");
+        await child.WaitForExitAsync();
+        Stage(RecoveryScripts.ListName, Name + "\n");
+        Stage(RecoveryScripts.HeartbeatName, $"{child.Id} 7\n");
+
+        // Were it to wait for another heartbeat, the time limit of the run would end the test.
+        Assert.Equal(126, await RunAsync(Name, staleSeconds: 100_000));
+    }
+
+    [Fact]
+    public async Task Trap25_InFlight_WaitsUntilItIsThere()
+    {
+        Stage(RecoveryScripts.ListName, Name + "\n");
+        Stage(RecoveryScripts.HeartbeatName, Heartbeat);
         Task<int> run = RunAsync(Name, staleSeconds: 60);
 
         Stage(Name, "content");
 
         Assert.Equal(0, await run);
+        Assert.Equal("content", await File.ReadAllTextAsync(_target));
     }
 
     [Fact]
-    public async Task InFlight_CompletedWithoutIt_IsSurelyAbsent()
+    public async Task Trap25_InFlight_HalfWritten_IsNotServed()
     {
-        Stage(RecoveryScripts.HeartbeatName, "1 1\n");
+        Stage(RecoveryScripts.ListName, Name + "\n");
+        Stage(RecoveryScripts.HeartbeatName, Heartbeat);
+        Stage(".arriving-" + Name, "con");
+
+        Assert.Equal(126, await RunAsync(Name, staleSeconds: 1));
+        Assert.False(File.Exists(_target));
+    }
+
+    [Fact]
+    public async Task NotYetListed_WaitsForTheList()
+    {
+        Stage(RecoveryScripts.HeartbeatName, Heartbeat);
         Task<int> run = RunAsync(Name, staleSeconds: 60);
 
-        Stage(RecoveryScripts.CompleteName, "");
+        Stage(RecoveryScripts.ListName, "");
 
         Assert.Equal(1, await run);
     }
@@ -118,7 +167,7 @@ public sealed class RestoreWalScriptTests : IDisposable
     [Theory]
     [InlineData("")]
     [InlineData("../secret")]
-    [InlineData(".complete")]
+    [InlineData(".list")]
     [InlineData("a b")]
     [InlineData("$(id)")]
     [InlineData("0000'0001")]
@@ -126,7 +175,7 @@ public sealed class RestoreWalScriptTests : IDisposable
     [InlineData("0000\n0001")]
     public async Task NameThatIsNoWalFile_IsRefused(string name)
     {
-        Stage(RecoveryScripts.CompleteName, "");
+        Stage(RecoveryScripts.ListName, "");
 
         Assert.Equal(126, await RunAsync(name));
     }

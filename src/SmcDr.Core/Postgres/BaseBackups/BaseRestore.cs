@@ -20,6 +20,10 @@ namespace SmcDr.Core.Postgres.BaseBackups;
 /// A second run over what an interrupted one left compares what is there with the manifest's digests and writes the rest. What the
 /// first run's journal of progress would claim after a power cut, the digests know.
 /// </para>
+/// <para>
+/// A delta restore (<see cref="BaseRestoreTarget.Delta"/>) does the same in a data directory that is in use, or was: its control file goes
+/// first, so that from then on it cannot be started before all is right.
+/// </para>
 /// </remarks>
 public static class BaseRestore
 {
@@ -90,6 +94,8 @@ public static class BaseRestore
         private readonly List<RestoreFile> _files = [];
         private readonly Dictionary<string, byte[]> _special = new(StringComparer.Ordinal);
         private long _done;
+        private long _removed;
+        private DeltaTarget? _delta;
 
         public Run(BackupReader reader, Manifest manifest, BaseRestoreTarget target, IOperationObserver observer)
         {
@@ -117,8 +123,13 @@ public static class BaseRestore
                 CheckSpace();
             }
 
+            if (_delta is not null)
+            {
+                BeginDelta(cancellationToken);
+            }
+
             CreateDirectories();
-            if (resumed)
+            if (resumed || _delta is not null)
             {
                 await CompareAsync(cancellationToken).ConfigureAwait(false);
             }
@@ -136,6 +147,8 @@ public static class BaseRestore
                 _manifest.Header.SizeBytes,
                 _files.LongCount(static file => file.IsKept),
                 _files.Sum(static file => file.KeptBytes),
+                _files.Sum(static file => file.Entry.Size - file.KeptBytes),
+                _removed,
                 watch.Elapsed);
         }
 
@@ -248,6 +261,17 @@ public static class BaseRestore
             RestoreJournal? journal = RestoreJournal.TryRead(_layout.Root);
             bool resumed = journal is not null && journal.Backup == _manifest.Header.Id && journal.Repository == _manifest.Header.RepositoryId;
             string control = Path.Combine(_layout.Root, ControlFile.RelativePath);
+            if ((_target.Delta && !IsEmpty(_layout.Root)) || (resumed && journal!.Delta && !File.Exists(control)))
+            {
+                DeltaTarget.Check(_layout, _manifest.Header, _target.Force);
+                _delta = DeltaTarget.Scan(
+                    _layout,
+                    _directories.Select(static d => d.Path),
+                    _files.Select(static f => f.Path).Concat(_special.Keys.Select(p => Path.Combine(_layout.Root, p))));
+                _observer.Verbose($"'{_layout.Root}' is made like the backup '{_manifest.Header.Id}'; what is right in it is kept.");
+                return resumed;
+            }
+
             string lockFile = Path.Combine(_layout.Root, "postmaster.pid");
             if (resumed && File.Exists(control))
             {
@@ -292,13 +316,38 @@ public static class BaseRestore
             return resumed;
         }
 
+        /// <summary>
+        /// From here on the directory cannot be started. The journal first: a directory without control file and without it would be one
+        /// of which nobody knows what became of it.
+        /// </summary>
+        private void BeginDelta(CancellationToken cancellationToken)
+        {
+            WriteJournal();
+            string control = Path.Combine(_layout.Root, ControlFile.RelativePath);
+            if (File.Exists(control))
+            {
+                File.Delete(control);
+                Posix.SyncDirectory(Path.GetDirectoryName(control)!);
+            }
+
+            _observer.Progress(new OperationProgress(Activity, "Removing what the backup does not hold", 0, _manifest.Header.SizeBytes));
+            _removed = _delta!.RemoveSurplus(cancellationToken);
+            _observer.Verbose(string.Create(CultureInfo.InvariantCulture, $"{_removed} files that the backup does not hold are removed."));
+        }
+
+        private void WriteJournal() => new RestoreJournal(
+            _manifest.Header.Id, _manifest.Header.RepositoryId, [.. _layout.TablespaceDirectories], _details.SystemId, _delta is not null)
+            .Write(_layout.Root);
+
         private void CheckSpace()
         {
             // The disk of a path is the one that is mounted at the longest beginning of it.
             string[] mounts = [.. DriveInfo.GetDrives().Select(static d => d.Name).OrderByDescending(static name => name.Length)];
             foreach (IGrouping<string, RestoreFile> disk in _files.GroupBy(file => MountOf(Path.GetDirectoryName(file.Path)!)))
             {
-                long needed = disk.Sum(static file => file.Allocation);
+                // What a delta restore overwrites has its room already.
+                long needed = disk.Sum(file =>
+                    _delta is not null && new FileInfo(file.Path) is { Exists: true } found ? Math.Max(0, file.Entry.Size - found.Length) : file.Allocation);
                 long free = new DriveInfo(disk.Key).AvailableFreeSpace;
                 if (needed > free)
                 {
@@ -320,7 +369,11 @@ public static class BaseRestore
         private void CreateDirectories()
         {
             CreateDirectory(_layout.Root, _details.DirectoryMode, mayBeLink: true);
-            new RestoreJournal(_manifest.Header.Id, _manifest.Header.RepositoryId, [.. _layout.TablespaceDirectories]).Write(_layout.Root);
+            if (_delta is null)
+            {
+                WriteJournal();
+            }
+
             foreach (string location in _layout.TablespaceDirectories)
             {
                 CreateDirectory(location, _details.DirectoryMode, mayBeLink: true);
@@ -356,71 +409,16 @@ public static class BaseRestore
         private async Task CompareAsync(CancellationToken cancellationToken)
         {
             _observer.Progress(new OperationProgress(Activity, "Looking at what is there already", 0, _manifest.Header.SizeBytes));
-            await Parallel.ForEachAsync(
+            long compared = 0;
+            FileComparison comparison = new(_reader, _details.BlockSize, Math.Max(_parallelism, Environment.ProcessorCount), _observer);
+            await comparison.RunAsync(
                 _files,
-                new ParallelOptions { MaxDegreeOfParallelism = _parallelism, CancellationToken = cancellationToken },
-                (file, token) => CompareAsync(file, token)).ConfigureAwait(false);
+                (file, length) => _observer.Progress(new OperationProgress(
+                    Activity, $"Comparing {file.Entry.Path}", Interlocked.Add(ref compared, length), _manifest.Header.SizeBytes)),
+                cancellationToken).ConfigureAwait(false);
             _observer.Verbose(string.Create(
                 CultureInfo.InvariantCulture,
                 $"{_files.Count(static file => file.IsKept)} of {_files.Count} files are right already, and {_files.Sum(static file => file.KeptBytes)} bytes."));
-        }
-
-        private static async ValueTask CompareAsync(RestoreFile file, CancellationToken cancellationToken)
-        {
-            FileInfo info = new(file.Path);
-            if (info.LinkTarget is not null)
-            {
-                throw new SmcException(
-                    SmcErrorCode.TargetUnsuitable, $"'{file.Path}' is a link, which would lead the restore out of its target.", target: file.Path);
-            }
-
-            if (!info.Exists || info.Length != file.Entry.Size)
-            {
-                return;
-            }
-
-            bool[] right = new bool[file.Entry.Extents.Count];
-            byte[] buffer = ArrayPool<byte>.Shared.Rent(file.Entry.Extents.Select(static extent => extent.Length).DefaultIfEmpty(0).Max());
-            try
-            {
-                using SafeFileHandle handle = File.OpenHandle(file.Path);
-                long offset = 0;
-                for (int i = 0; i < right.Length; i++)
-                {
-                    FileExtent extent = file.Entry.Extents[i];
-                    Memory<byte> content = buffer.AsMemory(0, extent.Length);
-                    right[i] = await ReadAsync(handle, content, offset, cancellationToken).ConfigureAwait(false) &&
-                        (extent.Block is null ? !content.Span.ContainsAnyExcept((byte)0)
-                        : extent.Start == 0 && extent.Length == extent.Block.Length ? extent.Block.Matches(content.Span)
-                        // A part of a shared block is only known by its file's own digest.
-                        : right.Length == 1 && file.Entry.Hash is { } hash && Hash256.Compute(content.Span) == hash);
-                    offset += extent.Length;
-                }
-            }
-            finally
-            {
-                ArrayPool<byte>.Shared.Return(buffer);
-            }
-
-            file.SetFound(right);
-        }
-
-        private static async ValueTask<bool> ReadAsync(
-            SafeFileHandle handle, Memory<byte> content, long offset, CancellationToken cancellationToken)
-        {
-            while (content.Length > 0)
-            {
-                int read = await RandomAccess.ReadAsync(handle, content, offset, cancellationToken).ConfigureAwait(false);
-                if (read == 0)
-                {
-                    return false;
-                }
-
-                content = content[read..];
-                offset += read;
-            }
-
-            return true;
         }
 
         private async Task CreateFilesAsync(CancellationToken cancellationToken)
@@ -439,13 +437,13 @@ public static class BaseRestore
         private void CreateFile(RestoreFile file)
         {
             long size = file.Entry.Size;
-            bool compared = file.KeptBytes > 0 || file.IsKept;
+            bool compared = file.IsFound;
             long allocation = !compared && size >= PreallocationSize && file.Allocation == size ? size : 0;
             try
             {
                 using SafeFileHandle handle = File.OpenHandle(
                     file.Path, compared ? FileMode.Open : FileMode.Create, FileAccess.Write, FileShare.None, FileOptions.None, allocation);
-                if (allocation == 0)
+                if (allocation == 0 && !(compared && file.FoundLength == size))
                 {
                     RandomAccess.SetLength(handle, size);
                 }
@@ -475,18 +473,12 @@ public static class BaseRestore
             List<Place> places = [];
             foreach (RestoreFile file in _files)
             {
-                long offset = 0;
-                for (int i = 0; i < file.Entry.Extents.Count; i++)
+                _done += file.Entry.Size;
+                foreach ((long offset, FileExtent extent) in file.Missing)
                 {
-                    FileExtent extent = file.Entry.Extents[i];
-                    if (file.IsRight(i))
+                    if (extent.Block is { } block)
                     {
-                        _done += extent.Length;
-                    }
-                    else if (extent.Block is { } block)
-                    {
-                        int next = -1;
-                        if (!first.TryGetValue(block, out next))
+                        if (!first.TryGetValue(block, out int next))
                         {
                             blocks.Add(block);
                             next = -1;
@@ -494,14 +486,12 @@ public static class BaseRestore
 
                         first[block] = places.Count;
                         places.Add(new Place(file, offset, extent.Start, extent.Length, next));
+                        _done -= extent.Length;
                     }
                     else
                     {
                         await ClearAsync(file, offset, extent.Length, cancellationToken).ConfigureAwait(false);
-                        _done += extent.Length;
                     }
-
-                    offset += extent.Length;
                 }
             }
 
@@ -663,10 +653,8 @@ public static class BaseRestore
             $"The file '{entry.Path}' of the backup '{_manifest.Header.Id}' does not match its digest in the manifest.",
             target: entry.Path);
 
-        // A disk that is mounted there has this directory of the file system's own.
-        private static bool IsEmpty(string directory) =>
-            !Directory.Exists(directory) ||
-            Directory.EnumerateFileSystemEntries(directory).All(static path => Path.GetFileName(path) == "lost+found");
+        // A disk that is mounted there has a directory of the file system's own.
+        private static bool IsEmpty(string directory) => DeltaTarget.IsEmpty(directory);
 
         private SmcException NotEmpty(string directory) => new(
             SmcErrorCode.TargetNotEmpty,

@@ -6,6 +6,15 @@ public sealed record BaseRestoreTarget
     /// <summary>The data directory: absent, empty, or left half-restored by an earlier run of the same backup.</summary>
     public required string DataDirectory { get; init; }
 
+    /// <summary>
+    /// Whether the directory may be a data directory of the same cluster: what is right in it, by its digests, is kept; the rest is
+    /// overwritten or removed, without a copy. Interrupted, it cannot be started, and another run with this set finishes.
+    /// </summary>
+    public bool Delta { get; init; }
+
+    /// <summary>With <see cref="Delta"/>: overwrites a data directory of another cluster, or of one that cannot be told, as well.</summary>
+    public bool Force { get; init; }
+
     /// <summary>Where tablespaces go, by their object id. One that is not listed goes where it was on the server.</summary>
     public IReadOnlyDictionary<uint, string> Tablespaces { get; init; } = new Dictionary<uint, string>();
 

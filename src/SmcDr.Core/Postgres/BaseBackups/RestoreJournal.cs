@@ -11,7 +11,10 @@ namespace SmcDr.Core.Postgres.BaseBackups;
 /// <param name="Backup">The backup's id.</param>
 /// <param name="Repository">The repository's id.</param>
 /// <param name="Tablespaces">Where the tablespaces were restored to.</param>
-internal sealed record RestoreJournal(string Backup, Guid Repository, IReadOnlyList<string> Tablespaces)
+/// <param name="SystemId">The cluster; null in a journal of an earlier version.</param>
+/// <param name="Delta">Whether files may lie there that the backup does not hold.</param>
+internal sealed record RestoreJournal(
+    string Backup, Guid Repository, IReadOnlyList<string> Tablespaces, string? SystemId = null, bool Delta = false)
 {
     /// <summary>The file's name.</summary>
     public const string FileName = "smcdr-restore.json";
