@@ -17,6 +17,7 @@
         'Backup-SmcDatabase'
         'Backup-SmcFileStore'
         'Copy-SmcBackup'
+        'Enable-SmcPointInTimeRecovery'
         'Find-SmcTransaction'
         'Get-SmcBackup'
         'Get-SmcRecoveryWindow'

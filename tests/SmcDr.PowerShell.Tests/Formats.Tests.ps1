@@ -108,6 +108,13 @@ BeforeDiscovery {
             Shows = '2026-11-05 10:00:00Z', 'Connecting', '1F16/B374D848', '0 B', '250 ms', '5.0 GiB'
         }
         @{
+            Model = [SmcDr.PreparationItem]@{
+                Item = 'wal_level'; Current = 'minimal'; Wanted = 'replica'; State = 'NeedsRestart'; Server = 'db:5432'
+                Recommendation = 'Restart it.'
+            }
+            Shows = 'NeedsRestart', 'wal_level', 'minimal', 'replica', 'Restart it.'
+        }
+        @{
             Model = [SmcDr.CheckResult]@{
                 Name = 'WalLevel'; Target = 'east'; Outcome = 'Failed'
                 Message = 'The server''s wal_level is minimal, with which no base backup can be taken and no WAL can be streamed at all.'

@@ -1,6 +1,8 @@
 using SmcDr.Core.Operations;
+using SmcDr.Core.Postgres;
 using SmcDr.Core.Postgres.BaseBackups;
 using SmcDr.Core.Postgres.Logical;
+using SmcDr.Core.Postgres.Preparation;
 using SmcDr.Core.Postgres.Wal;
 using SmcDr.Core.Recovery;
 using SmcDr.Core.Repositories;
@@ -40,6 +42,38 @@ public static class SiteOperations
             repository,
             new WalReceiverOptions { Slot = name.Length == 0 ? null : name },
             observer);
+    }
+
+    /// <summary>What makes the primary database's server ready for backups and the WAL stream.</summary>
+    /// <param name="site">The site.</param>
+    /// <param name="secrets">Gives the site's password.</param>
+    /// <param name="administrator">A superuser and its password; null = the site's own user.</param>
+    /// <param name="role">The role that backups connect as and its password; null = the site's user.</param>
+    /// <param name="isPreview">Whether nothing will be approved.</param>
+    /// <param name="approve">Is asked before each change.</param>
+    public static ServerPreparation CreatePreparation(
+        this Site site,
+        SecretResolver secrets,
+        (string User, Func<CancellationToken, ValueTask<string?>>? Password)? administrator,
+        (string User, Func<CancellationToken, ValueTask<string?>>? Password)? role,
+        bool isPreview,
+        Func<PreparationChange, Task<bool>> approve)
+    {
+        DatabaseSettings database = site.GetDatabase();
+        PostgresConnector own = database.CreateConnector(secrets);
+        SecretReference? secret = database.Password;
+        return new ServerPreparation(
+            administrator is { } admin ? own.WithUser(admin.User, admin.Password) : own,
+            new ServerPreparationOptions
+            {
+                Slot = database.Slot,
+                IsPreview = isPreview,
+                Backup = role is { } other ? own.WithUser(other.User, other.Password) : own,
+                Password = role is { } given ? given.Password
+                    : secret is null ? null
+                    : async token => await secrets.ResolveAsync(secret, token).ConfigureAwait(false),
+            },
+            approve);
     }
 
     /// <summary>A recovery of the primary database on this host, to the end of the archive.</summary>

@@ -2,6 +2,7 @@ using System.Globalization;
 using Npgsql;
 using NpgsqlTypes;
 using SmcDr.Core.Operations;
+using SmcDr.Core.Postgres.Preparation;
 
 namespace SmcDr.Core.Postgres.BaseBackups;
 
@@ -10,16 +11,6 @@ internal sealed record ServerFacts
 {
     private const int OldestVersion = 150000;
     private const int FirstUnknownVersion = 190000;
-
-    /// <summary>The functions that a role which is no superuser must have been granted, in the database that it connects to.</summary>
-    private static readonly string[] s_functions =
-    [
-        "pg_catalog.pg_backup_start(text, boolean)",
-        "pg_catalog.pg_backup_stop(boolean)",
-        "pg_catalog.pg_ls_dir(text, boolean, boolean)",
-        "pg_catalog.pg_stat_file(text, boolean)",
-        "pg_catalog.pg_read_binary_file(text, bigint, bigint, boolean)",
-    ];
 
     /// <summary>Settings that are recorded with the backup: what recovery must not go below, and what explains it.</summary>
     private static readonly string[] s_recorded =
@@ -172,7 +163,7 @@ internal sealed record ServerFacts
             """,
             connection)
         {
-            Parameters = { new NpgsqlParameter { NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Text, Value = s_functions } },
+            Parameters = { new NpgsqlParameter { NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Text, Value = BackupPrivileges.Functions.ToArray() } },
         };
         await using (command.ConfigureAwait(false))
         {
