@@ -12,6 +12,9 @@ namespace SmcDr.Core.Sites;
 /// <summary>From what a site file says to the engine's operations, so that every front end means the same by it.</summary>
 public static class SiteOperations
 {
+    // Whoever asks what can be recovered often asks because the server is down.
+    private static readonly TimeSpan s_answerTime = TimeSpan.FromSeconds(5);
+
     /// <summary>How a base backup of the primary database is taken.</summary>
     public static BaseBackupOptions CreateBackupOptions(this Site site)
     {
@@ -42,6 +45,37 @@ public static class SiteOperations
             repository,
             new WalReceiverOptions { Slot = name.Length == 0 ? null : name },
             observer);
+    }
+
+    /// <summary>What can be recovered, and what would be lost now, where the site's server can be asked.</summary>
+    /// <param name="site">The site.</param>
+    /// <param name="repository">The repository.</param>
+    /// <param name="secrets">Gives the password.</param>
+    /// <param name="isOffline">Whether no server is asked.</param>
+    /// <param name="observer">Is warned of backups that have no window because something of them cannot be read.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
+    public static async Task<IReadOnlyList<RecoveryWindow>> ListWindowsAsync(
+        this Site site,
+        Repository repository,
+        SecretResolver secrets,
+        bool isOffline,
+        IOperationObserver observer,
+        CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(site);
+        if (!isOffline && site.PrimaryRegion.Database is { } database)
+        {
+            return await WalWindows
+                .ListAsync(repository, database.CreateConnector(secrets), s_answerTime, observer, cancellationToken).ConfigureAwait(false);
+        }
+
+        List<RecoveryWindow> windows = [];
+        await foreach (RecoveryWindow window in WalWindows.ListAsync(repository, observer, cancellationToken).ConfigureAwait(false))
+        {
+            windows.Add(window);
+        }
+
+        return windows;
     }
 
     /// <summary>What makes the primary database's server ready for backups and the WAL stream.</summary>
