@@ -40,6 +40,11 @@ internal sealed record ServerFacts
 
     public required string DataDirectory { get; init; }
 
+    public required bool IsStandby { get; init; }
+
+    /// <summary>Which of the servers of one cluster it is: primary and standbys have the same files with other times.</summary>
+    public required string ServerKey { get; init; }
+
     public required int DirectoryMode { get; init; }
 
     public required int BlockSize { get; init; }
@@ -87,13 +92,10 @@ internal sealed record ServerFacts
                 target: connector.Display);
         }
 
-        if (await ScalarAsync<bool>(connection, "SELECT pg_catalog.pg_is_in_recovery()", cancellationToken).ConfigureAwait(false))
+        bool isStandby = await ScalarAsync<bool>(connection, "SELECT pg_catalog.pg_is_in_recovery()", cancellationToken).ConfigureAwait(false);
+        if (isStandby)
         {
-            throw new SmcException(
-                SmcErrorCode.SettingUnsuitable,
-                $"PostgreSQL at {connector.Display} is a standby, or still recovering; base backups are taken from the primary.",
-                recommendation: "Connect to the primary, or promote this server first.",
-                target: connector.Display);
+            observer.Verbose($"PostgreSQL at {connector.Display} is a standby; the backup is taken from it.");
         }
 
         bool canReplicate = await CheckPrivilegesAsync(connector, connection, cancellationToken).ConfigureAwait(false);
@@ -118,6 +120,8 @@ internal sealed record ServerFacts
             SystemId = systemId,
             CatalogVersion = catalogVersion,
             DataDirectory = dataDirectory,
+            IsStandby = isStandby,
+            ServerKey = await ReadServerKeyAsync(connection, dataDirectory, cancellationToken).ConfigureAwait(false),
             DirectoryMode = Convert.ToInt32(settings["data_directory_mode"], 8),
             BlockSize = Number(settings["block_size"]),
             WalBlockSize = Number(settings["wal_block_size"]),
@@ -246,6 +250,26 @@ internal sealed record ServerFacts
         {
             observer.Warning("The server has no data checksums: damaged pages cannot be told from sound ones in this backup.");
         }
+    }
+
+    /// <summary>
+    /// What tells a data directory from a copy of it: the server's address, and when the status of PG_VERSION changed, which no program can set
+    /// and every copy by files changes. A copy of the whole file system has the same times, and another address.
+    /// </summary>
+    private static async Task<string> ReadServerKeyAsync(
+        NpgsqlConnection connection, string dataDirectory, CancellationToken cancellationToken)
+    {
+        string place = await ScalarAsync<string>(
+            connection,
+            """
+            SELECT pg_catalog.concat_ws(
+                ' ',
+                COALESCE(pg_catalog.host(pg_catalog.inet_server_addr()), 'local'),
+                EXTRACT(epoch FROM f.change)::pg_catalog.int8)
+            FROM pg_catalog.pg_stat_file('PG_VERSION', false) AS f
+            """,
+            cancellationToken).ConfigureAwait(false);
+        return $"{place} {dataDirectory}";
     }
 
     private static async Task<(ulong SystemId, int CatalogVersion)> ReadControlAsync(

@@ -118,10 +118,20 @@ public sealed class RecoveryWindowTests
         repository = await RenewAsync(key);
         string envelope = Assert.Single(Envelopes(), name => !before.Contains(name));
         await server.ExecuteAsync("CREATE TABLE t AS SELECT generate_series(1, 1000)");
+        await using (RunningReceiver receiver = RunningReceiver.Start(server.CreateConnector(), repository, RunningReceiver.Quick with { Slot = "other" }))
+        {
+            await receiver.FlushedAsync(Lsn.Parse(await server.ScalarAsync<string>("SELECT pg_current_wal_flush_lsn()::text")));
+        }
+
         BackupInfo second = await BackupAsync(server, repository);
         await server.ExecuteAsync("SELECT pg_switch_wal()");
 
-        repository = await RenewAsync(key);
+        // Two renewals that did not know of each other, so that the third key does not hang on the second.
+        byte[] hidden = _store[envelope];
+        await _store.DeleteAsync(envelope, CancellationToken.None);
+        await RenewAsync(key);
+        _store[envelope] = hidden;
+        repository = await Repository.OpenAsync(_store, key, CancellationToken.None);
         BackupInfo third = await BackupAsync(server, repository);
         BackupInfo fourth = await BackupAsync(server, repository, full: true);
         Assert.Equal(["Full", "Incremental", "Incremental", "Full"], new[] { first.Kind, second.Kind, third.Kind, fourth.Kind });
