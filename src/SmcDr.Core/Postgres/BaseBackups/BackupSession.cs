@@ -164,6 +164,26 @@ internal sealed class BackupSession : IAsyncDisposable
         }
     }
 
+    /// <summary>What to say of a failure instead, where the standby was promoted; null where it was not, or does not answer.</summary>
+    public async Task<SmcException?> FindPromotionAsync(Exception failure, CancellationToken cancellationToken)
+    {
+        try
+        {
+            NpgsqlConnection connection = await _connector.OpenAsync(cancellationToken).ConfigureAwait(false);
+            await using (connection.ConfigureAwait(false))
+            {
+                return await ServerFacts
+                    .ScalarAsync<bool>(connection, "SELECT pg_catalog.pg_is_in_recovery()", cancellationToken).ConfigureAwait(false)
+                    ? null
+                    : Promoted(failure);
+            }
+        }
+        catch (Exception e) when (e is SmcException or NpgsqlException or IOException)
+        {
+            return null;
+        }
+    }
+
     public async ValueTask DisposeAsync()
     {
         await EndWatchAsync().ConfigureAwait(false);

@@ -93,7 +93,21 @@ public static class BaseBackup
                     .ConfigureAwait(false);
                 ServerPosition position = await ServerPosition.ReadAsync(session.Connection, cancellationToken).ConfigureAwait(false);
                 Run run = new(connector, repository, options, observer, facts, position, session, openWal, watchInterval, Break);
-                return await run.ExecuteAsync(broken.Token).ConfigureAwait(false);
+                try
+                {
+                    return await run.ExecuteAsync(broken.Token).ConfigureAwait(false);
+                }
+                catch (Exception e) when (facts.IsStandby && !cancellationToken.IsCancellationRequested)
+                {
+                    // A promotion ends the WAL as well, and may be noticed there first.
+                    if (await session.FindPromotionAsync(Volatile.Read(ref reason) ?? e, cancellationToken).ConfigureAwait(false) is { } promoted)
+                    {
+                        Volatile.Write(ref reason, promoted);
+                        throw promoted;
+                    }
+
+                    throw;
+                }
             }
             catch (Exception e) when (cancellationToken.IsCancellationRequested)
             {
