@@ -17,6 +17,7 @@
         'Backup-SmcDatabase'
         'Backup-SmcFileStore'
         'Copy-SmcBackup'
+        'Enable-SmcPointInTimeRecovery'
         'Export-SmcTable'
         'Find-SmcTransaction'
         'Get-SmcBackup'

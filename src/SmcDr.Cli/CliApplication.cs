@@ -32,6 +32,10 @@ internal sealed class CliApplication
                 new SiteShowCommand(host),
                 new SiteTestCommand(host),
             },
+            new Command("enable", "Prepares what backups need.")
+            {
+                new EnablePitrCommand(host),
+            },
             new Command("wal", "Streams, imports, lists and searches write-ahead log.")
             {
                 new WalStreamCommand(host),

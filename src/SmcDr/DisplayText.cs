@@ -71,6 +71,15 @@ public static class DisplayText
     public static string Time(DateTimeOffset? time) =>
         time?.UtcDateTime.ToString("yyyy-MM-dd HH:mm:ss'Z'", CultureInfo.InvariantCulture) ?? "";
 
+    /// <summary>What would be lost now: <c>1.2 s (3.0 MiB)</c>; nothing where it was not asked, and a question mark where it is not known.</summary>
+    public static string Loss(RecoveryWindow window)
+    {
+        ArgumentNullException.ThrowIfNull(window);
+        return window.LossBytes is not null ? $"{Seconds(window.LossSeconds)} ({Size(window.LossBytes)})"
+            : window.LossProblem is not null ? "?"
+            : "";
+    }
+
     /// <summary>An outcome or state, coloured where it calls for attention. PowerShell strips colours where none are wanted.</summary>
     public static string Outcome(string? outcome) => outcome switch
     {

@@ -27,9 +27,9 @@ BeforeDiscovery {
             Model = [SmcDr.RecoveryWindow]@{
                 BackupId = '20261122T081500Z-full'; SystemId = '7301234567890123456'; Timeline = 12; EarliestTime = $time
                 LatestTime = $time.AddHours(1); EarliestLsn = '16/B374D848'; LatestLsn = '1F16/B374D848'; WalBytes = 12GB
-                Gap = '000000010000000000000003'; Repository = $repository
+                Gap = '000000010000000000000003'; Repository = $repository; LossSeconds = 1.2; LossBytes = 3MB
             }
-            Shows = '2026-11-05 10:00:00Z', '2026-11-05 11:00:00Z', '1F16/B374D848', '12.0 GiB', '20261122T081500Z-full', '000000010000000000000003'
+            Shows = '2026-11-05 10:00:00Z', '2026-11-05 11:00:00Z', '1F16/B374D848', '12.0 GiB', '20261122T081500Z-full', '1.2 s (3.0 MiB)', '000000010000000000000003'
         }
         @{
             Model = [SmcDr.RecoveryResult]@{
@@ -113,6 +113,13 @@ BeforeDiscovery {
                 Time = $time; Message = 'The server is away; trying again.'
             }
             Shows = '2026-11-05 10:00:00Z', 'Connecting', '1F16/B374D848', '0 B', '250 ms', '5.0 GiB'
+        }
+        @{
+            Model = [SmcDr.PreparationItem]@{
+                Item = 'wal_level'; Current = 'minimal'; Wanted = 'replica'; State = 'NeedsRestart'; Server = 'db:5432'
+                Recommendation = 'Restart it.'
+            }
+            Shows = 'NeedsRestart', 'wal_level', 'minimal', 'replica', 'Restart it.'
         }
         @{
             Model = [SmcDr.CheckResult]@{

@@ -85,3 +85,28 @@ Describe 'Find-SmcTransaction' {
         Assert-SmcError SmcTargetTimeAmbiguous { Find-SmcTransaction -From '2026-11-05 10:00' }
     }
 }
+
+Describe 'Enable-SmcPointInTimeRecovery' {
+    BeforeAll {
+        $role = [pscredential]::new('smcdr_role', (ConvertTo-SecureString 'of the role' -AsPlainText -Force))
+    }
+
+    It 'shows each statement with -WhatIf, and changes nothing' {
+        $text = Get-HostText { Enable-SmcPointInTimeRecovery -RoleCredential $role -WhatIf }
+        $text | Should -BeLike '*CREATE ROLE "smcdr_role"*GRANT pg_read_all_settings*GRANT EXECUTE ON FUNCTION pg_catalog.pg_backup_start*'
+        $text | Should -Not -BeLike '*of the role*'
+        "$(Invoke-TestSql $server "select count(*) from pg_roles where rolname = 'smcdr_role'")".Trim() | Should -Be '0'
+    }
+
+    It 'makes the role, and finds all right the second time' {
+        $first = Enable-SmcPointInTimeRecovery -RoleCredential $role
+        $first | Should -BeOfType [SmcDr.PreparationItem]
+        ($first | Where-Object Item -EQ 'Role').State | Should -Be 'Changed'
+        ($first | Where-Object Item -EQ 'ReplicationConnection').State | Should -Be 'Right'
+        Enable-SmcPointInTimeRecovery -RoleCredential $role | Where-Object State -NotIn 'Right', 'Advice' | Should -BeNullOrEmpty
+    }
+
+    It 'refuses who is no superuser' {
+        Assert-SmcError SmcPrivilegeMissing { Enable-SmcPointInTimeRecovery -Credential $role }
+    }
+}

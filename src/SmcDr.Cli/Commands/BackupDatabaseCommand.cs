@@ -53,6 +53,8 @@ internal sealed class BackupDatabaseCommand : CliCommand
         Description = "Read and store everything. Default: what has changed since the backup before, where there is one.",
     };
 
+    private readonly Option<bool> _fromStandby = new("--from-standby") { Description = "Read the files from the site's standby." };
+
     public BackupDatabaseCommand(CliHost host)
         : base(host, "database", "Takes a base backup of the primary region's database, or dumps databases.")
     {
@@ -65,7 +67,7 @@ internal sealed class BackupDatabaseCommand : CliCommand
         });
         foreach (Option option in new Option[]
         {
-            _method, _emergency, _full, _databases, _exactRowCount, _noRolePassword, _label, _parallelism, _newCluster, GlobalOptions.Json,
+            _method, _emergency, _full, _fromStandby, _databases, _exactRowCount, _noRolePassword, _label, _parallelism, _newCluster, GlobalOptions.Json,
         })
         {
             Options.Add(option);
@@ -77,6 +79,11 @@ internal sealed class BackupDatabaseCommand : CliCommand
             if (!isLogical && (result.GetValue(_databases)!.Length > 0 || result.GetValue(_exactRowCount) || result.GetValue(_noRolePassword)))
             {
                 result.AddError("--database, --exact-row-count and --no-role-password are for logical backups: add --method logical.");
+            }
+
+            if (isLogical && result.GetValue(_fromStandby))
+            {
+                result.AddError("--from-standby is for physical backups.");
             }
 
             if (isLogical && result.GetValue(_full))
@@ -95,11 +102,13 @@ internal sealed class BackupDatabaseCommand : CliCommand
     {
         Site site = context.LoadSite();
         Repository repository = await site.OpenOrCreateRepositoryAsync(context.Secrets, cancellationToken).ConfigureAwait(false);
-        PostgresConnector connector = site.CreateConnector(context.Secrets);
+        PostgresConnector primary = site.CreateConnector(context.Secrets);
+        bool fromStandby = context.Parsed.GetValue(_fromStandby);
+        PostgresConnector connector = fromStandby ? site.CreateStandbyConnector(context.Secrets) : primary;
         bool isLogical = context.Parsed.GetValue(_emergency) || context.Parsed.GetValue(_method) == BackupMethod.Logical;
         BackupInfo backup = await context.ObserveAsync(observer => isLogical
             ? LogicalBackup.RunAsync(connector, repository, LogicalOptions(context, site), observer, cancellationToken)
-            : BaseBackup.RunAsync(connector, repository, PhysicalOptions(context, site), observer, cancellationToken)).ConfigureAwait(false);
+            : BaseBackup.RunAsync(connector, repository, PhysicalOptions(context, site) with { Primary = fromStandby ? primary : null }, observer, cancellationToken)).ConfigureAwait(false);
         backup = await BackupFinish.RunAsync(
             context, site, repository, backup, result => context.Write(result, WriteText), cancellationToken).ConfigureAwait(false);
         return BackupFinish.ExitCodeOf([backup]);

@@ -1,5 +1,5 @@
+using System.CommandLine;
 using SmcDr.Cli.Output;
-using SmcDr.Core.Postgres.Wal;
 using SmcDr.Core.Repositories;
 using SmcDr.Core.Sites;
 
@@ -16,24 +16,26 @@ internal sealed class WindowListCommand : CliCommand
         new("Timeline", static window => FormattableString.Invariant($"{window.Timeline}"), IsNumber: true),
         new("WAL", static window => DisplayText.Size(window.WalBytes), IsNumber: true),
         new("Backup", static window => window.BackupId),
+        new("Lost now", static window => DisplayText.Loss(window)),
         new("Gap", static window => window.Gap),
     ];
+
+    private readonly Option<bool> _offline = new("--offline") { Description = "Do not ask the server what would be lost now." };
 
     public WindowListCommand(CliHost host)
         : base(host, "list", "Lists the intervals that can truly be recovered.")
     {
+        Options.Add(_offline);
         Options.Add(GlobalOptions.Json);
     }
 
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
-        Repository repository = await context.OpenForReadingAsync(context.LoadSite(), cancellationToken).ConfigureAwait(false);
-        List<RecoveryWindow> windows = [];
-        await foreach (RecoveryWindow window in WalWindows.ListAsync(repository, cancellationToken).ConfigureAwait(false))
-        {
-            windows.Add(window);
-        }
-
+        PlainObserver observer = context.CreatePlainObserver();
+        Site site = context.LoadSite();
+        Repository repository = await site.OpenForReadingAsync(context.Secrets, observer, cancellationToken).ConfigureAwait(false);
+        IReadOnlyList<RecoveryWindow> windows = await site
+            .ListWindowsAsync(repository, context.Secrets, context.Parsed.GetValue(_offline), observer, cancellationToken).ConfigureAwait(false);
         context.WriteList(
             windows, s_columns, "Nothing can be recovered yet: it takes a base backup, and 'smcdr wal stream' for what follows it.");
         return ExitCodes.Success;

@@ -59,6 +59,17 @@ public sealed class PostgresConnector
     public PostgresConnector WithDatabase(string database) =>
         new(new NpgsqlConnectionStringBuilder(_settings.ConnectionString) { Database = database }.ConnectionString, _password);
 
+    /// <summary>The same server and database as another user.</summary>
+    /// <param name="username">The user.</param>
+    /// <param name="password">Gives the password each time a connection is opened.</param>
+    public PostgresConnector WithUser(string username, Func<CancellationToken, ValueTask<string?>>? password) =>
+        new(new NpgsqlConnectionStringBuilder(_settings.ConnectionString) { Username = username }.ConnectionString, password);
+
+    /// <summary>The same, but no longer waiting for the server at the opening of a connection than this, in whole seconds.</summary>
+    public PostgresConnector WithTimeout(TimeSpan timeout) => new(
+        new NpgsqlConnectionStringBuilder(_settings.ConnectionString) { Timeout = Math.Max(1, (int)Math.Ceiling(timeout.TotalSeconds)) }.ConnectionString,
+        _password);
+
     /// <summary>Opens an ordinary connection. Commands on it have no time limit of their own: the token is the limit.</summary>
     public async Task<NpgsqlConnection> OpenAsync(CancellationToken cancellationToken)
     {

@@ -57,7 +57,7 @@ internal sealed class TargetResolver(WalArchive archive, BackupHeader backup, Re
     }
 
     private Task<WalCoverage> CoverAsync(uint? timeline, CancellationToken cancellationToken) =>
-        archive.GetCoverageAsync(Details.Timeline, Details.StartLsn, Details.StopLsn, timeline, cancellationToken);
+        archive.GetReadableCoverageAsync(Details.Timeline, Details.StartLsn, Details.StopLsn, timeline, cancellationToken);
 
     private RecoveryStop Latest(WalCoverage coverage) => coverage.Gap is null
         ? new RecoveryStop(coverage, null, null, $"the archive ends at {coverage.EndLsn}.")
@@ -184,6 +184,16 @@ internal sealed class TargetResolver(WalArchive archive, BackupHeader backup, Re
 
     private SmcException Gap(WalCoverage coverage, string why)
     {
+        if (coverage.Unreadable is { } closed)
+        {
+            return new SmcException(
+                closed.Code,
+                $"{why}: the segment '{coverage.Gap}' cannot be read. {closed.Message} The WAL that can be read ends at {coverage.EndLsn}.",
+                closed,
+                closed.Recommendation,
+                coverage.Gap?.ToString());
+        }
+
         string missing = (coverage.Gap ?? WalSegmentName.Containing(coverage.EndLsn, coverage.EndTimeline, Details.WalSegmentSize)).ToString();
         return new SmcException(
             SmcErrorCode.WalGap,

@@ -41,6 +41,15 @@ public sealed record DatabaseBackupDetails
 
     public required string DataDirectory { get; init; }
 
+    /// <summary>Whether the server was a standby.</summary>
+    public bool FromStandby { get; init; }
+
+    /// <summary>
+    /// Which of the cluster's servers the files were read from. File times mean something only among backups of the same one; a backup that does not
+    /// say, means none.
+    /// </summary>
+    public string? ServerKey { get; init; }
+
     public IReadOnlyList<TablespaceDetails> Tablespaces { get; init; } = [];
 
     /// <summary>

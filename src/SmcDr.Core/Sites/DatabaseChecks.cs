@@ -3,6 +3,7 @@ using System.Runtime.CompilerServices;
 using Npgsql;
 using Npgsql.Replication;
 using SmcDr.Core.Postgres;
+using SmcDr.Core.Postgres.Preparation;
 
 namespace SmcDr.Core.Sites;
 
@@ -12,13 +13,6 @@ internal sealed class DatabaseChecks(string region, DatabaseSettings database, S
     private const int OldestMajor = 15;
     private const int NewestMajor = 18;
     private static readonly TimeSpan s_skewLimit = TimeSpan.FromSeconds(2);
-
-    // What a base backup over SQL calls; all but superusers need each granted.
-    private static readonly string[] s_functions =
-    [
-        "pg_backup_start(text,boolean)", "pg_backup_stop(boolean)", "pg_read_binary_file(text,bigint,bigint,boolean)",
-        "pg_ls_dir(text,boolean,boolean)", "pg_stat_file(text,boolean)",
-    ];
 
     private readonly PostgresConnector _connector = database.CreateConnector(secrets);
     private int _major;
@@ -77,14 +71,15 @@ internal sealed class DatabaseChecks(string region, DatabaseSettings database, S
     [
         ("ServerRole", () => CheckRoleAsync(connection, cancellationToken)),
         ("BackupPrivileges", () => CheckPrivilegesAsync(connection, cancellationToken)),
-        ("WalLevel", () => CheckWalLevelAsync(connection, cancellationToken)),
+        ("WalLevel", () => CheckSettingAsync(connection, SettingRule.WalLevel, null, true, cancellationToken)),
         ("WalSenders", () => CheckSendersAsync(connection, cancellationToken)),
         ("ReplicationConnection", () => CheckReplicationAsync(cancellationToken)),
         ("ReplicationSlot", () => CheckSlotAsync(connection, cancellationToken)),
-        ("SlotRetention", () => CheckSlotRetentionAsync(connection, cancellationToken)),
-        ("Fsync", () => CheckFsyncAsync(connection, cancellationToken)),
-        ("FullPageWrites", () => CheckFullPageWritesAsync(connection, cancellationToken)),
-        ("DataChecksums", () => CheckChecksumsAsync(connection, cancellationToken)),
+        ("SlotRetention", () => CheckSettingAsync(
+            connection, SettingRule.SlotLimit, "A stalled WAL stream keeps at most {0} on the server's disk.", false, cancellationToken)),
+        ("Fsync", () => CheckSettingAsync(connection, SettingRule.Fsync, null, true, cancellationToken)),
+        ("FullPageWrites", () => CheckSettingAsync(connection, SettingRule.FullPageWrites, null, false, cancellationToken)),
+        ("DataChecksums", () => CheckSettingAsync(connection, SettingRule.DataChecksums, "Data checksums are on.", false, cancellationToken)),
         ("ClockSkew", () => CheckClockAsync(connection, cancellationToken)),
     ];
 
@@ -160,17 +155,24 @@ internal sealed class DatabaseChecks(string region, DatabaseSettings database, S
         string user = QuoteIdentifier(_connector.Username!);
         List<string> missing = [];
         List<string> remedies = [];
-        foreach (string function in s_functions)
+        foreach (string function in BackupPrivileges.Functions)
         {
             if (!await ScalarAsync<bool>(
                 connection,
                 "SELECT pg_catalog.has_function_privilege($1, 'EXECUTE')",
                 cancellationToken,
-                "pg_catalog." + function).ConfigureAwait(false))
+                function).ConfigureAwait(false))
             {
-                missing.Add(function[..function.IndexOf('(', StringComparison.Ordinal)]);
-                remedies.Add($"GRANT EXECUTE ON FUNCTION pg_catalog.{function} TO {user};");
+                missing.Add(BackupPrivileges.NameOf(function));
+                remedies.Add($"GRANT EXECUTE ON FUNCTION {function} TO {user};");
             }
+        }
+
+        if (!await ScalarAsync<bool>(
+            connection, "SELECT pg_catalog.pg_has_role($1, 'USAGE')", cancellationToken, BackupPrivileges.Membership).ConfigureAwait(false))
+        {
+            missing.Add(BackupPrivileges.Membership);
+            remedies.Add($"GRANT {BackupPrivileges.Membership} TO {user};");
         }
 
         if (!mayReplicate)
@@ -186,14 +188,13 @@ internal sealed class DatabaseChecks(string region, DatabaseSettings database, S
                 $"Use a superuser, or run as one, in the database that the connection string names: {string.Join(' ', remedies)}");
     }
 
-    private static async Task<CheckFinding> CheckWalLevelAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    private static async Task<CheckFinding> CheckSettingAsync(
+        NpgsqlConnection connection, SettingRule rule, string? right, bool isFailure, CancellationToken cancellationToken)
     {
-        string level = await ShowAsync(connection, "wal_level", cancellationToken).ConfigureAwait(false);
-        return level is "replica" or "logical"
-            ? CheckFinding.Passed($"wal_level is {level}.")
-            : CheckFinding.Failed(
-                $"wal_level is {level}: the WAL does not hold enough to recover from.",
-                "ALTER SYSTEM SET wal_level = replica; then restart the server.");
+        string value = await ShowAsync(connection, rule.Name, cancellationToken).ConfigureAwait(false);
+        return rule.IsRight(value) ? CheckFinding.Passed(right is null ? $"{rule.Name} is {value}." : string.Format(CultureInfo.InvariantCulture, right, value))
+            : isFailure ? CheckFinding.Failed(rule.Problem(value), rule.Advice)
+            : CheckFinding.Warning(rule.Problem(value), rule.Advice);
     }
 
     private static async Task<CheckFinding> CheckSendersAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
@@ -278,37 +279,6 @@ internal sealed class DatabaseChecks(string region, DatabaseSettings database, S
             _ => CheckFinding.Passed($"The replication slot '{database.Slot}' is in use and keeps its WAL ({slot.WalStatus ?? "nothing reserved"})."),
         };
     }
-
-    private static async Task<CheckFinding> CheckSlotRetentionAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
-    {
-        string limit = await ShowAsync(connection, "max_slot_wal_keep_size", cancellationToken).ConfigureAwait(false);
-        return limit is "-1"
-            ? CheckFinding.Warning(
-                "max_slot_wal_keep_size is unlimited: while the WAL stream stands still, WAL piles up until the server's disk is full and the database stops.",
-                "Set max_slot_wal_keep_size to what the disk can spare, so that a stalled stream costs a new base backup and not the database.")
-            : CheckFinding.Passed($"A stalled WAL stream keeps at most {limit} on the server's disk.");
-    }
-
-    private static async Task<CheckFinding> CheckFsyncAsync(NpgsqlConnection connection, CancellationToken cancellationToken) =>
-        await ShowAsync(connection, "fsync", cancellationToken).ConfigureAwait(false) == "on"
-            ? CheckFinding.Passed("fsync is on.")
-            : CheckFinding.Failed(
-                "fsync is off: a crash can damage the database beyond repair, and every backup after it.",
-                "ALTER SYSTEM SET fsync = on; SELECT pg_reload_conf(); then take a new base backup.");
-
-    private static async Task<CheckFinding> CheckFullPageWritesAsync(NpgsqlConnection connection, CancellationToken cancellationToken) =>
-        await ShowAsync(connection, "full_page_writes", cancellationToken).ConfigureAwait(false) == "on"
-            ? CheckFinding.Passed("full_page_writes is on.")
-            : CheckFinding.Warning(
-                "full_page_writes is off: pages that were torn by a crash are not repaired, and a standby cannot be backed up.",
-                "ALTER SYSTEM SET full_page_writes = on; SELECT pg_reload_conf(); unless the file system writes pages whole.");
-
-    private static async Task<CheckFinding> CheckChecksumsAsync(NpgsqlConnection connection, CancellationToken cancellationToken) =>
-        await ShowAsync(connection, "data_checksums", cancellationToken).ConfigureAwait(false) == "on"
-            ? CheckFinding.Passed("Data checksums are on.")
-            : CheckFinding.Warning(
-                "Data checksums are off: pages that the storage damaged go into backups unseen.",
-                "Stop the server cleanly and run 'pg_checksums --enable' when there is time for it.");
 
     /// <summary>A recovery to a time goes by the server's clock, and the operator reads another one.</summary>
     private async Task<CheckFinding> CheckClockAsync(NpgsqlConnection connection, CancellationToken cancellationToken)

@@ -16,6 +16,10 @@ public sealed record DatabaseSettings : ISiteRules
     [SiteKey("The server's port, where the connection string does not name it.", Minimum = 1, Maximum = 65535)]
     public int? Port { get; init; }
 
+    [SiteKey("A standby to take base backups from when that is asked for: an Npgsql connection string, of which only Host and Port are needed.",
+        Kind = SiteValueKind.Connection)]
+    public string? Standby { get; init; }
+
     [SiteKey("The replication slot that the WAL stream uses; without it, smcdr_ and the site's name.", Kind = SiteValueKind.Slot)]
     public string Slot { get; init; } = "";
 

@@ -1,3 +1,4 @@
+using System.Data.Common;
 using SmcDr.Core.Postgres;
 
 namespace SmcDr.Core.Sites;
@@ -14,6 +15,31 @@ public static class SiteConnectors
         return new PostgresConnector(
             database.GetConnectionString(),
             password is null ? null : async token => await secrets.ResolveAsync(password, token).ConfigureAwait(false));
+    }
+
+    /// <summary>What opens connections to the standby of the primary region's database: where it says nothing else, as to the database itself.</summary>
+    /// <exception cref="SmcException"><see cref="SmcErrorCode.SiteInvalid"/>: the site names no standby.</exception>
+    public static PostgresConnector CreateStandbyConnector(this Site site, SecretResolver secrets)
+    {
+        DatabaseSettings database = site.GetDatabase();
+        if (database.Standby is not { } standby)
+        {
+            throw new SmcException(
+                SmcErrorCode.SiteInvalid,
+                $"The site '{site.Name}' does not say where its database has a standby.",
+                recommendation: $"Add 'standby: \"Host=...\"' to the database in '{site.Path}'.",
+                target: site.Name);
+        }
+
+        // DbConnectionStringBuilder: Npgsql's own cannot say which keys were written.
+        DbConnectionStringBuilder all = new() { ConnectionString = database.GetConnectionString() };
+        DbConnectionStringBuilder written = new() { ConnectionString = standby };
+        foreach (string key in written.Keys)
+        {
+            all[key] = written[key];
+        }
+
+        return (database with { Connection = all.ConnectionString, Port = null }).CreateConnector(secrets);
     }
 
     /// <summary>What opens connections to the database of a region, or of the primary one where null.</summary>

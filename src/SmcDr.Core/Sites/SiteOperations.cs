@@ -1,6 +1,8 @@
 using SmcDr.Core.Operations;
+using SmcDr.Core.Postgres;
 using SmcDr.Core.Postgres.BaseBackups;
 using SmcDr.Core.Postgres.Logical;
+using SmcDr.Core.Postgres.Preparation;
 using SmcDr.Core.Postgres.Wal;
 using SmcDr.Core.Recovery;
 using SmcDr.Core.Repositories;
@@ -10,6 +12,9 @@ namespace SmcDr.Core.Sites;
 /// <summary>From what a site file says to the engine's operations, so that every front end means the same by it.</summary>
 public static class SiteOperations
 {
+    // Whoever asks what can be recovered often asks because the server is down.
+    private static readonly TimeSpan s_answerTime = TimeSpan.FromSeconds(5);
+
     /// <summary>How a base backup of the primary database is taken.</summary>
     public static BaseBackupOptions CreateBackupOptions(this Site site)
     {
@@ -46,6 +51,69 @@ public static class SiteOperations
             repository,
             options with { Slot = name.Length == 0 ? null : name, Exclusive = true },
             observer);
+    }
+
+    /// <summary>What can be recovered, and what would be lost now, where the site's server can be asked.</summary>
+    /// <param name="site">The site.</param>
+    /// <param name="repository">The repository.</param>
+    /// <param name="secrets">Gives the password.</param>
+    /// <param name="isOffline">Whether no server is asked.</param>
+    /// <param name="observer">Is warned of backups that have no window because something of them cannot be read.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
+    public static async Task<IReadOnlyList<RecoveryWindow>> ListWindowsAsync(
+        this Site site,
+        Repository repository,
+        SecretResolver secrets,
+        bool isOffline,
+        IOperationObserver observer,
+        CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(site);
+        if (!isOffline && site.PrimaryRegion.Database is { } database)
+        {
+            return await WalWindows
+                .ListAsync(repository, database.CreateConnector(secrets), s_answerTime, observer, cancellationToken).ConfigureAwait(false);
+        }
+
+        List<RecoveryWindow> windows = [];
+        await foreach (RecoveryWindow window in WalWindows.ListAsync(repository, observer, cancellationToken).ConfigureAwait(false))
+        {
+            windows.Add(window);
+        }
+
+        return windows;
+    }
+
+    /// <summary>What makes the primary database's server ready for backups and the WAL stream.</summary>
+    /// <param name="site">The site.</param>
+    /// <param name="secrets">Gives the site's password.</param>
+    /// <param name="administrator">A superuser and its password; null = the site's own user.</param>
+    /// <param name="role">The role that backups connect as and its password; null = the site's user.</param>
+    /// <param name="isPreview">Whether nothing will be approved.</param>
+    /// <param name="approve">Is asked before each change.</param>
+    public static ServerPreparation CreatePreparation(
+        this Site site,
+        SecretResolver secrets,
+        (string User, Func<CancellationToken, ValueTask<string?>>? Password)? administrator,
+        (string User, Func<CancellationToken, ValueTask<string?>>? Password)? role,
+        bool isPreview,
+        Func<PreparationChange, Task<bool>> approve)
+    {
+        DatabaseSettings database = site.GetDatabase();
+        PostgresConnector own = database.CreateConnector(secrets);
+        SecretReference? secret = database.Password;
+        return new ServerPreparation(
+            administrator is { } admin ? own.WithUser(admin.User, admin.Password) : own,
+            new ServerPreparationOptions
+            {
+                Slot = database.Slot,
+                IsPreview = isPreview,
+                Backup = role is { } other ? own.WithUser(other.User, other.Password) : own,
+                Password = role is { } given ? given.Password
+                    : secret is null ? null
+                    : async token => await secrets.ResolveAsync(secret, token).ConfigureAwait(false),
+            },
+            approve);
     }
 
     /// <summary>A recovery of the primary database on this host, to the end of the archive.</summary>

@@ -48,6 +48,10 @@ namespace SmcDr.PowerShell.Commands;
 /// Reads and stores everything, as after a doubt about the storage, and shows how much that was.
 /// </example>
 /// <example>
+/// <code>Backup-SmcDatabase -FromStandby</code>
+/// Reads from the standby that the site file names under 'standby', so that the primary is spared.
+/// </example>
+/// <example>
 /// <code>Backup-SmcDatabase -Method Logical -Database smc_trading</code>
 /// Dumps one database, with the rows of each of its tables counted.
 /// </example>
@@ -69,6 +73,13 @@ public sealed class BackupSmcDatabaseCommand : SiteCmdlet
     /// <summary>Reads and stores everything, although there is a backup to build on.</summary>
     [Parameter]
     public SwitchParameter Full { get; set; }
+
+    /// <summary>
+    /// Reads the files of a physical backup from the standby that the site names, and not from the primary. The standby must stay one to the end: a
+    /// promotion makes the backup fail.
+    /// </summary>
+    [Parameter(ParameterSetName = MethodSet)]
+    public SwitchParameter FromStandby { get; set; }
 
     /// <summary>Saves all that can be read, whatever state the server is in, and keeps it until somebody removes it.</summary>
     [Parameter(Mandatory = true, ParameterSetName = EmergencySet)]
@@ -119,6 +130,14 @@ public sealed class BackupSmcDatabaseCommand : SiteCmdlet
                 recommendation: "Add -Method Logical.");
         }
 
+        if (isLogical && FromStandby)
+        {
+            throw new SmcException(
+                SmcErrorCode.ArgumentInvalid,
+                "-FromStandby is for physical backups.",
+                recommendation: "Leave -FromStandby out.");
+        }
+
         if (isLogical && Full)
         {
             throw new SmcException(
@@ -129,7 +148,8 @@ public sealed class BackupSmcDatabaseCommand : SiteCmdlet
 
         Site site = await LoadSiteAsync(pipeline).ConfigureAwait(false);
         SecretResolver secrets = SiteArguments.CreateSecrets(pipeline);
-        PostgresConnector connector = site.CreateConnector(secrets);
+        PostgresConnector primary = site.CreateConnector(secrets);
+        PostgresConnector connector = FromStandby ? site.CreateStandbyConnector(secrets) : primary;
         string what = !isLogical ? "the database cluster"
             : Database.Length > 0 ? $"the content of the databases {string.Join(", ", Database)}"
             : "the content of all databases";
@@ -142,13 +162,14 @@ public sealed class BackupSmcDatabaseCommand : SiteCmdlet
         Repository repository = await site.OpenOrCreateRepositoryAsync(secrets, cancellationToken).ConfigureAwait(false);
         BackupInfo backup = isLogical
             ? await LogicalBackup.RunAsync(connector, repository, LogicalOptions(site), pipeline, cancellationToken).ConfigureAwait(false)
-            : await BaseBackup.RunAsync(connector, repository, PhysicalOptions(site), pipeline, cancellationToken).ConfigureAwait(false);
+            : await BaseBackup.RunAsync(connector, repository, PhysicalOptions(site, primary), pipeline, cancellationToken).ConfigureAwait(false);
         await FinishBackupAsync(pipeline, site, secrets, repository, backup, cancellationToken).ConfigureAwait(false);
     }
 
-    private BaseBackupOptions PhysicalOptions(Site site) => site.CreateBackupOptions() with
+    private BaseBackupOptions PhysicalOptions(Site site, PostgresConnector primary) => site.CreateBackupOptions() with
     {
         Full = Full,
+        Primary = FromStandby ? primary : null,
         Label = Label,
         Parallelism = Parallelism,
         NewCluster = NewCluster,

@@ -71,6 +71,46 @@ public sealed class CliWalTests : IDisposable
         Assert.Contains($"before LSN {lsn}", plan.Out, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task EnablePitr_NewRole_IsPreparedAfterTheQuestionAndThenTakesBackups()
+    {
+        await using PostgresServer server = await PostgresServer.StartAsync();
+        Environment.SetEnvironmentVariable(PasswordVariable, "the-role-s");
+        string admin = Path.Combine(_directory.Path, "admin");
+        await File.WriteAllTextAsync(admin, server.Password);
+        File.SetUnixFileMode(admin, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        await File.WriteAllTextAsync(Path.Combine(_directory.Path, "smcdr.yaml"), $"""
+            name: cli-enable
+            repository:
+              location: file://{_directory.Path}/repository
+            regions:
+              here:
+                role: primary
+                database:
+                  connection: "Host=127.0.0.1;Port={server.Port};Username=smcdr;Database=postgres;SSL Mode=Disable"
+                  password: env:{PasswordVariable}
+
+            """);
+        string[] enable = ["enable", "pitr", "--admin", "postgres", "--admin-password", "file:admin"];
+
+        CliRun unanswered = await CliRun.InAsync(_directory.Path, enable);
+        Assert.Contains("GRANT EXECUTE ON FUNCTION pg_catalog.pg_backup_start(text, boolean) TO \"smcdr\";", unanswered.Error, StringComparison.Ordinal);
+        Assert.Contains("--yes", unanswered.Error, StringComparison.Ordinal);
+        CliRun dryRun = await CliRun.InAsync(_directory.Path, [.. enable, "--dry-run"]);
+        Assert.NotEqual(0, dryRun.ExitCode);
+        Assert.Contains("Missing", dryRun.Out, StringComparison.Ordinal);
+        Assert.Equal(0L, await server.ScalarAsync<long>("SELECT count(*) FROM pg_roles WHERE rolname = 'smcdr'"));
+
+        JsonElement done = await RunAsync(0, [.. enable, "--yes"]);
+        Assert.Contains(done.EnumerateArray(), static item => item.GetProperty("item").GetString() == "Role" && item.GetProperty("state").GetString() == "Changed");
+        JsonElement again = await RunAsync(0, enable);
+        Assert.DoesNotContain(again.EnumerateArray(), static item => item.GetProperty("state").GetString() == "Changed");
+        await RunAsync(0, "backup", "database");
+
+        CliRun lonely = await CliRun.InAsync(_directory.Path, ["enable", "pitr", "--role-password", "env:NOTHING"]);
+        Assert.Contains("--role", lonely.Error, StringComparison.Ordinal);
+    }
+
     private async Task<JsonElement> RunAsync(int exitCode, params string[] arguments)
     {
         CliRun run = await CliRun.InAsync(_directory.Path, [.. arguments, "--json"]);

@@ -252,7 +252,7 @@ public sealed class SiteChecksTests : IClassFixture<PostgresServerFixture>, IAsy
         Dictionary<string, CheckResult> before = await CollectAsync(SiteOf(database), _ => _store);
         CheckResult privileges = before["BackupPrivileges"];
         Assert.Equal(CheckOutcomes.Failed, privileges.Outcome);
-        Assert.EndsWith("lacks pg_backup_start, pg_backup_stop, pg_read_binary_file, pg_ls_dir, pg_stat_file, REPLICATION.", privileges.Message);
+        Assert.EndsWith("lacks pg_backup_start, pg_backup_stop, pg_ls_dir, pg_stat_file, pg_read_binary_file, pg_read_all_settings, REPLICATION.", privileges.Message);
         Assert.Equal(CheckOutcomes.Failed, before["ReplicationConnection"].Outcome);
 
         // What it recommends is what helps.

@@ -126,9 +126,9 @@ internal sealed class BackupParent : IAsyncDisposable
     /// </remarks>
     public DateTimeOffset? UnchangedBefore(ServerFacts facts, ServerPosition position, ServerClock clock, IOperationObserver observer)
     {
-        if (Details.Timeline != position.Timeline || Details.DataDirectory != facts.DataDirectory)
+        if (Details.Timeline != position.Timeline || Details.DataDirectory != facts.DataDirectory || Details.ServerKey != facts.ServerKey)
         {
-            observer.Verbose("Every file is compared, since the parent is of another timeline or data directory.");
+            observer.Verbose("Every file is compared, since the parent is of another timeline, server or data directory.");
             return null;
         }
 

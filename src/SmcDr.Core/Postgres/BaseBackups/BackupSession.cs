@@ -15,6 +15,7 @@ internal sealed class BackupSession : IAsyncDisposable
     private readonly PostgresConnector _connector;
     private readonly NpgsqlConnection _connection;
     private readonly CancellationTokenSource _watchEnd = new();
+    private bool _isStandby;
     private Task _watch = Task.CompletedTask;
 
     private BackupSession(PostgresConnector connector, NpgsqlConnection connection)
@@ -30,7 +31,24 @@ internal sealed class BackupSession : IAsyncDisposable
         new(connector, await connector.OpenAsync(cancellationToken).ConfigureAwait(false));
 
     /// <summary>Begins the backup on the server; returns its start and timeline.</summary>
-    public async Task<(Lsn StartLsn, uint Timeline)> StartAsync(string label, bool fast, CancellationToken cancellationToken)
+    /// <param name="label">The label.</param>
+    /// <param name="fast">Whether the checkpoint is made at once.</param>
+    /// <param name="isStandby">Whether the server was a standby when it was asked: it must be one to the end.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
+    public async Task<(Lsn StartLsn, uint Timeline)> StartAsync(string label, bool fast, bool isStandby, CancellationToken cancellationToken)
+    {
+        _isStandby = isStandby;
+        try
+        {
+            return await BeginAsync(label, fast, cancellationToken).ConfigureAwait(false);
+        }
+        catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.ObjectNotInPrerequisiteState)
+        {
+            throw Refused(e);
+        }
+    }
+
+    private async Task<(Lsn StartLsn, uint Timeline)> BeginAsync(string label, bool fast, CancellationToken cancellationToken)
     {
         NpgsqlCommand start = new("SELECT pg_catalog.pg_backup_start($1, $2)::pg_catalog.text", _connection)
         {
@@ -112,6 +130,7 @@ internal sealed class BackupSession : IAsyncDisposable
     {
         try
         {
+            await CheckRoleAsync(cancellationToken).ConfigureAwait(false);
             // Waiting for archive_command would be waiting for somebody else: the WAL goes into our repository by our own means.
             NpgsqlCommand stop = new(
                 "SELECT lsn::pg_catalog.text, labelfile, spcmapfile FROM pg_catalog.pg_backup_stop(wait_for_archive => false)", _connection);
@@ -132,11 +151,36 @@ internal sealed class BackupSession : IAsyncDisposable
 
             DateTime time = await ServerFacts
                 .ScalarAsync<DateTime>(_connection, "SELECT pg_catalog.clock_timestamp()", cancellationToken).ConfigureAwait(false);
+            // pg_backup_stop refuses after a promotion; one right behind it does no harm any more.
             return new BackupStop(lsn, label, map, time, DateTimeOffset.UtcNow);
+        }
+        catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.ObjectNotInPrerequisiteState)
+        {
+            throw Refused(e);
         }
         catch (Exception e) when (e is NpgsqlException or IOException)
         {
             throw Lost(e);
+        }
+    }
+
+    /// <summary>What to say of a failure instead, where the standby was promoted; null where it was not, or does not answer.</summary>
+    public async Task<SmcException?> FindPromotionAsync(Exception failure, CancellationToken cancellationToken)
+    {
+        try
+        {
+            NpgsqlConnection connection = await _connector.OpenAsync(cancellationToken).ConfigureAwait(false);
+            await using (connection.ConfigureAwait(false))
+            {
+                return await ServerFacts
+                    .ScalarAsync<bool>(connection, "SELECT pg_catalog.pg_is_in_recovery()", cancellationToken).ConfigureAwait(false)
+                    ? null
+                    : Promoted(failure);
+            }
+        }
+        catch (Exception e) when (e is SmcException or NpgsqlException or IOException)
+        {
+            return null;
         }
     }
 
@@ -161,7 +205,12 @@ internal sealed class BackupSession : IAsyncDisposable
             {
                 // Ending the watch does not cancel the question, which would leave the connection in an unknown state.
                 using CancellationTokenSource limit = new(s_answerTime);
-                await ServerFacts.ScalarAsync<int>(_connection, "SELECT 1", limit.Token).ConfigureAwait(false);
+                await CheckRoleAsync(limit.Token).ConfigureAwait(false);
+            }
+            catch (SmcException e)
+            {
+                lost(e);
+                return;
             }
             catch (Exception e) when (e is NpgsqlException or IOException or OperationCanceledException)
             {
@@ -170,6 +219,39 @@ internal sealed class BackupSession : IAsyncDisposable
             }
         }
     }
+
+    /// <summary>A standby that was promoted meanwhile has gone on to another timeline, of which the copied files hold some and some not.</summary>
+    private async Task CheckRoleAsync(CancellationToken cancellationToken)
+    {
+        bool isStandby = await ServerFacts
+            .ScalarAsync<bool>(_connection, "SELECT pg_catalog.pg_is_in_recovery()", cancellationToken).ConfigureAwait(false);
+        if (_isStandby && !isStandby)
+        {
+            throw Promoted(null);
+        }
+    }
+
+    private SmcException Promoted(Exception? e) => new(
+        SmcErrorCode.BackupInterrupted,
+        $"The standby at {_connector.Display} was promoted during the backup, which is worthless by that.",
+        e,
+        recommendation: "Take a new base backup: of this server, which is a primary now, or of another standby.",
+        target: _connector.Display);
+
+    /// <summary>What pg_backup_start and pg_backup_stop refuse (xlog.c, do_pg_backup_start and do_pg_backup_stop).</summary>
+    private SmcException Refused(PostgresException e) =>
+        // Messages are in the server's language; the name of a setting is not.
+        e.MessageText.Contains("full_page_writes", StringComparison.Ordinal)
+            ? new SmcException(
+                SmcErrorCode.SettingUnsuitable,
+                $"The primary of the standby at {_connector.Display} wrote WAL with full_page_writes = off: pages that were torn while they were copied could not be repaired.",
+                e,
+                recommendation: "On the primary: ALTER SYSTEM SET full_page_writes = on; SELECT pg_reload_conf(); CHECKPOINT; then, when the standby has replayed that, run the backup again.",
+                target: _connector.Display)
+            : _isStandby
+                ? Promoted(e)
+                : new SmcException(
+                    SmcErrorCode.BackupInterrupted, $"PostgreSQL at {_connector.Display} refuses the backup: {e.MessageText}.", e, target: _connector.Display);
 
     private SmcException Lost(Exception e) => new(
         SmcErrorCode.BackupInterrupted,

@@ -15,7 +15,7 @@ internal static class BackupWal
     public static async Task<IBackupWal> OpenAsync(
         BackupWalRequest request, NpgsqlConnection session, CancellationToken cancellationToken)
     {
-        if (request.Options.Slot is { } slot && await IsActiveAsync(session, slot, cancellationToken).ConfigureAwait(false))
+        if (request.Options.Slot is { } slot && await IsStreamedAsync(request, session, slot, cancellationToken).ConfigureAwait(false))
         {
             request.Observer.Verbose($"The WAL stream with slot '{slot}' runs; the backup waits for its WAL.");
             return new StreamedWal(new WalArchive(request.Repository, request.SystemId), slot);
@@ -38,6 +38,37 @@ internal static class BackupWal
             new WalReceiverOptions { StartLsn = request.StartLsn, ExpectedSystemId = request.SystemId },
             request.Observer);
         return new ReceivedWal(receiver);
+    }
+
+    /// <summary>
+    /// Slots are a server's own. The stream of a site is that of its primary; beside it, one may stream from the very standby that is backed up.
+    /// </summary>
+    private static async Task<bool> IsStreamedAsync(
+        BackupWalRequest request, NpgsqlConnection session, string slot, CancellationToken cancellationToken)
+    {
+        if (await IsActiveAsync(session, slot, cancellationToken).ConfigureAwait(false))
+        {
+            return true;
+        }
+
+        if (!request.IsStandby || request.Options.Primary is not { } primary)
+        {
+            return false;
+        }
+
+        try
+        {
+            NpgsqlConnection connection = await primary.OpenAsync(cancellationToken).ConfigureAwait(false);
+            await using (connection.ConfigureAwait(false))
+            {
+                return await IsActiveAsync(connection, slot, cancellationToken).ConfigureAwait(false);
+            }
+        }
+        catch (Exception e) when (e is SmcException or NpgsqlException or IOException)
+        {
+            request.Observer.Verbose($"The primary at {primary.Display} does not say whether the WAL stream runs: {e.Message}");
+            return false;
+        }
     }
 
     private static async Task<bool> IsActiveAsync(NpgsqlConnection session, string slot, CancellationToken cancellationToken)

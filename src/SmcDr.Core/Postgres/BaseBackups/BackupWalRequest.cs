@@ -11,6 +11,7 @@ internal sealed record BackupWalRequest(
     ulong SystemId,
     bool CanReplicate,
     Lsn StartLsn,
+    bool IsStandby,
     BaseBackupOptions Options,
     IOperationObserver Observer);
 

@@ -39,7 +39,7 @@ public static class BaseBackup
     private static readonly TimeSpan s_controlFileDelay = TimeSpan.FromMilliseconds(50);
 
     /// <summary>Takes a base backup.</summary>
-    /// <param name="connector">The server, a primary.</param>
+    /// <param name="connector">The server: the primary, or a standby.</param>
     /// <param name="repository">Where the backup and its WAL go.</param>
     /// <param name="options">How.</param>
     /// <param name="observer">Is told decisions, warnings and progress.</param>
@@ -93,7 +93,21 @@ public static class BaseBackup
                     .ConfigureAwait(false);
                 ServerPosition position = await ServerPosition.ReadAsync(session.Connection, cancellationToken).ConfigureAwait(false);
                 Run run = new(connector, repository, options, observer, facts, position, session, openWal, watchInterval, Break);
-                return await run.ExecuteAsync(broken.Token).ConfigureAwait(false);
+                try
+                {
+                    return await run.ExecuteAsync(broken.Token).ConfigureAwait(false);
+                }
+                catch (Exception e) when (facts.IsStandby && !cancellationToken.IsCancellationRequested)
+                {
+                    // A promotion ends the WAL as well, and may be noticed there first.
+                    if (await session.FindPromotionAsync(Volatile.Read(ref reason) ?? e, cancellationToken).ConfigureAwait(false) is { } promoted)
+                    {
+                        Volatile.Write(ref reason, promoted);
+                        throw promoted;
+                    }
+
+                    throw;
+                }
             }
             catch (Exception e) when (cancellationToken.IsCancellationRequested)
             {
@@ -202,7 +216,7 @@ public static class BaseBackup
 
             observer.Verbose($"Backup '{writer.Id}' of PostgreSQL {facts.Version} at {connector.Display}, cluster {facts.SystemId}, begins.");
             (Lsn startLsn, uint timeline) = await session
-                .StartAsync(options.Label ?? $"SmcDr {writer.Id}", options.FastCheckpoint, cancellationToken).ConfigureAwait(false);
+                .StartAsync(options.Label ?? $"SmcDr {writer.Id}", options.FastCheckpoint, facts.IsStandby, cancellationToken).ConfigureAwait(false);
             observer.Verbose($"The backup starts at {startLsn} on timeline {timeline}.");
 
             // After the start, so that none is missed that the server's map of tablespaces holds.
@@ -218,7 +232,7 @@ public static class BaseBackup
                 ? await LocalDataDirectory.FindAsync(session.Connection, facts.SystemId, observer, cancellationToken).ConfigureAwait(false)
                 : null;
             IBackupWal wal = await openWal(
-                new BackupWalRequest(connector, repository, facts.SystemId, facts.CanReplicate, startLsn, options, observer),
+                new BackupWalRequest(connector, repository, facts.SystemId, facts.CanReplicate, startLsn, facts.IsStandby, options, observer),
                 session.Connection,
                 cancellationToken).ConfigureAwait(false);
             await using (wal.ConfigureAwait(false))
@@ -465,6 +479,8 @@ public static class BaseBackup
                 DataChecksums = facts.DataChecksums,
                 DirectoryMode = facts.DirectoryMode,
                 DataDirectory = facts.DataDirectory,
+                FromStandby = facts.IsStandby,
+                ServerKey = facts.ServerKey,
                 // One that is in the map and was not listed has been dropped since; it has no files.
                 Tablespaces = [.. known.Values.OrderBy(static t => t.Oid).Select(static t => new TablespaceDetails(t.Oid, t.Name, t.Location))],
                 DamagedPages = verifier?.Damaged ?? [],
@@ -488,6 +504,9 @@ public static class BaseBackup
                 throw new SmcException(
                     SmcErrorCode.WalTimeout,
                     $"The write-ahead log from {from} to {to}, without which the backup is worthless, did not arrive in the repository within {options.WalTimeout}. {wal.Describe()}",
+                    recommendation: facts.IsStandby
+                        ? "Look whether the WAL stream of the primary runs, and how far it is; then run the backup again."
+                        : null,
                     target: repository.Location);
             }
         }

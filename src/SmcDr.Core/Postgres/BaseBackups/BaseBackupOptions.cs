@@ -20,6 +20,12 @@ public sealed record BaseBackupOptions
     /// </summary>
     public string? Slot { get; init; }
 
+    /// <summary>
+    /// The primary, where the backup is taken from a standby: it tells whether the WAL stream runs. Where null, or out of reach, the standby is
+    /// asked, and without a stream it also gives the WAL: what it has replayed, it can send.
+    /// </summary>
+    public PostgresConnector? Primary { get; init; }
+
     /// <summary>Whether a database cluster that the repository does not know yet is accepted beside those that it knows: after pg_upgrade, say.</summary>
     public bool NewCluster { get; init; }
 

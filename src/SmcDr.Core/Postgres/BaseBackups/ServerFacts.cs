@@ -2,6 +2,7 @@ using System.Globalization;
 using Npgsql;
 using NpgsqlTypes;
 using SmcDr.Core.Operations;
+using SmcDr.Core.Postgres.Preparation;
 
 namespace SmcDr.Core.Postgres.BaseBackups;
 
@@ -10,16 +11,6 @@ internal sealed record ServerFacts
 {
     private const int OldestVersion = 150000;
     private const int FirstUnknownVersion = 190000;
-
-    /// <summary>The functions that a role which is no superuser must have been granted, in the database that it connects to.</summary>
-    private static readonly string[] s_functions =
-    [
-        "pg_catalog.pg_backup_start(text, boolean)",
-        "pg_catalog.pg_backup_stop(boolean)",
-        "pg_catalog.pg_ls_dir(text, boolean, boolean)",
-        "pg_catalog.pg_stat_file(text, boolean)",
-        "pg_catalog.pg_read_binary_file(text, bigint, bigint, boolean)",
-    ];
 
     /// <summary>Settings that are recorded with the backup: what recovery must not go below, and what explains it.</summary>
     private static readonly string[] s_recorded =
@@ -48,6 +39,11 @@ internal sealed record ServerFacts
     public required int CatalogVersion { get; init; }
 
     public required string DataDirectory { get; init; }
+
+    public required bool IsStandby { get; init; }
+
+    /// <summary>Which of the servers of one cluster it is: primary and standbys have the same files with other times.</summary>
+    public required string ServerKey { get; init; }
 
     public required int DirectoryMode { get; init; }
 
@@ -96,13 +92,10 @@ internal sealed record ServerFacts
                 target: connector.Display);
         }
 
-        if (await ScalarAsync<bool>(connection, "SELECT pg_catalog.pg_is_in_recovery()", cancellationToken).ConfigureAwait(false))
+        bool isStandby = await ScalarAsync<bool>(connection, "SELECT pg_catalog.pg_is_in_recovery()", cancellationToken).ConfigureAwait(false);
+        if (isStandby)
         {
-            throw new SmcException(
-                SmcErrorCode.SettingUnsuitable,
-                $"PostgreSQL at {connector.Display} is a standby, or still recovering; base backups are taken from the primary.",
-                recommendation: "Connect to the primary, or promote this server first.",
-                target: connector.Display);
+            observer.Verbose($"PostgreSQL at {connector.Display} is a standby; the backup is taken from it.");
         }
 
         bool canReplicate = await CheckPrivilegesAsync(connector, connection, cancellationToken).ConfigureAwait(false);
@@ -127,6 +120,8 @@ internal sealed record ServerFacts
             SystemId = systemId,
             CatalogVersion = catalogVersion,
             DataDirectory = dataDirectory,
+            IsStandby = isStandby,
+            ServerKey = await ReadServerKeyAsync(connection, dataDirectory, cancellationToken).ConfigureAwait(false),
             DirectoryMode = Convert.ToInt32(settings["data_directory_mode"], 8),
             BlockSize = Number(settings["block_size"]),
             WalBlockSize = Number(settings["wal_block_size"]),
@@ -172,7 +167,7 @@ internal sealed record ServerFacts
             """,
             connection)
         {
-            Parameters = { new NpgsqlParameter { NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Text, Value = s_functions } },
+            Parameters = { new NpgsqlParameter { NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Text, Value = BackupPrivileges.Functions.ToArray() } },
         };
         await using (command.ConfigureAwait(false))
         {
@@ -255,6 +250,26 @@ internal sealed record ServerFacts
         {
             observer.Warning("The server has no data checksums: damaged pages cannot be told from sound ones in this backup.");
         }
+    }
+
+    /// <summary>
+    /// What tells a data directory from a copy of it: the server's address, and when the status of PG_VERSION changed, which no program can set
+    /// and every copy by files changes. A copy of the whole file system has the same times, and another address.
+    /// </summary>
+    private static async Task<string> ReadServerKeyAsync(
+        NpgsqlConnection connection, string dataDirectory, CancellationToken cancellationToken)
+    {
+        string place = await ScalarAsync<string>(
+            connection,
+            """
+            SELECT pg_catalog.concat_ws(
+                ' ',
+                COALESCE(pg_catalog.host(pg_catalog.inet_server_addr()), 'local'),
+                EXTRACT(epoch FROM f.change)::pg_catalog.int8)
+            FROM pg_catalog.pg_stat_file('PG_VERSION', false) AS f
+            """,
+            cancellationToken).ConfigureAwait(false);
+        return $"{place} {dataDirectory}";
     }
 
     private static async Task<(ulong SystemId, int CatalogVersion)> ReadControlAsync(

@@ -139,7 +139,14 @@ internal sealed class ServerFileSource : ICopySource
         RetryAsync(
             async token =>
             {
-                NpgsqlCommand command = new("SELECT pg_catalog.pg_current_wal_insert_lsn()::pg_catalog.text", _connection);
+                // A standby's pages may be a record ahead of what it counts as replayed, never ahead of what it has received.
+                NpgsqlCommand command = new(
+                    """
+                    SELECT (CASE WHEN pg_catalog.pg_is_in_recovery()
+                            THEN GREATEST(pg_catalog.pg_last_wal_replay_lsn(), pg_catalog.pg_last_wal_receive_lsn())
+                            ELSE pg_catalog.pg_current_wal_insert_lsn() END)::pg_catalog.text
+                    """,
+                    _connection);
                 await using (command.ConfigureAwait(false))
                 {
                     return Lsn.Parse((string)(await command.ExecuteScalarAsync(token).ConfigureAwait(false))!);

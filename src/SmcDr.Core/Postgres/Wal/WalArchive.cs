@@ -215,8 +215,24 @@ public sealed class WalArchive
         return info is null ? null : await ReadHistoryAsync(timeline, info, cancellationToken).ConfigureAwait(false);
     }
 
+    /// <summary>As the public one; but WAL whose key is not given ends it, as missing WAL does, instead of failing.</summary>
+    internal Task<WalCoverage> GetReadableCoverageAsync(
+        uint timeline, Lsn from, Lsn stop, uint? targetTimeline, CancellationToken cancellationToken) => RetryAsync(
+            async () =>
+            {
+                WalCatalog catalog = await WalCatalog.LoadAsync(Repository, SystemId, cancellationToken).ConfigureAwait(false);
+                return await GetCoverageAsync(catalog, timeline, from, stop, targetTimeline, cancellationToken, endsAtMissingKey: true).ConfigureAwait(false);
+            },
+            cancellationToken);
+
     internal async Task<WalCoverage> GetCoverageAsync(
-        WalCatalog catalog, uint timeline, Lsn from, Lsn stop, uint? targetTimeline, CancellationToken cancellationToken)
+        WalCatalog catalog,
+        uint timeline,
+        Lsn from,
+        Lsn stop,
+        uint? targetTimeline,
+        CancellationToken cancellationToken,
+        bool endsAtMissingKey = false)
     {
         (TimelineHistory history, List<TimelineHistory> histories) =
             await ChooseHistoryAsync(catalog, timeline, stop, targetTimeline, cancellationToken).ConfigureAwait(false);
@@ -240,8 +256,24 @@ public sealed class WalArchive
         }
 
         WalItem[] items = new WalItem[choices.Count];
+        ConcurrentDictionary<int, SmcException> closed = new();
         await Parallel.ForAsync(0, items.Length, Options(cancellationToken), async (i, token) =>
-            items[i] = await LoadItemAsync(choices[i], size, token).ConfigureAwait(false)).ConfigureAwait(false);
+        {
+            try
+            {
+                items[i] = await LoadItemAsync(choices[i], size, token).ConfigureAwait(false);
+            }
+            catch (SmcException e) when (endsAtMissingKey && e.Code == SmcErrorCode.KeyMissing)
+            {
+                closed[i] = e;
+            }
+        }).ConfigureAwait(false);
+        if (!closed.IsEmpty)
+        {
+            int first = closed.Keys.Min();
+            return new WalCoverage(this, from, history, histories, items[..first], choices[first].Segment.Name) { Unreadable = closed[first] };
+        }
+
         return new WalCoverage(this, from, history, histories, items, FindGap(catalog, history, choice, name, size));
     }
 
@@ -274,16 +306,24 @@ public sealed class WalArchive
     /// <summary>The segment size of the cluster; null where no WAL is archived.</summary>
     internal async Task<int?> GetSegmentSizeAsync(WalCatalog catalog, CancellationToken cancellationToken)
     {
-        foreach (WalCatalog.Listing listing in catalog.Timelines.Values)
+        SmcException? closed = null;
+        // The newest as well as the oldest: the oldest may be encrypted with a key that is not given any more.
+        foreach (WalCatalog.Segment segment in catalog.Timelines.Values
+            .Where(static listing => listing.Segments.Count > 0)
+            .SelectMany(static listing => new[] { listing.Segments.Values.First(), listing.Segments.Values.Last() }))
         {
-            foreach (WalCatalog.Segment segment in listing.Segments.Values)
+            (WalKey key, ObjectInfo info) = segment.Whole is null ? segment.Pieces[0] : (WalKey.Whole(segment.Name), segment.Whole);
+            try
             {
-                (WalKey key, ObjectInfo info) = segment.Whole is null ? segment.Pieces[0] : (WalKey.Whole(segment.Name), segment.Whole);
                 return (await ReadHeadAsync(key, info, cancellationToken).ConfigureAwait(false)).Head.WalSegmentSize;
+            }
+            catch (SmcException e) when (e.Code == SmcErrorCode.KeyMissing)
+            {
+                closed = e;
             }
         }
 
-        return null;
+        return closed is null ? null : throw closed;
     }
 
     /// <summary>Removes pieces that a longer object has made superfluous. What cannot be removed now is swept later.</summary>

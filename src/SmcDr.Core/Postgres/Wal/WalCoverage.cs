@@ -23,6 +23,9 @@ public sealed class WalCoverage
         ServerTime = items.Max(static item => item.ServerTime);
     }
 
+    /// <summary>The cluster.</summary>
+    internal ulong SystemId => _archive.SystemId;
+
     /// <summary>From where on.</summary>
     public Lsn StartLsn { get; }
 
@@ -46,6 +49,9 @@ public sealed class WalCoverage
 
     /// <summary>The first missing segment, where there is WAL behind it; null where the archive simply ends.</summary>
     public WalSegmentName? Gap { get; }
+
+    /// <summary>Why the segment at <see cref="Gap"/> cannot be read, where it is there and its key is not.</summary>
+    internal SmcException? Unreadable { get; init; }
 
     /// <summary>What a recovery can stop at, over all segments.</summary>
     public WalIndex Index { get; }

@@ -1,65 +1,177 @@
 using System.Globalization;
 using System.Runtime.CompilerServices;
+using SmcDr.Core.Operations;
 using SmcDr.Core.Repositories;
 
 namespace SmcDr.Core.Postgres.Wal;
 
-/// <summary>What can truly be restored: base backups, each with the unbroken WAL behind it.</summary>
+/// <summary>What can truly be restored: base backups, each with the unbroken WAL behind it, as far as there are keys for them.</summary>
 public static class WalWindows
 {
     /// <summary>
     /// The recovery windows of all clusters in a repository, by base backup, oldest first. A base backup without all the WAL from its start
     /// to its stop cannot be made consistent, and has none.
     /// </summary>
+    public static IAsyncEnumerable<RecoveryWindow> ListAsync(Repository repository, CancellationToken cancellationToken) =>
+        ListAsync(repository, NullObserver.Instance, cancellationToken);
+
+    /// <inheritdoc cref="ListAsync(Repository, CancellationToken)"/>
+    /// <param name="repository">The repository.</param>
+    /// <param name="observer">Is warned of backups that have no window because something of them cannot be read.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
     public static async IAsyncEnumerable<RecoveryWindow> ListAsync(
-        Repository repository, [EnumeratorCancellation] CancellationToken cancellationToken)
+        Repository repository, IOperationObserver observer, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        await foreach ((RecoveryWindow window, WalCoverage _) in FindAsync(repository, observer, cancellationToken).ConfigureAwait(false))
+        {
+            yield return window;
+        }
+    }
+
+    /// <summary>The same, and in the newest window of the server's cluster what would be lost if the server were gone now.</summary>
+    /// <param name="repository">The repository.</param>
+    /// <param name="connector">The server. Where it does not answer, the window says so.</param>
+    /// <param name="timeout">How long the server may take.</param>
+    /// <param name="observer">Is warned of backups that have no window because something of them cannot be read.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
+    public static async Task<IReadOnlyList<RecoveryWindow>> ListAsync(
+        Repository repository, PostgresConnector connector, TimeSpan timeout, IOperationObserver observer, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(connector);
+        List<(RecoveryWindow Window, WalCoverage Coverage)> found = [];
+        await foreach ((RecoveryWindow Window, WalCoverage Coverage) one in FindAsync(repository, observer, cancellationToken).ConfigureAwait(false))
+        {
+            found.Add(one);
+        }
+
+        if (found.Count > 0)
+        {
+            UnarchivedWal loss = await UnarchivedWal
+                .MeasureAsync(connector, [.. found.Select(static one => one.Coverage)], timeout, cancellationToken).ConfigureAwait(false);
+            int i = loss.Coverage is null ? found.Count - 1 : found.FindIndex(one => one.Coverage == loss.Coverage);
+            RecoveryWindow window = found[i].Window;
+            found[i] = found[i] with
+            {
+                Window = window with
+                {
+                    LossBytes = loss.Bytes,
+                    LossSeconds = loss.OldestCommit is { } oldest ? Math.Max(0, (loss.ServerTime - oldest).TotalSeconds)
+                        : loss.IsSearched ? 0
+                        : loss.Bytes is null ? null
+                        : Math.Max(0, (loss.ServerTime - (window.LatestTime ?? window.EarliestTime)).TotalSeconds),
+                    LossProblem = loss.Problem,
+                },
+            };
+        }
+
+        return [.. found.Select(static one => one.Window)];
+    }
+
+    private static async IAsyncEnumerable<(RecoveryWindow Window, WalCoverage Coverage)> FindAsync(
+        Repository repository, IOperationObserver observer, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(repository);
+        ArgumentNullException.ThrowIfNull(observer);
         Dictionary<ulong, (WalArchive Archive, WalCatalog Catalog)> archives = [];
         await foreach (BackupEntry backup in repository.ListBackupsAsync(Component.Database, cancellationToken).ConfigureAwait(false))
         {
+            if (backup.Problem is { } problem && !BackupKinds.IsLogical(backup.Start?.Kind))
+            {
+                Warn(observer, backup, problem);
+            }
+
             if (backup.Header?.Database is not { } database ||
                 !ulong.TryParse(database.SystemId, NumberStyles.None, CultureInfo.InvariantCulture, out ulong systemId))
             {
                 continue;
             }
 
-            if (!archives.TryGetValue(systemId, out (WalArchive Archive, WalCatalog Catalog) known))
-            {
-                WalArchive archive = new(repository, systemId);
-                archives[systemId] = known = (archive, await archive.LoadCatalogAsync(cancellationToken).ConfigureAwait(false));
-            }
-
             WalCoverage coverage;
             try
             {
-                coverage = await known.Archive.GetCoverageAsync(
-                    known.Catalog, database.Timeline, database.StartLsn, database.StopLsn, null, cancellationToken).ConfigureAwait(false);
+                if (backup.IsEncrypted)
+                {
+                    await CheckKeysAsync(repository, backup.Header, cancellationToken).ConfigureAwait(false);
+                }
+
+                if (!archives.TryGetValue(systemId, out (WalArchive Archive, WalCatalog Catalog) known))
+                {
+                    WalArchive archive = new(repository, systemId);
+                    archives[systemId] = known = (archive, await archive.LoadCatalogAsync(cancellationToken).ConfigureAwait(false));
+                }
+
+                try
+                {
+                    coverage = await known.Archive
+                        .GetCoverageAsync(known.Catalog, database.Timeline, database.StartLsn, database.StopLsn, null, cancellationToken, endsAtMissingKey: true)
+                        .ConfigureAwait(false);
+                }
+                catch (SmcException e) when (e.Code == SmcErrorCode.ObjectNotFound)
+                {
+                    // Pieces have become a segment since they were listed.
+                    archives[systemId] = known with { Catalog = await known.Archive.LoadCatalogAsync(cancellationToken).ConfigureAwait(false) };
+                    coverage = await known.Archive
+                        .GetReadableCoverageAsync(database.Timeline, database.StartLsn, database.StopLsn, null, cancellationToken).ConfigureAwait(false);
+                }
             }
-            catch (SmcException e) when (e.Code == SmcErrorCode.ObjectNotFound)
+            catch (SmcException e) when (e.Code is SmcErrorCode.KeyMissing or SmcErrorCode.ObjectNotFound)
             {
-                // Pieces have become a segment since they were listed.
-                archives[systemId] = known with { Catalog = await known.Archive.LoadCatalogAsync(cancellationToken).ConfigureAwait(false) };
-                coverage = await known.Archive.GetCoverageAsync(
-                    database.Timeline, database.StartLsn, database.StopLsn, null, cancellationToken).ConfigureAwait(false);
+                Warn(observer, backup, e);
+                continue;
+            }
+
+            if (coverage.Unreadable is { } closed)
+            {
+                observer.Warning($"The window of the backup '{backup.Id}' ends at {coverage.EndLsn}, before WAL that cannot be read: {closed.Message}");
             }
 
             if (coverage.EndLsn >= database.StopLsn)
             {
-                yield return new RecoveryWindow
-                {
-                    BackupId = backup.Id,
-                    SystemId = database.SystemId,
-                    Timeline = (int)coverage.EndTimeline,
-                    EarliestTime = database.StopTime,
-                    LatestTime = coverage.LastCommitTime > database.StopTime ? coverage.LastCommitTime : null,
-                    EarliestLsn = database.StopLsn.ToString(),
-                    LatestLsn = coverage.EndLsn.ToString(),
-                    WalBytes = coverage.Length,
-                    Gap = coverage.Gap?.ToString(),
-                    Repository = repository.Location,
-                };
+                yield return (
+                    new RecoveryWindow
+                    {
+                        BackupId = backup.Id,
+                        SystemId = database.SystemId,
+                        Timeline = (int)coverage.EndTimeline,
+                        EarliestTime = database.StopTime,
+                        LatestTime = coverage.LastCommitTime > database.StopTime ? coverage.LastCommitTime : null,
+                        EarliestLsn = database.StopLsn.ToString(),
+                        LatestLsn = coverage.EndLsn.ToString(),
+                        WalBytes = coverage.Length,
+                        Gap = coverage.Gap?.ToString(),
+                        Repository = repository.Location,
+                    },
+                    coverage);
             }
         }
     }
+
+    /// <summary>
+    /// Opens one pack of each earlier backup that this one refers to: all packs of a backup are encrypted with the key that was the newest
+    /// when it began, which the header of this one does not tell.
+    /// </summary>
+    private static async Task CheckKeysAsync(Repository repository, BackupHeader header, CancellationToken cancellationToken)
+    {
+        foreach (PackUse use in header.Uses ?? [])
+        {
+            foreach (int number in use.Numbers().Take(1))
+            {
+                string key = RepositoryKeys.Pack(Component.Database, use.Backup, number);
+                _ = await repository.ReadAsync(
+                    key,
+                    async (store, token) =>
+                    {
+                        Stream stream = await store.OpenReadAsync(key, 0, 1, token).ConfigureAwait(false);
+                        await using (stream.ConfigureAwait(false))
+                        {
+                            return await stream.ReadAsync(new byte[1], token).ConfigureAwait(false);
+                        }
+                    },
+                    cancellationToken).ConfigureAwait(false);
+            }
+        }
+    }
+
+    private static void Warn(IOperationObserver observer, BackupEntry backup, SmcException problem) =>
+        observer.Warning($"The backup '{backup.Id}' cannot be restored here, so it has no window: {problem.Message}");
 }

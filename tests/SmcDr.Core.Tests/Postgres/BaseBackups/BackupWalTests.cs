@@ -114,24 +114,6 @@ public sealed class BackupWalTests
         Directory.Delete(elsewhere, recursive: true);
     }
 
-    [Fact]
-    public async Task RunAsync_OnAStandby_IsRefusedWithAReason()
-    {
-        await using BackupLab lab = await BackupLab.StartAsync();
-        BackupInfo info = await lab.BackupAsync();
-        string target = lab.NewPath();
-        await lab.RestoreAsync(info.Id, new BaseRestoreTarget { DataDirectory = target });
-        await File.WriteAllTextAsync(Path.Combine(target, "standby.signal"), "");
-        PostgresPrograms.GiveToServer(Path.Combine(target, "standby.signal"));
-        await using PostgresServer standby = await lab.RecoverAsync(target);
-
-        SmcException refused = await Assert.ThrowsAsync<SmcException>(() => BaseBackup.RunAsync(
-            standby.CreateConnector(), lab.Repository, new BaseBackupOptions(), NullObserver.Instance, CancellationToken.None));
-
-        Assert.Equal(SmcErrorCode.SettingUnsuitable, refused.Code);
-        Assert.Contains("primary", refused.Recommendation, StringComparison.Ordinal);
-    }
-
     private static Task<WalCoverage> CoverageAsync(BackupLab lab, BackupInfo info) =>
         new WalArchive(lab.Repository, ulong.Parse(info.SystemId!, System.Globalization.CultureInfo.InvariantCulture))
             .GetCoverageAsync((uint)info.Timeline!.Value, Lsn.Parse(info.StartLsn!), null, CancellationToken.None);

@@ -477,6 +477,46 @@ public sealed class WalArchiveTests(WalSample sample) : IClassFixture<WalSample>
             RecoveryTarget behind = RecoveryTarget.AtLsn(Lsn.Parse(window.LatestLsn) + 1);
             await ThrowsAsync(SmcErrorCode.WalGap, () => new TargetResolver(Archive, header, behind).ResolveAsync(CancellationToken.None));
         }
+
+    public async Task ResolveAsync_IsThereACommitAfterTheTarget_IsToldByTheIndexAlone()
+    {
+        int count = sample.Segments.Count;
+        await PutAsync([.. Enumerable.Range(0, count)]);
+        string id = await BackupAsync(0, 0);
+        Dictionary<string, int> reads = new(StringComparer.Ordinal);
+        HookedObjectStore counting = new(_store, (operation, key) =>
+        {
+            if (operation == "read" && key.StartsWith("wal/", StringComparison.Ordinal))
+            {
+                lock (reads)
+                {
+                    reads[key] = reads.GetValueOrDefault(key) + 1;
+                }
+            }
+
+            return Task.CompletedTask;
+        });
+        Repository repository = await Repository.OpenAsync(counting, CancellationToken.None);
+        BackupHeader header = (await repository.TryFindAsync(Component.Database, id, CancellationToken.None))!.Header!;
+        DateTimeOffset last = sample.Transactions[^1].Time;
+
+        // Nothing ended later: one read for the head of each object, and none for what is in it.
+        SmcException none = await ThrowsAsync(
+            SmcErrorCode.TargetNotReached,
+            () => new TargetResolver(new WalArchive(repository, sample.SystemId), header, RecoveryTarget.AtTime(last.AddYears(1)))
+                .ResolveAsync(CancellationToken.None));
+        Assert.Contains("The archive ends before", none.Message, StringComparison.Ordinal);
+        Assert.Equal(count, reads.Count);
+        Assert.All(reads.Values, static number => Assert.Equal(1, number));
+
+        // Something did: besides, the segment in which it ended is read, and the one before, where its record may begin.
+        reads.Clear();
+        DateTimeOffset middle = sample.Transactions[sample.Transactions.Count / 2].Time;
+        RecoveryStop stop = await new TargetResolver(new WalArchive(repository, sample.SystemId), header, RecoveryTarget.AtTime(middle))
+            .ResolveAsync(CancellationToken.None);
+        Assert.NotNull(stop.NeededLsn);
+        Assert.Equal(count, reads.Count);
+        Assert.InRange(reads.Values.Sum() - count, 1, 2);
     }
 
     private static async Task<(MemoryObjectStore Store, Repository Repository)> CreateRepositoryAsync()
