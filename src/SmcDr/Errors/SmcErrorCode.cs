@@ -122,6 +122,12 @@ public enum SmcErrorCode
     /// <summary>Timelines do not fit.</summary>
     TimelineMismatch,
 
+    // Redis
+    /// <summary>A Redis dump (RDB) is damaged, or is none.</summary>
+    RdbInvalid,
+    /// <summary>A Redis dump (RDB) holds what SmcDr cannot read.</summary>
+    RdbUnsupported,
+
     // Restore and recovery
     /// <summary>The target directory holds data.</summary>
     TargetNotEmpty,

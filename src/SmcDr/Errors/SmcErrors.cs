@@ -119,6 +119,11 @@ public static class SmcErrors
         new(SmcErrorCode.TimelineMismatch, SmcErrorCategory.InvalidOperation, 52,
             "Choose the timeline by name, or a base backup on it: a restore test or a promotion may have started another one."),
 
+        new(SmcErrorCode.RdbInvalid, SmcErrorCategory.InvalidData, 53,
+            "Do not rely on this dump: take a new backup, or restore from an earlier one or from a copy, and look for what damaged it."),
+        new(SmcErrorCode.RdbUnsupported, SmcErrorCategory.NotImplemented, 54,
+            "Update SmcDr, or have a Redis that still reads the dump load it and take a backup from there."),
+
         new(SmcErrorCode.TargetNotEmpty, SmcErrorCategory.ResourceExists, 60,
             "Choose an empty directory, or add -Force: the present content is then moved aside, not deleted."),
         new(SmcErrorCode.TargetInUse, SmcErrorCategory.ResourceBusy, 61,
