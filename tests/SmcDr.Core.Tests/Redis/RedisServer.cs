@@ -147,6 +147,15 @@ public sealed class RedisServer : IAsyncDisposable
         return await _client.ExecuteAsync(arguments);
     }
 
+    /// <summary>Sends commands at once on the same connection and returns their replies.</summary>
+    /// <exception cref="RedisTestException">The server answered one of them with an error.</exception>
+    public async Task<object?[]> ExecuteManyAsync(IReadOnlyList<object[]> commands)
+    {
+        _client ??= await ConnectAsync();
+        object?[] replies = await _client.ExecuteManyAsync(commands);
+        return replies.OfType<RedisTestException>().FirstOrDefault() is { } error ? throw error : replies;
+    }
+
     /// <summary>Opens a connection of the tests' own, authenticated as the user <c>default</c>. The caller disposes of it.</summary>
     public async Task<RedisTestClient> ConnectAsync()
     {

@@ -17,21 +17,24 @@ public sealed class RdbServerTests
 
         Assert.Equal(RedisSampleData.EncodingsWritten, records.Select(static record => (int)record.Encoding).Distinct().Order());
         Assert.True(records.Single(static record => record.Name == "string:large").Pieces > 1);
-        foreach (RdbRecord record in records)
+        const int Questions = 5;
+        object?[] replies = await server.ExecuteManyAsync([.. records.SelectMany(static record => new object[][]
         {
-            await server.ExecuteAsync("SELECT", record.Database);
-            string type = (string)(await server.ExecuteAsync("TYPE", record.Key))!;
-            Assert.Equal(TypeName(record.Type), type);
-            long expiry = (long)(await server.ExecuteAsync("PEXPIRETIME", record.Key))!;
-            Assert.Equal(expiry, record.ExpiresAt ?? -1);
-            Assert.Equal(await RedisSampleData.CountAsync(server, record.Key, type), record.ElementCount);
+            ["SELECT", record.Database],
+            ["TYPE", record.Key],
+            ["PEXPIRETIME", record.Key],
+            RedisSampleData.CountCommand(record),
+            ["DUMP", record.Key],
+        })]);
+        foreach ((int index, RdbRecord record) in records.Index())
+        {
+            object?[] answers = replies[(index * Questions)..((index + 1) * Questions)];
+            Assert.Equal(TypeName(record.Type), answers[1]);
+            Assert.Equal(answers[2], record.ExpiresAt ?? -1);
+            Assert.Equal(answers[3], record.ElementCount);
 
             // DUMP writes a value as a save does, and with the same version.
-            byte[] dump = (byte[])(await server.ExecuteAsync("DUMP", record.Key))!;
-            if (record.Type != RdbValueType.Stream)
-            {
-                Assert.Equal(dump, RdbDump.Create(record.Encoding, record.Payload, summary.Version));
-            }
+            Assert.Equal((byte[]?)answers[4], RdbDump.Create(record.Encoding, record.Payload, summary.Version));
         }
 
         Assert.Equal(10, summary.Version);
@@ -63,13 +66,23 @@ public sealed class RdbServerTests
         await using RedisServer server = await RedisServer.StartAsync();
         await RedisSampleData.FillAsync(server);
         (List<RdbRecord> records, RdbSummary summary) = await RdbRecord.ReadAllAsync(await server.SaveAsync());
-        foreach (RdbRecord record in records)
+        const int Commands = 3;
+        object?[] replies = await server.ExecuteManyAsync([.. records.SelectMany(record =>
         {
-            await server.ExecuteAsync("SELECT", record.Database);
             byte[] copy = [.. "restored:"u8, .. record.Key];
             byte[] dump = RdbDump.Create(record.Encoding, record.Payload, summary.Version);
-            await server.ExecuteAsync("RESTORE", copy, record.ExpiresAt ?? 0, dump, "ABSTTL");
-            Assert.Equal(await RedisSampleData.DigestAsync(server, record.Key), await RedisSampleData.DigestAsync(server, copy));
+            return new object[][]
+            {
+                ["SELECT", record.Database],
+                ["RESTORE", copy, record.ExpiresAt ?? 0, dump, "ABSTTL"],
+                ["DEBUG", "DIGEST-VALUE", record.Key, copy],
+            };
+        })]);
+        foreach ((int index, RdbRecord record) in records.Index())
+        {
+            object?[] digests = (object?[])replies[(index * Commands) + 2]!;
+            Assert.Equal(40, Text(digests[0]).Length);
+            Assert.True(Text(digests[0]) == Text(digests[1]), record.Name);
         }
 
         // Groups and pending entries are not in the digest.

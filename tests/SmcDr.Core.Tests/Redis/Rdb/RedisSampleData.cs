@@ -1,5 +1,5 @@
 using System.Globalization;
-using System.Text;
+using SmcDr.Core.Redis.Rdb;
 
 namespace SmcDr.Core.Tests.Redis.Rdb;
 
@@ -15,108 +15,100 @@ internal static class RedisSampleData
 
     public static async Task FillAsync(RedisServer server)
     {
+        // All in one go: a round trip takes long on a busy machine.
+        List<object[]> commands = [];
         byte[] noise = new byte[3_000_000];
         new Random(7).NextBytes(noise);
 
-        await server.ExecuteAsync("SET", "string:empty", "");
-        await server.ExecuteAsync("SET", "string:short", "value");
-        await server.ExecuteAsync("SET", "string:binary", new byte[] { 0, 255, 13, 10 });
+        commands.Add(["SET", "string:empty", ""]);
+        commands.Add(["SET", "string:short", "value"]);
+        commands.Add(["SET", "string:binary", new byte[] { 0, 255, 13, 10 }]);
         foreach (string number in (string[])["-128", "127", "-32768", "32767", "-2147483648", "2147483647", "9223372036854775807", "007"])
         {
-            await server.ExecuteAsync("SET", "string:" + number, number);
+            commands.Add(["SET", "string:" + number, number]);
         }
 
-        await server.ExecuteAsync("SET", "string:repeats", string.Concat(Enumerable.Repeat("some text that repeats, ", 500)));
-        await server.ExecuteAsync("SET", "string:noise", noise[..70_000]);
-        await server.ExecuteAsync("SET", "string:large", noise);
-        await server.ExecuteAsync("SET", "string:large:repeats", new string('x', 2_000_000));
-        await server.ExecuteAsync("SET", "", "the key is empty");
-        await server.ExecuteAsync("SET", "12345", "the key is a number");
-        await server.ExecuteAsync("SET", new byte[] { 0, 1, 254, 255 }, "the key is binary");
-        await server.ExecuteAsync("SET", "key:" + new string('k', 5000), "the key is compressed");
-        await server.ExecuteAsync("SET", "expiry:string", "x", "PXAT", Expiry);
+        commands.Add(["SET", "string:repeats", string.Concat(Enumerable.Repeat("some text that repeats, ", 500))]);
+        commands.Add(["SET", "string:noise", noise[..70_000]]);
+        commands.Add(["SET", "string:large", noise]);
+        commands.Add(["SET", "string:large:repeats", new string('x', 2_000_000)]);
+        commands.Add(["SET", "", "the key is empty"]);
+        commands.Add(["SET", "12345", "the key is a number"]);
+        commands.Add(["SET", new byte[] { 0, 1, 254, 255 }, "the key is binary"]);
+        commands.Add(["SET", "key:" + new string('k', 5000), "the key is compressed"]);
+        commands.Add(["SET", "expiry:string", "x", "PXAT", Expiry]);
 
-        await server.ExecuteAsync("RPUSH", "list:short", "a", "-1", "12", "4095", "70000", "8000000", "2000000000", "5000000000000", "");
-        await server.ExecuteAsync("CONFIG", "SET", "list-max-listpack-size", "4");
-        await server.ExecuteAsync(["RPUSH", "list:nodes", .. Enumerable.Range(0, 1000).Select(static i => (object)$"element {i}")]);
-        await server.ExecuteAsync("CONFIG", "SET", "list-max-listpack-size", "-1");
-        await server.ExecuteAsync("CONFIG", "SET", "list-compress-depth", "1");
-        await server.ExecuteAsync(["RPUSH", "list:compressed",
+        commands.Add(["RPUSH", "list:short", "a", "-1", "12", "4095", "70000", "8000000", "2000000000", "5000000000000", ""]);
+        commands.Add(["CONFIG", "SET", "list-max-listpack-size", "4"]);
+        commands.Add(["RPUSH", "list:nodes", .. Enumerable.Range(0, 1000).Select(static i => (object)$"element {i}")]);
+        commands.Add(["CONFIG", "SET", "list-max-listpack-size", "-1"]);
+        commands.Add(["CONFIG", "SET", "list-compress-depth", "1"]);
+        commands.Add(["RPUSH", "list:compressed",
             .. Enumerable.Range(0, 400).Select(static i => (object)$"element {i} {new string('y', 100)}")]);
-        await server.ExecuteAsync("CONFIG", "SET", "list-compress-depth", "0");
-        await server.ExecuteAsync("DEBUG", "QUICKLIST-PACKED-THRESHOLD", "100B");
-        await server.ExecuteAsync("RPUSH", "list:plain", "short", noise[..5000], new string('z', 5000), "short again");
-        await server.ExecuteAsync("DEBUG", "QUICKLIST-PACKED-THRESHOLD", "1073741824B");
-        await server.ExecuteAsync("RPUSH", "expiry:list", "x");
-        await server.ExecuteAsync("PEXPIREAT", "expiry:list", Expiry + 1);
+        commands.Add(["CONFIG", "SET", "list-compress-depth", "0"]);
+        commands.Add(["DEBUG", "QUICKLIST-PACKED-THRESHOLD", "100B"]);
+        commands.Add(["RPUSH", "list:plain", "short", noise[..5000], new string('z', 5000), "short again"]);
+        commands.Add(["DEBUG", "QUICKLIST-PACKED-THRESHOLD", "1073741824B"]);
+        commands.Add(["RPUSH", "expiry:list", "x"]);
+        commands.Add(["PEXPIREAT", "expiry:list", Expiry + 1]);
 
-        await server.ExecuteAsync("SADD", "set:intset:2", "1", "-2", "30000");
-        await server.ExecuteAsync("SADD", "set:intset:4", "1", "-2", "300000");
-        await server.ExecuteAsync("SADD", "set:intset:8", "1", "-2", "30000000000000");
-        await server.ExecuteAsync("SADD", "set:words", "a", "b", "c", "4");
-        await server.ExecuteAsync(["SADD", "set:numbers", .. Enumerable.Range(0, 1000).Select(static i => (object)(i * 1_000_003))]);
+        commands.Add(["SADD", "set:intset:2", "1", "-2", "30000"]);
+        commands.Add(["SADD", "set:intset:4", "1", "-2", "300000"]);
+        commands.Add(["SADD", "set:intset:8", "1", "-2", "30000000000000"]);
+        commands.Add(["SADD", "set:words", "a", "b", "c", "4"]);
+        commands.Add(["SADD", "set:numbers", .. Enumerable.Range(0, 1000).Select(static i => (object)(i * 1_000_003))]);
 
-        await server.ExecuteAsync("ZADD", "sorted:short", "-inf", "least", "0", "zero", "-0", "minus zero", "1.5", "b", "+inf", "most",
-            "1e300", "large", "12", "twelve");
-        await server.ExecuteAsync(["ZADD", "sorted:long",
+        commands.Add(["ZADD", "sorted:short", "-inf", "least", "0", "zero", "-0", "minus zero", "1.5", "b", "+inf", "most",
+            "1e300", "large", "12", "twelve"]);
+        commands.Add(["ZADD", "sorted:long",
             .. Enumerable.Range(0, 500).SelectMany(static i => new object[] { (i * 0.1).ToString("R", CultureInfo.InvariantCulture), $"member {i}" }),
             "inf", "most", "-inf", "least"]);
 
-        await server.ExecuteAsync("HSET", "hash:short", "field", "value", "number", "12", "", "");
-        await server.ExecuteAsync(["HSET", "hash:long",
+        commands.Add(["HSET", "hash:short", "field", "value", "number", "12", "", ""]);
+        commands.Add(["HSET", "hash:long",
             .. Enumerable.Range(0, 700).SelectMany(static i => new object[] { $"field {i}", new string('v', i % 90) })]);
-        await server.ExecuteAsync("CONFIG", "SET", "hash-max-listpack-entries", "100000", "hash-max-listpack-value", "10000");
-        await server.ExecuteAsync(["HSET", "hash:packed",
+        commands.Add(["CONFIG", "SET", "hash-max-listpack-entries", "100000", "hash-max-listpack-value", "10000"]);
+        commands.Add(["HSET", "hash:packed",
             .. Enumerable.Range(0, 40_000).SelectMany(static i => new object[] { $"field {i}", new string('v', i % 300) })]);
 
-        await server.ExecuteAsync("XGROUP", "CREATE", "stream:empty", "group", "$", "MKSTREAM");
-        await server.ExecuteAsync("CONFIG", "SET", "stream-node-max-entries", "10");
+        commands.Add(["XGROUP", "CREATE", "stream:empty", "group", "$", "MKSTREAM"]);
+        commands.Add(["CONFIG", "SET", "stream-node-max-entries", "10"]);
         for (int i = 1; i <= 95; i++)
         {
             object[] fields = i % 7 == 0 ? ["other", i, "fields", "here"] : ["name", $"entry {i}", "number", i * 1000];
-            await server.ExecuteAsync(["XADD", "stream:groups", $"{1000 + (i / 3)}-{i}", .. fields]);
+            commands.Add(["XADD", "stream:groups", $"{1000 + (i / 3)}-{i}", .. fields]);
         }
 
-        await server.ExecuteAsync("XDEL", "stream:groups", "1001-4", "1001-5");
-        await server.ExecuteAsync("XGROUP", "CREATE", "stream:groups", "readers", "0");
-        await server.ExecuteAsync("XGROUP", "CREATE", "stream:groups", "idle", "1010-30", "ENTRIESREAD", "30");
-        await server.ExecuteAsync("XREADGROUP", "GROUP", "readers", "first", "COUNT", "20", "STREAMS", "stream:groups", ">");
-        await server.ExecuteAsync("XREADGROUP", "GROUP", "readers", "second", "COUNT", "5", "STREAMS", "stream:groups", ">");
-        await server.ExecuteAsync("XGROUP", "CREATECONSUMER", "stream:groups", "readers", "third");
-        await server.ExecuteAsync("XACK", "stream:groups", "readers", "1000-1", "1000-2");
+        commands.Add(["XDEL", "stream:groups", "1001-4", "1001-5"]);
+        commands.Add(["XGROUP", "CREATE", "stream:groups", "readers", "0"]);
+        commands.Add(["XGROUP", "CREATE", "stream:groups", "idle", "1010-30", "ENTRIESREAD", "30"]);
+        commands.Add(["XREADGROUP", "GROUP", "readers", "first", "COUNT", "20", "STREAMS", "stream:groups", ">"]);
+        commands.Add(["XREADGROUP", "GROUP", "readers", "second", "COUNT", "5", "STREAMS", "stream:groups", ">"]);
+        commands.Add(["XGROUP", "CREATECONSUMER", "stream:groups", "readers", "third"]);
+        commands.Add(["XACK", "stream:groups", "readers", "1000-1", "1000-2"]);
 
-        await server.ExecuteAsync("FUNCTION", "LOAD", LibraryCode);
+        commands.Add(["FUNCTION", "LOAD", LibraryCode]);
 
-        await server.ExecuteAsync("SELECT", "3");
+        commands.Add(["SELECT", "3"]);
         for (int i = 0; i < 200; i++)
         {
-            await server.ExecuteAsync("SET", $"three:{i}", i, "PXAT", Expiry + i);
+            commands.Add(["SET", $"three:{i}", i, "PXAT", Expiry + i]);
         }
 
-        await server.ExecuteAsync("SELECT", "15");
-        await server.ExecuteAsync("HSET", "fifteen", "field", "value");
-        await server.ExecuteAsync("SELECT", "0");
+        commands.Add(["SELECT", "15"]);
+        commands.Add(["HSET", "fifteen", "field", "value"]);
+        commands.Add(["SELECT", "0"]);
+        await server.ExecuteManyAsync(commands);
     }
 
-    /// <summary>How many elements the server counts, or null for a string.</summary>
-    public static async Task<long> CountAsync(RedisServer server, byte[] key, string type)
+    /// <summary>The command that counts a value's elements.</summary>
+    public static object[] CountCommand(RdbRecord record) => record.Type switch
     {
-        string? command = type switch
-        {
-            "list" => "LLEN",
-            "set" => "SCARD",
-            "zset" => "ZCARD",
-            "hash" => "HLEN",
-            "stream" => "XLEN",
-            _ => null,
-        };
-        return command is null ? 1 : (long)(await server.ExecuteAsync(command, key))!;
-    }
-
-    /// <summary>The server's digest of a value and of its expiry.</summary>
-    public static async Task<string> DigestAsync(RedisServer server, byte[] key)
-    {
-        object?[] reply = (object?[])(await server.ExecuteAsync("DEBUG", "DIGEST-VALUE", key))!;
-        return reply[0] as string ?? Encoding.ASCII.GetString((byte[])reply[0]!);
-    }
+        RdbValueType.List => ["LLEN", record.Key],
+        RdbValueType.Set => ["SCARD", record.Key],
+        RdbValueType.SortedSet => ["ZCARD", record.Key],
+        RdbValueType.Hash => ["HLEN", record.Key],
+        RdbValueType.Stream => ["XLEN", record.Key],
+        _ => ["EXISTS", record.Key],
+    };
 }
