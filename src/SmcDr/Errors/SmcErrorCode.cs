@@ -128,6 +128,12 @@ public enum SmcErrorCode
     /// <summary>Another stream has taken over.</summary>
     StreamTaken,
 
+    // Redis
+    /// <summary>A Redis dump (RDB) is damaged, or is none.</summary>
+    RdbInvalid,
+    /// <summary>A Redis dump (RDB) holds what SmcDr cannot read.</summary>
+    RdbUnsupported,
+
     // Restore and recovery
     /// <summary>The target directory holds data.</summary>
     TargetNotEmpty,

@@ -125,6 +125,11 @@ public static class SmcErrors
         new(SmcErrorCode.StreamTaken, SmcErrorCategory.ResourceBusy, 58,
             "Nothing is lost: the other stream goes on. Start this one again only when the other has ended."),
 
+        new(SmcErrorCode.RdbInvalid, SmcErrorCategory.InvalidData, 53,
+            "Do not rely on this dump: take a new backup, or restore from an earlier one or from a copy, and look for what damaged it."),
+        new(SmcErrorCode.RdbUnsupported, SmcErrorCategory.NotImplemented, 54,
+            "Update SmcDr, or have a Redis that still reads the dump load it and take a backup from there."),
+
         new(SmcErrorCode.TargetNotEmpty, SmcErrorCategory.ResourceExists, 60,
             "Choose an empty directory, or add -Force: the present content is then moved aside, not deleted."),
         new(SmcErrorCode.TargetInUse, SmcErrorCategory.ResourceBusy, 61,
