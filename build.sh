@@ -130,6 +130,12 @@ ensure_reader() {
     ensure_programs 'tests of the stand-alone reader will fail' python3 zstd
 }
 
+# A Redis server for tests, from the package that brings no service: Debian's redis-server package adds little more than a link to
+# this one's programs and a unit that would run from the next start of the machine on.
+ensure_redis() {
+    ensure_programs 'tests of Redis will fail' redis-cli:redis-tools
+}
+
 ensure_dotnet() {
     command -v dotnet >/dev/null || fail 'the .NET SDK is missing; install .NET SDK 10 and put dotnet on the path.'
     # On a machine without ICU not even 'dotnet --version' runs; PostgreSQL brings ICU with it, so this comes after it.
@@ -192,6 +198,7 @@ run_tests() {
     ensure_postgres
     ensure_zstd
     ensure_reader
+    ensure_redis
     ensure_moto
     ensure_dotnet
     rm -rf "$results"
