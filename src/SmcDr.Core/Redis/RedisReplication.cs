@@ -59,6 +59,7 @@ internal sealed class RedisReplication : IAsyncDisposable
         try
         {
             line = await ReadAnswerAsync(cancellationToken).ConfigureAwait(false);
+            await StopAcknowledgingAsync().ConfigureAwait(false);
         }
         catch (SmcException e) when (e.Code is SmcErrorCode.ServerUnavailable or SmcErrorCode.OperationTimedOut)
         {
@@ -83,11 +84,16 @@ internal sealed class RedisReplication : IAsyncDisposable
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
-        await _stop.CancelAsync().ConfigureAwait(false);
         // The server sees the end of the connection, and ends the child that makes the data if that was for us alone.
         await _connection.DisposeAsync().ConfigureAwait(false);
-        await _acknowledging.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await StopAcknowledgingAsync().ConfigureAwait(false);
         _stop.Dispose();
+    }
+
+    private async Task StopAcknowledgingAsync()
+    {
+        await _stop.CancelAsync().ConfigureAwait(false);
+        await _acknowledging.ConfigureAwait(false);
     }
 
     private async Task BeginAsync(IOperationObserver observer, CancellationToken cancellationToken)
@@ -139,7 +145,11 @@ internal sealed class RedisReplication : IAsyncDisposable
         }
     }
 
-    /// <summary>Says that we live: a master drops a replica that is silent for <c>repl-timeout</c>.</summary>
+    /// <summary>
+    /// Says that we live while the server prepares, so that nothing between takes the connection for dead. Not while the data comes: a server
+    /// that knows rdb-only closes the connection behind it, and closing while something that we sent is unread throws away what is still to be
+    /// sent (RFC 2525, 2.17).
+    /// </summary>
     private async Task AcknowledgeAsync()
     {
         using PeriodicTimer timer = new(s_acknowledgeEvery);
@@ -148,12 +158,13 @@ internal sealed class RedisReplication : IAsyncDisposable
             while (await timer.WaitForNextTickAsync(_stop.Token).ConfigureAwait(false))
             {
                 _connection.Write(new RedisCommand("REPLCONF", "ACK", Offset));
-                await _connection.FlushAsync(_stop.Token).ConfigureAwait(false);
+                // Not to be cancelled: a flush that was leaves a connection of which nothing more is read.
+                await _connection.FlushAsync(CancellationToken.None).ConfigureAwait(false);
             }
         }
         catch (Exception e) when (e is SmcException or OperationCanceledException or InvalidOperationException or ObjectDisposedException)
         {
-            // Whoever reads the data sees the broken connection, too, and says so.
+            // Whoever reads sees the broken connection, too, and says so.
         }
     }
 
@@ -187,7 +198,7 @@ internal sealed class RedisReplication : IAsyncDisposable
 
     private SmcException Interrupted(Exception? reason) => new(
         SmcErrorCode.BackupInterrupted,
-        $"Redis at {_connection.Display} ended the transfer of its data before it was complete{(reason is null ? "" : ": " + reason.Message)}{(reason is null ? "." : "")}",
+        $"Redis at {_connection.Display} ended the transfer of its data before it was complete{(reason is null ? "." : ": " + reason.Message)}",
         reason,
         "Run the backup again. If it stays, read the server's log: a replica that is too slow for client-output-buffer-limit or repl-timeout is cut off, " +
         "and a child process may have run out of memory.",
