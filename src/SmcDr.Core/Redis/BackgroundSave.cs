@@ -67,26 +67,25 @@ internal sealed class BackgroundSave(RedisConnection connection, TimeSpan timeou
                 throw Failed("the server was started again meanwhile");
             }
 
-            // A save that fails at once may never be seen running; that it forked is counted since Redis 7.
-            begun |= info.IsSaving || (info.Number("aof_rewrite_in_progress") is 0 && info.Number("total_forks") > before.Number("total_forks") && !info.LastSaveOk);
+            // A save that ends between two questions is never seen running. One that went well is counted, and that a failing one forked is, too.
+            bool isNew = info.Number("rdb_saves") is { } saves
+                ? saves > before.Number("rdb_saves")
+                : await LastSaveAsync(cancellationToken).ConfigureAwait(false) != lastSave;
+            begun |= info.IsSaving || isNew ||
+                (!info.LastSaveOk && info.Number("aof_rewrite_in_progress") is 0 && info.Number("total_forks") > before.Number("total_forks"));
             if (begun && !info.IsSaving)
             {
-                bool isNew = info.Number("rdb_saves") is { } saves
-                    ? saves > before.Number("rdb_saves")
-                    : await LastSaveAsync(cancellationToken).ConfigureAwait(false) != lastSave;
-                if (info.LastSaveOk && isNew)
-                {
-                    return;
-                }
-
                 if (!info.LastSaveOk)
                 {
                     throw Failed("the server's process that saves ended with an error");
                 }
+
+                if (isNew)
+                {
+                    return;
+                }
             }
 
-            // One that ended between two questions.
-            begun |= info.Number("rdb_saves") > before.Number("rdb_saves");
             await PauseAsync(
                 info, isScheduled && !begun ? "another process of the server to end, after which it saves" : "the server to save", cancellationToken).ConfigureAwait(false);
         }

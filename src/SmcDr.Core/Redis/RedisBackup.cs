@@ -135,7 +135,7 @@ public static class RedisBackup
             RedisReplication replication = await RedisReplication.OpenAsync(source.Connector, observer, cancellationToken).ConfigureAwait(false);
             await using (replication.ConfigureAwait(false))
             {
-                StopTime = replication.BeginTime - await AgeAsync(cancellationToken).ConfigureAwait(false);
+                StopTime = await DateAsync(replication.BeginTime, cancellationToken).ConfigureAwait(false);
                 observer.Progress(new OperationProgress(Activity, $"Waiting for the data of Redis at {Display}"));
                 RdbPayload payload = await replication.ReadPayloadAsync(cancellationToken).ConfigureAwait(false);
                 await using (payload.ConfigureAwait(false))
@@ -234,13 +234,19 @@ public static class RedisBackup
         }
 
         /// <summary>
-        /// How old the data was when the server said that it begins. A server that was saving already for another replica hands out the
-        /// same save again (replication.c, syncCommand), which is as old as that one.
+        /// The instant of which the data is. A server that was saving already for another replica hands out the same save again
+        /// (replication.c, syncCommand), which began before it answered us.
         /// </summary>
-        private async Task<TimeSpan> AgeAsync(CancellationToken cancellationToken)
+        private async Task<DateTimeOffset> DateAsync(DateTimeOffset answered, CancellationToken cancellationToken)
         {
             RedisInfo info = await RedisSource.ReadInfoAsync(source.Connection, cancellationToken).ConfigureAwait(false);
-            return info.IsSaving && info.Number("rdb_current_bgsave_time_sec") is > 0 and long seconds ? TimeSpan.FromSeconds(seconds) : TimeSpan.Zero;
+            if (!info.IsSaving || info.Number("rdb_current_bgsave_time_sec") is not ({ } seconds and >= 0))
+            {
+                return answered;
+            }
+
+            DateTimeOffset began = DateTimeOffset.UtcNow.AddSeconds(-seconds);
+            return began < answered ? began : answered;
         }
 
         private async Task<IReadOnlyDictionary<string, string>?> ReadSettingsAsync(CancellationToken cancellationToken)

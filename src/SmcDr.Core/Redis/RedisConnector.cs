@@ -203,6 +203,8 @@ public sealed class RedisConnector
                 {
                     TargetHost = name,
                     EnabledSslProtocols = SslProtocols.None,
+                    // In a session that is resumed neither side sees the other's certificate, so what has changed since is not noticed.
+                    AllowTlsResume = false,
                     ClientCertificateContext = ReadClientCertificate(options),
                     CertificateChainPolicy = ReadAuthorities(options),
                     RemoteCertificateValidationCallback = (_, _, chain, errors) =>

@@ -15,14 +15,15 @@ internal sealed class RedisReplication : IAsyncDisposable
     private readonly RedisConnection _connection;
     private readonly CancellationTokenSource _stop = new();
     private Task _acknowledging = Task.CompletedTask;
+    private string? _header;
 
     private RedisReplication(RedisConnection connection) => _connection = connection;
 
-    /// <summary>The id of the history of changes that the data is part of.</summary>
-    public string ReplicationId { get; private set; } = "";
+    /// <summary>The id of the history of changes that the data is part of; null where the server did not say.</summary>
+    public string? ReplicationId { get; private set; }
 
-    /// <summary>Up to where in that history the data goes.</summary>
-    public long Offset { get; private set; }
+    /// <summary>Up to where in that history the data goes; null where the server did not say.</summary>
+    public long? Offset { get; private set; }
 
     /// <summary>Whether the server knows that nothing but the data is wanted (Redis 7). Others begin to send changes after it.</summary>
     public bool IsRdbOnly { get; private set; }
@@ -58,7 +59,7 @@ internal sealed class RedisReplication : IAsyncDisposable
         string line;
         try
         {
-            line = await ReadAnswerAsync(cancellationToken).ConfigureAwait(false);
+            line = _header ?? await ReadAnswerAsync(cancellationToken).ConfigureAwait(false);
             await StopAcknowledgingAsync().ConfigureAwait(false);
         }
         catch (SmcException e) when (e.Code is SmcErrorCode.ServerUnavailable or SmcErrorCode.OperationTimedOut)
@@ -117,6 +118,15 @@ internal sealed class RedisReplication : IAsyncDisposable
             $"Redis at {_connection.Display} was asked for all its data{(IsRdbOnly ? "" : "; it does not know rdb-only, so it also keeps changes until the end")}.");
         string answer = await ReadAnswerAsync(cancellationToken).ConfigureAwait(false);
         BeginTime = DateTimeOffset.UtcNow;
+        if (answer.StartsWith('$'))
+        {
+            // A server whose PSYNC has another name takes it for SYNC, the command of old, which answers with the data alone: it looks at
+            // the name that was sent (replication.c, syncCommand).
+            observer.Verbose($"Redis at {_connection.Display} does not say where in its history the data stands.");
+            _header = answer;
+            return;
+        }
+
         if (answer.Split(' ') is not ["+FULLRESYNC", { Length: RdbPayload.MarkLength } id, string number] ||
             !long.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out long offset))
         {
@@ -124,7 +134,7 @@ internal sealed class RedisReplication : IAsyncDisposable
         }
 
         (ReplicationId, Offset) = (id, offset);
-        _acknowledging = AcknowledgeAsync();
+        _acknowledging = AcknowledgeAsync(offset);
     }
 
     /// <summary>The next line that says something: a master that prepares data sends an empty one each second.</summary>
@@ -150,14 +160,14 @@ internal sealed class RedisReplication : IAsyncDisposable
     /// that knows rdb-only closes the connection behind it, and closing while something that we sent is unread throws away what is still to be
     /// sent (RFC 2525, 2.17).
     /// </summary>
-    private async Task AcknowledgeAsync()
+    private async Task AcknowledgeAsync(long offset)
     {
         using PeriodicTimer timer = new(s_acknowledgeEvery);
         try
         {
             while (await timer.WaitForNextTickAsync(_stop.Token).ConfigureAwait(false))
             {
-                _connection.Write(new RedisCommand("REPLCONF", "ACK", Offset));
+                _connection.Write(new RedisCommand("REPLCONF", "ACK", offset));
                 // Not to be cancelled: a flush that was leaves a connection of which nothing more is read.
                 await _connection.FlushAsync(CancellationToken.None).ConfigureAwait(false);
             }
