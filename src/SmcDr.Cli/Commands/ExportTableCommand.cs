@@ -96,7 +96,7 @@ internal sealed class ExportTableCommand : CliCommand
         };
         options.Validate();
         Site site = context.LoadSite();
-        PlainObserver reading = new(context.Host.Error, context.Verbose, TimeProvider.System);
+        PlainObserver reading = context.CreatePlainObserver();
         Repository repository = await site.OpenForReadingAsync(context.Secrets, reading, cancellationToken).ConfigureAwait(false);
         SideInstanceOptions side = new()
         {

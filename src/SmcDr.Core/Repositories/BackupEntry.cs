@@ -41,7 +41,7 @@ public sealed record BackupEntry(
             StoredBytes = Header?.StoredBytes,
             FileCount = Header?.FileCount,
             SystemId = database?.SystemId ?? Header?.Logical?.SystemId ?? Start?.SystemId,
-            ServerVersion = database?.ServerVersion ?? Header?.Logical?.ServerVersion,
+            ServerVersion = database?.ServerVersion ?? Header?.Logical?.ServerVersion ?? Header?.Redis?.ServerVersion,
             Timeline = (int?)database?.Timeline,
             StartLsn = database?.StartLsn.ToString(),
             StopLsn = database?.StopLsn.ToString(),

@@ -59,6 +59,9 @@ public sealed record BackupHeader
     /// <summary>Set for the component <see cref="Component.FileStore"/>.</summary>
     public FileStoreBackupDetails? FileStore { get; init; }
 
+    /// <summary>Set for the component <see cref="Component.Redis"/>.</summary>
+    public RedisBackupDetails? Redis { get; init; }
+
     /// <summary>Whether something that belongs to it could not be read when it was taken.</summary>
     [JsonIgnore]
     public bool IsPartial => FileStore is { UnreadableCount: > 0 } || Logical is { IsPartial: true };

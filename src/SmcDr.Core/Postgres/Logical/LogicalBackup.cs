@@ -374,15 +374,16 @@ public static class LogicalBackup
                 {
                     process.Input.Close();
                     SmcException? invalid = null;
-                    ManifestEntry entry = await DumpWriter.WriteAsync(
+                    ManifestEntry entry = await StreamedFileWriter.WriteAsync(
                         process.Output,
                         DumpPaths.Dump(database),
                         lane,
-                        block =>
+                        (block, _) =>
                         {
                             // Why pg_dump failed says more than that its output was cut short; so the rest of that is read first.
                             invalid ??= Inspect(() => inspector.Add(block.Span));
                             Report(database, block.Length);
+                            return ValueTask.CompletedTask;
                         },
                         cancellationToken).ConfigureAwait(false);
                     int exitCode = await process.WaitAsync(cancellationToken).ConfigureAwait(false);
@@ -471,7 +472,8 @@ public static class LogicalBackup
             await using (lane.ConfigureAwait(false))
             {
                 using MemoryStream stream = new(content);
-                ManifestEntry entry = await DumpWriter.WriteAsync(stream, path, lane, static _ => { }, cancellationToken).ConfigureAwait(false);
+                ManifestEntry entry = await StreamedFileWriter
+                    .WriteAsync(stream, path, lane, static (_, _) => ValueTask.CompletedTask, cancellationToken).ConfigureAwait(false);
                 await lane.FinishAsync(cancellationToken).ConfigureAwait(false);
                 writer.Add(entry);
             }

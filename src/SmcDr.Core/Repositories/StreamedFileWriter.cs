@@ -1,22 +1,25 @@
 using System.Buffers;
-using SmcDr.Core.Repositories;
 
-namespace SmcDr.Core.Postgres.Logical;
+namespace SmcDr.Core.Repositories;
 
-/// <summary>Stores what a program writes as one file of a backup, block by block, without a temporary file.</summary>
-internal static class DumpWriter
+/// <summary>Stores what a program or a server sends as one file of a backup, block by block, without a temporary file.</summary>
+internal static class StreamedFileWriter
 {
     /// <summary>Large enough to compress well and to make few requests, and small enough to keep two in memory for each database.</summary>
     public const int BlockSize = 4 << 20;
 
     /// <summary>Stores the stream to its end and returns the file, not yet added to the backup.</summary>
-    /// <param name="source">What the program writes.</param>
+    /// <param name="source">What comes.</param>
     /// <param name="path">The path in the backup.</param>
     /// <param name="lane">Where the blocks go.</param>
-    /// <param name="inspect">Sees the bytes as they pass.</param>
+    /// <param name="inspect">Sees the bytes in their order as they pass.</param>
     /// <param name="cancellationToken">Stops the work.</param>
     public static async Task<ManifestEntry> WriteAsync(
-        Stream source, string path, PackLane lane, Action<ReadOnlyMemory<byte>> inspect, CancellationToken cancellationToken)
+        Stream source,
+        string path,
+        PackLane lane,
+        Func<ReadOnlyMemory<byte>, CancellationToken, ValueTask> inspect,
+        CancellationToken cancellationToken)
     {
         List<FileExtent> extents = [];
         byte[] filling = ArrayPool<byte>.Shared.Rent(BlockSize);
@@ -43,11 +46,11 @@ internal static class DumpWriter
                 (filling, storing) = (storing, filling);
                 ReadOnlyMemory<byte> block = storing.AsMemory(0, length);
                 size += length;
-                // Compressing is most of the work; the program writes the next block meanwhile.
+                // Compressing is most of the work; the next block comes meanwhile.
                 store = Task.Run(
                     async () =>
                     {
-                        inspect(block);
+                        await inspect(block, cancellationToken).ConfigureAwait(false);
                         return await lane.WriteAsync(block, cancellationToken).ConfigureAwait(false);
                     },
                     cancellationToken);
