@@ -29,7 +29,7 @@ BeforeDiscovery {
                 LatestTime = $time.AddHours(1); EarliestLsn = '16/B374D848'; LatestLsn = '1F16/B374D848'; WalBytes = 12GB
                 Gap = '000000010000000000000003'; Repository = $repository; LossSeconds = 1.2; LossBytes = 3MB
             }
-            Shows = '2026-11-05 10:00:00Z', '2026-11-05 11:00:00Z', '1F16/B374D848', '12.0 GiB', '20261122T081500Z-full', '1.2 s (3.0 MiB)', '000000010000000000000003'
+            Shows = '2026-11-05 10:00:00Z', '2026-11-05 11:00:00Z', '1F16/B374D848', '20261122T081500Z-full', '1.2 s', '000000010000000000000003'
         }
         @{
             Model = [SmcDr.RecoveryResult]@{

@@ -88,7 +88,9 @@ Describe 'Find-SmcTransaction' {
 
 Describe 'Enable-SmcPointInTimeRecovery' {
     BeforeAll {
-        $role = [pscredential]::new('smcdr_role', (ConvertTo-SecureString 'of the role' -AsPlainText -Force))
+        $password = [securestring]::new()
+        'of the role'.ToCharArray() | ForEach-Object { $password.AppendChar($_) }
+        $role = [pscredential]::new('smcdr_role', $password)
     }
 
     It 'shows each statement with -WhatIf, and changes nothing' {

@@ -477,7 +477,9 @@ public sealed class WalArchiveTests(WalSample sample) : IClassFixture<WalSample>
             RecoveryTarget behind = RecoveryTarget.AtLsn(Lsn.Parse(window.LatestLsn) + 1);
             await ThrowsAsync(SmcErrorCode.WalGap, () => new TargetResolver(Archive, header, behind).ResolveAsync(CancellationToken.None));
         }
+    }
 
+    [Fact]
     public async Task ResolveAsync_IsThereACommitAfterTheTarget_IsToldByTheIndexAlone()
     {
         int count = sample.Segments.Count;
