@@ -166,9 +166,15 @@ public sealed class RedisServer : IAsyncDisposable
             Stream stream = tcp.GetStream();
             if (CertificatePath is not null)
             {
-                // Whether the certificate is checked is for the product's connection to prove.
-                SslStream tls = new(stream, false, static (_, _, _, _) => true);
-                await tls.AuthenticateAsClientAsync("localhost");
+                X509ChainPolicy policy = new()
+                {
+                    TrustMode = X509ChainTrustMode.CustomRootTrust,
+                    RevocationMode = X509RevocationMode.NoCheck,
+                };
+                policy.CustomTrustStore.ImportFromPemFile(CertificatePath);
+                SslStream tls = new(stream);
+                await tls.AuthenticateAsClientAsync(
+                    new SslClientAuthenticationOptions { TargetHost = "localhost", CertificateChainPolicy = policy });
                 stream = tls;
             }
 

@@ -1,9 +1,12 @@
+using System.Diagnostics.CodeAnalysis;
+
 namespace SmcDr.Core.Redis.Rdb;
 
 /// <summary>
 /// How a value is written in an RDB file: the type byte before its key. The numbers and names are those of Redis's <c>rdb.h</c>;
 /// the comment says which version began to write it.
 /// </summary>
+[SuppressMessage("Naming", "CA1720", Justification = "Redis calls the type so.")]
 public enum RdbEncoding : byte
 {
     String = 0,
@@ -42,9 +45,9 @@ public enum RdbEncoding : byte
     /// <summary>A hash whose fields expire, of Redis 7.4's release candidates.</summary>
     HashMetadataPreGa = 22,
     /// <summary>A small hash whose fields expire, of Redis 7.4's release candidates.</summary>
-    HashListpackExPreGa = 23,
+    HashListpackExpiringPreGa = 23,
     /// <summary>A hash whose fields expire (RDB 12, Redis 7.4).</summary>
     HashMetadata = 24,
     /// <summary>A small hash whose fields expire (RDB 12, Redis 7.4).</summary>
-    HashListpackEx = 25,
+    HashListpackExpiring = 25,
 }

@@ -32,7 +32,7 @@ internal static class RdbShapes
 
     private static RdbInstruction[]?[] CreateShapes()
     {
-        RdbInstruction[]?[] shapes = new RdbInstruction[]?[(int)RdbEncoding.HashListpackEx + 1];
+        RdbInstruction[]?[] shapes = new RdbInstruction[]?[(int)RdbEncoding.HashListpackExpiring + 1];
         shapes[(int)RdbEncoding.String] = [s_string];
         shapes[(int)RdbEncoding.List] = [Elements(s_string)];
         shapes[(int)RdbEncoding.Set] = [Elements(s_string)];
@@ -57,8 +57,8 @@ internal static class RdbShapes
         // A field's expiry before the field: absolute in the release candidates, since then relative to the least one, which comes first.
         shapes[(int)RdbEncoding.HashMetadataPreGa] = [Elements(s_number, s_string, s_string)];
         shapes[(int)RdbEncoding.HashMetadata] = [s_bytes8, Elements(s_number, s_string, s_string)];
-        shapes[(int)RdbEncoding.HashListpackExPreGa] = [PackedOf(PackedFormat.ExpiringListpack, 3)];
-        shapes[(int)RdbEncoding.HashListpackEx] = [s_bytes8, PackedOf(PackedFormat.ExpiringListpack, 3)];
+        shapes[(int)RdbEncoding.HashListpackExpiringPreGa] = [PackedOf(PackedFormat.ExpiringListpack, 3)];
+        shapes[(int)RdbEncoding.HashListpackExpiring] = [s_bytes8, PackedOf(PackedFormat.ExpiringListpack, 3)];
         return shapes;
     }
 

@@ -72,7 +72,7 @@ internal readonly struct RdbStringHeader
         }
 
         // A longer one cannot come out; said before anybody makes room for it.
-        if (value > long.MaxValue || stored > long.MaxValue || value / Lzf.MaximumRatio > stored)
+        if (value > long.MaxValue || stored > long.MaxValue || (value + Lzf.MaximumRatio - 1) / Lzf.MaximumRatio > stored)
         {
             fault = "a compressed string is said to be longer than what is compressed can hold";
             return 0;

@@ -106,7 +106,7 @@ public sealed class RdbFuzzTests
         try
         {
             // All of it is in memory, so nothing is awaited in truth.
-            ValueTask<bool> reading = ReadAsync(changed, options);
+            Task<bool> reading = ReadAsync(changed, options);
             Assert.True(reading.IsCompleted);
             whole = reading.GetAwaiter().GetResult();
         }
@@ -121,7 +121,7 @@ public sealed class RdbFuzzTests
         return whole;
     }
 
-    private static async ValueTask<bool> ReadAsync(byte[] file, RdbReaderOptions options)
+    private static async Task<bool> ReadAsync(byte[] file, RdbReaderOptions options)
     {
         await using RdbReader reader = new(new MemoryStream(file), options);
         while (await reader.ReadAsync())

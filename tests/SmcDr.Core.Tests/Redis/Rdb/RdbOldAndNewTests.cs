@@ -33,6 +33,26 @@ public sealed class RdbOldAndNewTests
     }
 
     [Fact]
+    public async Task ReadAsync_MoreElementsThanAHeaderCanCount_AreCounted()
+    {
+        object[] numbers = [.. Enumerable.Range(0, 70_000).Select(static i => (object)i)];
+        (RdbEncoding Encoding, byte[] Payload, long Count)[] values =
+        [
+            (RdbEncoding.ListZiplist, String(Ziplist(numbers)), 70_000),
+            (RdbEncoding.HashListpack, String(Listpack(numbers)), 35_000),
+        ];
+        await using RedisServer server = await RedisServer.StartAsync();
+        foreach ((RdbEncoding encoding, byte[] payload, long count) in values)
+        {
+            (List<RdbRecord> records, _) = await RdbRecord.ReadAllAsync(new RdbBuilder(10).Key(encoding, "key", payload).Build());
+            RdbRecord record = Assert.Single(records);
+            Assert.Equal(count, record.ElementCount);
+            await server.ExecuteAsync("RESTORE", "key", 0, RdbDump.Create(encoding, payload, 10), "REPLACE");
+            Assert.Equal(count, await server.ExecuteAsync([.. RedisSampleData.CountCommand(record)]));
+        }
+    }
+
+    [Fact]
     public async Task ReadAsync_StreamOfAnOldServer_KeepsItsGroups()
     {
         await using RedisServer server = await RedisServer.StartAsync();

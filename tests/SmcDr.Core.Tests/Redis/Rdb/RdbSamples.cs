@@ -50,18 +50,18 @@ internal static class RdbSamples
     public static RdbBuilder NewServer() => new RdbBuilder(12)
         .Add([250, .. String("redis-ver"), .. String("7.4.1")])
         .Add([254, 0, 251, .. Length(7), 1])
-            // A cluster's slot, its keys, and its keys that expire.
+        // A cluster's slot, its keys, and its keys that expire.
         .Add([244, .. Length(16383), 6, 1])
         .Key(RdbEncoding.SetListpack, "set", String(Listpack("a", 1, -5000, LongText)))
         .Key(RdbEncoding.StreamListpacks2, "stream 2", Stream(2))
         .Key(RdbEncoding.StreamListpacks3, "stream 3", Stream(3))
         .Key(RdbEncoding.HashMetadata, "hash", [.. Milliseconds(1_900_000_000_000), .. Length(2),
             0, .. String("stays"), .. String("x"), .. Length(1001), .. String("expires"), .. String("y")])
-        .Key(RdbEncoding.HashListpackEx, "small hash",
+        .Key(RdbEncoding.HashListpackExpiring, "small hash",
             [.. Milliseconds(1_900_000_000_000), .. String(Listpack("expires", "y", 1_900_000_000_000, "stays", "x", 0))])
         .Key(RdbEncoding.HashMetadataPreGa, "candidate",
             [.. Length(1), .. Length(1_900_000_000_000), .. String("expires"), .. String("y")])
-        .Key(RdbEncoding.HashListpackExPreGa, "small candidate", String(Listpack("expires", "y", 1_900_000_000_000)));
+        .Key(RdbEncoding.HashListpackExpiringPreGa, "small candidate", String(Listpack("expires", "y", 1_900_000_000_000)));
 
     /// <summary>A file with every encoding and opcode that can be read.</summary>
     public static byte[] EveryEncoding()
