@@ -158,7 +158,7 @@ public sealed class RedisServer : IAsyncDisposable
             if (CertificatePath is not null)
             {
                 // Whether the certificate is checked is for the product's connection to prove.
-                SslStream tls = new(stream, false, static (_, _, _, _) => true);
+                SslStream tls = new(stream, false, static (_, certificate, _, _) => certificate is not null);
                 await tls.AuthenticateAsClientAsync("localhost");
                 stream = tls;
             }
