@@ -207,6 +207,54 @@ public sealed class RedisBackupTests
         }
     }
 
+    [Theory]
+    [InlineData("Background saving started")]
+    [InlineData("Background saving scheduled")]
+    public async Task BgSave_Redis6ThatDoesNotCountSaves_WaitsUntilLastSaveIsAnother(string answer)
+    {
+        using TemporaryDirectory directory = new();
+        string path = Path.Combine(directory.Path, "dump.rdb");
+        byte[] rdb = SampleRdb();
+        int asked = 0;
+        await using ScriptedServer server = new(async (command, stream, token) =>
+        {
+            // What INFO says after BGSAVE: a save that is scheduled and has not begun looks like one that is over, but for LASTSAVE.
+            bool isScheduled = answer.EndsWith("scheduled", StringComparison.Ordinal) && asked is > 0 and < 4;
+            bool isSaving = asked > 0 && !isScheduled && asked < 7;
+            bool isDone = asked >= 7;
+            switch (command[0])
+            {
+                case "HELLO" or "CONFIG":
+                    await ScriptedServer.SendAsync(stream, "-NOPERM no\r\n", token);
+                    break;
+                case "LASTSAVE":
+                    await ScriptedServer.SendAsync(stream, isDone ? ":1001\r\n" : ":1000\r\n", token);
+                    break;
+                case "BGSAVE":
+                    asked = 1;
+                    await ScriptedServer.SendAsync(stream, $"+{answer}\r\n", token);
+                    break;
+                default:
+                    if (isDone)
+                    {
+                        await File.WriteAllBytesAsync(path, rdb, token);
+                    }
+
+                    string info = $"redis_version:6.2.7\r\nrun_id:x\r\nrole:master\r\nrdb_bgsave_in_progress:{(isSaving ? 1 : 0)}\r\nrdb_last_bgsave_status:ok\r\naof_rewrite_in_progress:0\r\n";
+                    await ScriptedServer.SendAsync(stream, $"${info.Length}\r\n{info}\r\n", token);
+                    asked += asked > 0 ? 1 : 0;
+                    break;
+            }
+
+            return true;
+        });
+        BackupInfo backup = await BackupAsync(
+            new RedisConnector(server.Endpoint), new() { Method = RedisBackupMethod.BgSave, RdbPath = path });
+        Assert.Equal(rdb, await ReadAsync(backup));
+        Assert.Contains("BGSAVE SCHEDULE", server.Commands);
+        Assert.Null((await OpenAsync(backup)).Header.Redis!.ReplicationId);
+    }
+
     [Fact]
     public async Task BgSave_ServerCannotWrite_SaysSoAndLeavesNothing()
     {
@@ -550,8 +598,12 @@ public sealed class RedisBackupTests
 
     private Task<BackupInfo> BackupAsync(ScriptedServer server) => BackupAsync(new RedisConnector(server.Endpoint));
 
-    private async Task<BackupInfo> BackupAsync(RedisConnector connector) => await RedisBackup.RunAsync(
-        connector, await Repository.OpenOrCreateAsync(_store, CancellationToken.None), new RedisBackupOptions(), _observer, CancellationToken.None);
+    private async Task<BackupInfo> BackupAsync(RedisConnector connector, RedisBackupOptions? options = null) => await RedisBackup.RunAsync(
+        connector,
+        await Repository.OpenOrCreateAsync(_store, CancellationToken.None),
+        options ?? new RedisBackupOptions(),
+        _observer,
+        CancellationToken.None);
 
     private async Task<BackupInfo> BackupAsync(
         RedisServer server,
