@@ -8,12 +8,16 @@ namespace SmcDr.Core.ObjectStores;
 /// </summary>
 internal sealed class DirectoryObjectWriter : ObjectWriter
 {
+    // Large enough for a disk to write in one go.
+    private const long WritebackSize = 8 << 20;
+
     private readonly DirectoryObjectStore _store;
     private readonly string _key;
     private readonly string _path;
     private readonly string _temporaryPath;
     private FileStream? _file;
     private bool _committed;
+    private long _started;
 
     public DirectoryObjectWriter(DirectoryObjectStore store, string key, string path, string temporaryPath, FileStream file)
     {
@@ -38,6 +42,12 @@ internal sealed class DirectoryObjectWriter : ObjectWriter
         }
 
         Length += bytes.Length;
+        if (Length - _started >= WritebackSize)
+        {
+            // What the stream still buffers is left to the next time.
+            Posix.StartWriteback(file.SafeFileHandle, _started, Length - _started);
+            _started = Length;
+        }
     }
 
     /// <inheritdoc/>

@@ -449,6 +449,13 @@ internal sealed class RecoveryRun
         log.Update();
         Lsn start = _plan.Backup.Database!.StartLsn;
         long total = Math.Max(_plan.EndLsn - start, 0);
+        Dictionary<string, string> settings = IsolatedSettings(socket);
+        bool hasMemory = ReplayMemory.TryGetSharedBuffers(_plan.Backup.Database.Settings.GetValueOrDefault("shared_buffers"), out string buffers);
+        if (hasMemory)
+        {
+            settings["shared_buffers"] = buffers;
+        }
+
         try
         {
             for (bool again = true; again;)
@@ -457,7 +464,7 @@ internal sealed class RecoveryRun
                 try
                 {
                     await server.StartAsync(
-                        IsolatedSettings(socket),
+                        settings,
                         running =>
                         {
                             log.Update();
@@ -483,6 +490,13 @@ internal sealed class RecoveryRun
                             await File.ReadAllTextAsync(path, cancellationToken).ConfigureAwait(false), Settings(null)));
                         again = log.HasBegun && !_positionDropped;
                         _positionDropped = true;
+                    }
+                    else if (hasMemory && !log.HasBegun)
+                    {
+                        // If it was for the memory, its own setting will do. If not, it fails again, and that is told.
+                        _observer.Verbose($"The server did not start with {buffers} of shared buffers; it is tried with its own setting.");
+                        settings.Remove("shared_buffers");
+                        (hasMemory, again) = (false, true);
                     }
 
                     if (!again)

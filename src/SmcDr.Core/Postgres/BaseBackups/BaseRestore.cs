@@ -32,6 +32,9 @@ public static class BaseRestore
     /// <summary>Files from this size on get their room on the disk when they are created, in one piece where there is one.</summary>
     private const long PreallocationSize = 1 << 20;
 
+    /// <summary>Parts from this size on are on their way to the disk as soon as they are written; single pages gather first.</summary>
+    private const int WritebackSize = 256 << 10;
+
     // errno.h; the same on every Linux.
     private const int NoSpace = 28;
     private const int QuotaExceeded = 122;
@@ -543,6 +546,10 @@ public static class BaseRestore
 
             // Not by the asynchronous call, which for a page costs more than the page: on Unix it only hands the write to another thread.
             RandomAccess.Write(handle, part, place.Offset);
+            if (part.Length >= WritebackSize)
+            {
+                Posix.StartWriteback(handle, place.Offset, part.Length);
+            }
         }
 
         private static async ValueTask ClearAsync(RestoreFile file, long offset, int length, CancellationToken cancellationToken)

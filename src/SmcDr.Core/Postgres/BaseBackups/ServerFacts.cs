@@ -15,7 +15,7 @@ internal sealed record ServerFacts
     /// <summary>Settings that are recorded with the backup: what recovery must not go below, and what explains it.</summary>
     private static readonly string[] s_recorded =
     [
-        "archive_mode", "data_checksums", "fsync", "full_page_writes", "max_connections", "max_locks_per_transaction",
+        "archive_mode", "data_checksums", "fsync", "full_page_writes", "max_connections", "max_locks_per_transaction", "shared_buffers",
         "max_prepared_transactions", "max_wal_senders", "max_worker_processes", "server_encoding", "shared_preload_libraries",
         "track_commit_timestamp", "wal_level", "wal_log_hints",
     ];

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Collections.Concurrent;
 using System.Globalization;
 using System.Runtime.CompilerServices;
@@ -176,24 +177,23 @@ public sealed class WalArchive
     public async Task FetchAsync(WalItem item, string destinationPath, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(item);
-        byte[] content = new byte[item.SegmentSize];
-        await ReadAsync(item, content, cancellationToken).ConfigureAwait(false);
-
         string path = Path.GetFullPath(destinationPath);
         string temporary = path + ".tmp";
+        byte[] content = ArrayPool<byte>.Shared.Rent(item.SegmentSize);
         try
         {
+            await ReadAsync(item, content, cancellationToken).ConfigureAwait(false);
             FileStream file = new(temporary, new FileStreamOptions
             {
                 Mode = FileMode.Create,
                 Access = FileAccess.Write,
                 Options = FileOptions.Asynchronous,
                 BufferSize = 0,
-                PreallocationSize = content.Length,
+                PreallocationSize = item.SegmentSize,
             });
             await using (file.ConfigureAwait(false))
             {
-                await file.WriteAsync(content, cancellationToken).ConfigureAwait(false);
+                await file.WriteAsync(content.AsMemory(0, item.SegmentSize), cancellationToken).ConfigureAwait(false);
                 file.Flush(flushToDisk: true);
             }
 
@@ -204,6 +204,10 @@ public sealed class WalArchive
         {
             File.Delete(temporary);
             throw;
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(content);
         }
     }
 
