@@ -17,7 +17,7 @@ public sealed class ReplayMemoryTests
     [Theory]
     [InlineData("131072", 16L << 30)] // 1 GB already
     [InlineData("1048576", 64L << 30)]
-    [InlineData("16384", 1L << 30)]
+    [InlineData("16384", 768L << 20)]
     [InlineData(null, 256L << 20)]
     [InlineData("128MB", 16L << 30)]
     public void TryGetSharedBuffers_OwnSettingAsGoodOrNotUnderstood_LeavesIt(string? own, long available) =>
