@@ -10,36 +10,10 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 scale=${1:-130}
 percent=${2:-1}
-port=${PGPORT:-54999}
-bin=$(pg_config --bindir)
-work=$(mktemp -d "${TMPDIR:-/var/tmp}/smcdr-bench-XXXXXX")
-chmod 755 "$work"
-as_server() { if [[ $(id -u) -eq 0 ]]; then setpriv --reuid=postgres --regid=postgres --init-groups -- "$@"; else "$@"; fi; }
-finish() {
-    if [[ -f $work/data/postmaster.pid ]]; then as_server "$bin/pg_ctl" -D "$work/data" -m immediate stop >/dev/null; fi
-    rm -rf "$work"
-}
-trap finish EXIT
+source bench/server.sh
 
 dotnet build -c Release -v q -nologo bench/Incremental >&2
-
-mkdir "$work/data"
-if [[ $(id -u) -eq 0 ]]; then chown postgres: "$work/data"; fi
-(cd "$work" && as_server "$bin/initdb" -D data -A trust -U postgres --data-checksums -N >/dev/null)
-cat >> "$work/data/postgresql.conf" <<CONF
-port = $port
-listen_addresses = '127.0.0.1'
-unix_socket_directories = ''
-shared_buffers = 512MB
-max_wal_size = 8GB
-checkpoint_timeout = 1h
-autovacuum = off
-fsync = off
-CONF
-as_server "$bin/pg_ctl" -D "$work/data" -l "$work/data/log" -w start >/dev/null
-
+start_server "${PGPORT:-54999}" "max_wal_size = 8GB" "autovacuum = off" "fsync = off"
 # Room on every page, so that a changed row stays on its own and no index changes.
-"$bin/pgbench" -h 127.0.0.1 -p "$port" -U postgres -i -q -s "$scale" -F 90 postgres >/dev/null 2>&1
-"$bin/psql" -h 127.0.0.1 -p "$port" -U postgres -Xqc 'VACUUM (FREEZE, ANALYZE)' -c CHECKPOINT postgres
-
+fill_server -s "$scale" -F 90
 dotnet run -c Release --no-build --project bench/Incremental -- "$port" "$work/data" "$work" "$percent"

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Globalization;
 using System.Text;
+using SmcDr.Core.Redis.Rdb;
 
 namespace SmcDr.Core.Redis;
 
@@ -89,7 +90,7 @@ internal sealed class RdbIntegrity(string source)
     {
         if (!bytes.IsEmpty)
         {
-            _crc = RdbChecksum.Append(_crc, bytes);
+            _crc = RedisCrc64.Append(_crc, bytes);
             _last = bytes[^1];
         }
     }
