@@ -496,7 +496,8 @@ public sealed class HostServer
         return null;
     }
 
-    private static bool IsServerOf(int id, string lockFile)
+    /// <summary>Whether a process is the server whose lock file has been read.</summary>
+    internal static bool IsServerOf(int id, string lockFile)
     {
         if (!IsServer(id))
         {
@@ -505,8 +506,10 @@ public sealed class HostServer
 
         try
         {
-            // Through the process's own eyes: the same lock file with the same start time is the same directory.
-            return File.ReadAllText($"/proc/{id.ToString(CultureInfo.InvariantCulture)}/cwd/{LockFile}") == lockFile;
+            // Through the process's own eyes: the same lock file with the same start time is the same directory. The lines behind those
+            // three tell what the server is doing, and may have been written anew since (miscinit.c, AddToDataDirLockFile).
+            string seen = File.ReadAllText($"/proc/{id.ToString(CultureInfo.InvariantCulture)}/cwd/{LockFile}");
+            return seen.Split('\n').Take(3).SequenceEqual(lockFile.Split('\n').Take(3));
         }
         catch (UnauthorizedAccessException)
         {

@@ -8,7 +8,7 @@ public sealed class LinuxFactAttribute : FactAttribute
     {
         if (!OperatingSystem.IsLinux())
         {
-            Skip = "The command line of another process is read from /proc, which only Linux has.";
+            Skip = "What is known of another process is read from /proc, which only Linux has.";
         }
     }
 }

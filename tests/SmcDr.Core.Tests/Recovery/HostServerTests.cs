@@ -55,6 +55,20 @@ public sealed class HostServerTests : IAsyncLifetime
     }
 
     [LinuxFact]
+    public async Task IsServerOf_LockFileGoesOnWhileItIsLookedAt_IsTheServer()
+    {
+        HostServer server = await CreateAsync();
+        RunningServer running = await server.StartAsync(Settings(PostgresServer.FreePort()), null, TimeSpan.FromSeconds(60), default);
+        string content = await File.ReadAllTextAsync(Path.Combine(Data, "postmaster.pid"));
+        string[] lines = content.Split('\n');
+
+        Assert.Contains("ready", lines[7], StringComparison.Ordinal);
+        Assert.True(HostServer.IsServerOf(running.ProcessId, content));
+        Assert.True(HostServer.IsServerOf(running.ProcessId, content.Replace(lines[7], "starting", StringComparison.Ordinal)));
+        Assert.False(HostServer.IsServerOf(running.ProcessId, content.Replace(lines[2], "1763800000", StringComparison.Ordinal)));
+    }
+
+    [LinuxFact]
     public async Task IsOurs_OptionsFileNotWrittenYet_KnowsTheServerByItsCommandLine()
     {
         HostServer server = await CreateAsync();
