@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using SmcDr.Core.Redis;
+using SmcDr.Core.Redis.Rdb;
 
 namespace SmcDr.Core.Tests.Redis;
 
@@ -9,15 +10,15 @@ public sealed class RdbIntegrityTests
     public void Append_CheckString_GivesThePublishedChecksum()
     {
         // The value that redis's crc64.c states for its own test.
-        Assert.Equal(0xe9c6d914c4b8d9caUL, RdbChecksum.Append(0, "123456789"u8));
+        Assert.Equal(0xe9c6d914c4b8d9caUL, RedisCrc64.Append(0, "123456789"u8));
         byte[] text = "This is a test of the emergency broadcast system."u8.ToArray();
         ulong inParts = 0;
         foreach (byte b in text)
         {
-            inParts = RdbChecksum.Append(inParts, [b]);
+            inParts = RedisCrc64.Append(inParts, [b]);
         }
 
-        Assert.Equal(inParts, RdbChecksum.Append(0, text));
+        Assert.Equal(inParts, RedisCrc64.Append(0, text));
     }
 
     [Fact]
@@ -73,7 +74,7 @@ public sealed class RdbIntegrityTests
     private static byte[] Sample()
     {
         byte[] rdb = [.. "REDIS0011"u8, 0xFA, 3, (byte)'a', (byte)'b', (byte)'c', 1, (byte)'x', 0xFF, .. new byte[8]];
-        BinaryPrimitives.WriteUInt64LittleEndian(rdb.AsSpan(^8), RdbChecksum.Append(0, rdb.AsSpan(..^8)));
+        BinaryPrimitives.WriteUInt64LittleEndian(rdb.AsSpan(^8), RedisCrc64.Append(0, rdb.AsSpan(..^8)));
         return rdb;
     }
 

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text;
 using SmcDr.Core.Postgres.Logical;
 using SmcDr.Core.Redis;
+using SmcDr.Core.Redis.Rdb;
 using SmcDr.Core.Repositories;
 using SmcDr.Core.Tests.Fixtures;
 using SmcDr.Core.Tests.ObjectStores;
@@ -496,7 +497,7 @@ public sealed class RedisBackupTests
     private static byte[] SampleRdb()
     {
         byte[] body = [.. "REDIS0010"u8, 0xFE, 0, 0, 1, (byte)'k', 1, (byte)'v', 0xFF];
-        return [.. body, .. BitConverter.GetBytes(RdbChecksum.Append(0, body))];
+        return [.. body, .. BitConverter.GetBytes(RedisCrc64.Append(0, body))];
     }
 
     private static Task<RedisServer> StartAsync(
