@@ -29,6 +29,7 @@ internal sealed class SlotWatch(string slot, string server, WalReceiverOptions o
     private async Task<SlotFacts?> ReadAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
     {
         using NpgsqlCommand command = connection.CreateCommand();
+        command.CommandTimeout = (int)Math.Ceiling(options.ServerTimeout.TotalSeconds);
         command.CommandText =
             """
             SELECT s.slot_type, s.wal_status, s.safe_wal_size,
