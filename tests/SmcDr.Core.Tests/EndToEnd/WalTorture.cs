@@ -43,6 +43,7 @@ internal sealed class WalTorture : IAsyncDisposable
     private int _round;
     private int _turns;
     private int _zombieEnd;
+    private int _injected;
 
     public WalTorture(int seed, bool faultyStore, ITestOutputHelper output)
     {
@@ -116,6 +117,7 @@ internal sealed class WalTorture : IAsyncDisposable
     public async Task EndAsync()
     {
         _network.Heal();
+        _injected += _faults?.Injected ?? 0;
         _faults?.Plan(new Dictionary<int, StoreFault>(), _seed);
         await EndZombieAsync();
         await _backup;
@@ -131,7 +133,7 @@ internal sealed class WalTorture : IAsyncDisposable
         Ledger.Check();
         _output.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
-            $"{_round} rounds, {Ledger.Count} commits; {Text(_events)}; restarts of the stream: {Text(_stream.Endings)}; store faults: {_faults?.Injected ?? 0}"));
+            $"{_round} rounds, {Ledger.Count} commits; {Text(_events)}; restarts of the stream: {Text(_stream.Endings)}; store faults: {_injected}"));
     }
 
     public async ValueTask DisposeAsync()
@@ -314,7 +316,8 @@ internal sealed class WalTorture : IAsyncDisposable
 
     private Task FailStoreAsync()
     {
-        _faults!.PlanRandom(_random.Next(), 400, 0.1);
+        _injected += _faults!.Injected;
+        _faults.PlanRandom(_random.Next(), 400, 0.1);
         return Task.Delay(_random.Next(500, 1500));
     }
 
@@ -392,13 +395,11 @@ internal sealed class WalTorture : IAsyncDisposable
             _standby = null;
         }
 
-        List<RecoveryWindow> windows = await WindowsAsync();
-        RecoveryWindow window = windows[_random.Next(windows.Count)];
         int trial = _random.Next(3);
         if (trial > 0)
         {
             // Its timeline is in the archive, so the next one takes another number; or it is not, and the number is free.
-            await using ClusterNode other = await RestoreAsync(window, isKnown: trial == 1);
+            await using ClusterNode other = await RestoreAsync(isKnown: trial == 1);
             if (trial == 1)
             {
                 await using SupervisedStream stream = new(other.Server.CreateConnector(), _store, "trial");
@@ -409,11 +410,14 @@ internal sealed class WalTorture : IAsyncDisposable
             }
         }
 
-        await FollowAsync(await RestoreAsync(window, isKnown: false), keepOld: _random.Next(2) == 0);
+        await FollowAsync(await RestoreAsync(isKnown: false), keepOld: _random.Next(2) == 0);
     }
 
-    private async Task<ClusterNode> RestoreAsync(RecoveryWindow window, bool isKnown)
+    private async Task<ClusterNode> RestoreAsync(bool isKnown)
     {
+        // As they are now: an archived trial takes what comes from its backup to its own timeline.
+        List<RecoveryWindow> windows = await WindowsAsync();
+        RecoveryWindow window = windows[_random.Next(windows.Count)];
         string directory = PostgresPrograms.CreateDirectory();
         try
         {

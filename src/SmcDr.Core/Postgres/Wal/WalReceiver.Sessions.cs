@@ -14,7 +14,7 @@ public sealed partial class WalReceiver
 
     private async Task<Session> PrepareAsync(PhysicalReplicationConnection connection, CancellationToken cancellationToken)
     {
-        ReplicationSystemIdentification system = await connection.IdentifySystem(cancellationToken).ConfigureAwait(false);
+        ReplicationSystemIdentification system = await AskAsync(connection.IdentifySystem, cancellationToken).ConfigureAwait(false);
         ulong systemId = ulong.Parse(system.SystemId, CultureInfo.InvariantCulture);
         if (_systemId is { } expected && expected != systemId)
         {
@@ -57,6 +57,21 @@ public sealed partial class WalReceiver
             (uint timeline, Lsn start) = await ChooseStartAsync(
                 archive, catalog, history, slot, new Lsn((ulong)system.XLogPos), segmentSize, cancellationToken).ConfigureAwait(false);
             return new Session(archive, catalog, history, slot, timeline, start, segmentSize, version);
+        }
+    }
+
+    /// <summary>Sends a command on the replication connection, where Npgsql's own time limit ends no wait for an answer.</summary>
+    private async Task<T> AskAsync<T>(Func<CancellationToken, Task<T>> command, CancellationToken cancellationToken)
+    {
+        using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        limit.CancelAfter(_options.ServerTimeout);
+        try
+        {
+            return await command(limit.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new TimeoutException($"The server has not answered for {_options.ServerTimeout}.", e);
         }
     }
 
@@ -105,7 +120,8 @@ public sealed partial class WalReceiver
         if (_options.Slot is not { } name)
         {
             string temporary = "smcdr_" + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(6));
-            await connection.CreateReplicationSlot(temporary, isTemporary: true, reserveWal: true, cancellationToken).ConfigureAwait(false);
+            await AskAsync(
+                token => connection.CreateReplicationSlot(temporary, isTemporary: true, reserveWal: true, token), cancellationToken).ConfigureAwait(false);
             return await ReadSlotAsync(connection, temporary, cancellationToken).ConfigureAwait(false);
         }
 
@@ -114,7 +130,8 @@ public sealed partial class WalReceiver
             try
             {
                 // Without RESERVE_WAL a slot holds nothing until somebody streams from it.
-                await connection.CreateReplicationSlot(name, isTemporary: false, reserveWal: true, cancellationToken).ConfigureAwait(false);
+                await AskAsync(
+                    token => connection.CreateReplicationSlot(name, isTemporary: false, reserveWal: true, token), cancellationToken).ConfigureAwait(false);
                 _observer.Verbose($"The replication slot '{name}' was created.");
             }
             catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.DuplicateObject)
@@ -128,7 +145,7 @@ public sealed partial class WalReceiver
 
     private async Task<PhysicalReplicationSlot> ReadSlotAsync(
         PhysicalReplicationConnection connection, string name, CancellationToken cancellationToken) =>
-        await connection.ReadReplicationSlot(name, cancellationToken).ConfigureAwait(false)
+        await AskAsync(token => connection.ReadReplicationSlot(name, token), cancellationToken).ConfigureAwait(false)
             ?? throw new SmcException(
                 SmcErrorCode.SlotUnavailable, $"The replication slot '{name}' on {_connector.Display} was removed.", target: name);
 

@@ -299,7 +299,7 @@ public sealed partial class WalReceiver
         await using (connection.ConfigureAwait(false))
         {
             // A network that drops packets tells nobody.
-            (connection.CommandTimeout, connection.WalReceiverTimeout) = (_options.ServerTimeout, _options.ServerTimeout);
+            connection.WalReceiverTimeout = _options.ServerTimeout;
             try
             {
                 Session session = await PrepareAsync(connection, cancellationToken).ConfigureAwait(false);

@@ -38,7 +38,17 @@ internal sealed class RunningReceiver : IProgress<WalStreamStatus>, IOperationOb
     };
 
     /// <summary>Waits until a position is durable; what ends the stream ends the test.</summary>
-    public Task FlushedAsync(Lsn lsn) => Receiver.WaitForFlushAsync(lsn, CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(60));
+    public async Task FlushedAsync(Lsn lsn)
+    {
+        try
+        {
+            await Receiver.WaitForFlushAsync(lsn, CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(60));
+        }
+        catch (TimeoutException e)
+        {
+            throw new TimeoutException($"{lsn} was not reached: {Receiver.Status}; {string.Join(" | ", Warnings)}", e);
+        }
+    }
 
     public async Task UntilAsync(Func<WalStreamStatus, bool> condition)
     {

@@ -598,11 +598,15 @@ public sealed class WalReceiverTests : IAsyncLifetime
         // The server notices as well, later: until then it keeps the slot for a connection that is none.
         await _server.ExecuteAsync("ALTER SYSTEM SET wal_sender_timeout = '2s'");
         await _server.ExecuteAsync("SELECT pg_reload_conf()");
-        await InsertAsync(_server, 2);
-        Lsn end = await CurrentLsnAsync(_server);
-        await stream.FlushedAsync(end);
-        Assert.Equal(1, forgotten);
-        Assert.True(stream.Receiver.Status.Reconnects >= 1 || moment == "put");
+        // The first may have been received before the connection was forgotten; what comes next has not.
+        for (int i = 0; i < 2; i++)
+        {
+            await InsertAsync(_server, 2);
+            await stream.FlushedAsync(await CurrentLsnAsync(_server));
+            Assert.Equal(1, forgotten);
+        }
+
+        Assert.True(stream.Receiver.Status.Reconnects >= 1);
         await stream.StopAsync();
         await AssertSameAsTheServersAsync(await CoverageAsync());
     }
