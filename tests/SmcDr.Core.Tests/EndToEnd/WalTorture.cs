@@ -287,6 +287,8 @@ internal sealed class WalTorture : IAsyncDisposable
         }
         catch (SmcException e)
         {
+            // What takes the server away takes the backup with it. Nothing makes its WAL invalid.
+            Assert.False(e.Code is SmcErrorCode.WalInvalid or SmcErrorCode.WalDuplicate or SmcErrorCode.InternalError, e.ToString());
             lock (_events)
             {
                 _events[$"backup failed, {e.Code}"] = _events.GetValueOrDefault($"backup failed, {e.Code}") + 1;

@@ -180,8 +180,10 @@ public sealed partial class WalReceiver
         ? new SmcException(known.Code, $"The WAL stream ended: {known.Message}", known, known.Recommendation, known.Target)
         : new SmcException(SmcErrorCode.InternalError, $"The WAL stream ended: {cause.Message}", cause);
 
+    // What was listed is not there any more where a base backup that receives its WAL itself has made a segment of pieces.
     private static bool IsPassing(SmcException e) =>
-        e.Code is SmcErrorCode.ServerUnavailable or SmcErrorCode.StorageUnavailable or SmcErrorCode.StorageFull or SmcErrorCode.ObjectTruncated;
+        e.Code is SmcErrorCode.ServerUnavailable or SmcErrorCode.StorageUnavailable or SmcErrorCode.StorageFull or SmcErrorCode.ObjectTruncated or
+            SmcErrorCode.ObjectNotFound;
 
     /// <summary>
     /// With commits that wait for the stream. Before it ends, for whatever reason, they are let go: nobody else would do it.

@@ -222,7 +222,9 @@ internal sealed class WalStreamWriter
             Lsn start = WalSegmentName.FromNumber(Segment.Timeline, number - (ulong)before.Count - 1, _segmentSize).StartLsn(_segmentSize);
             WalSegmentName name = WalSegmentName.Containing(start, history.TimelineAt(start), _segmentSize);
             byte[]? content = null;
-            foreach (uint timeline in history.Lineage.Where(timeline => timeline <= Segment.Timeline))
+            // Not of a timeline that was left before the segment's end: the rest of that is of another history.
+            Lsn end = start + (uint)_segmentSize;
+            foreach (uint timeline in history.Lineage.Where(timeline => timeline <= Segment.Timeline && !(history.SwitchPoint(timeline) < end)))
             {
                 if (catalog.Timelines.GetValueOrDefault(timeline)?.Find(name with { Timeline = timeline }) is { Whole: not null } segment)
                 {

@@ -612,6 +612,62 @@ public sealed class WalReceiverTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task RunAsync_OldTimelineIsArchivedBehindTheFork_IsNotTakenForWhatComesBefore_Trap34()
+    {
+        await InsertAsync(_server, 1);
+        await _server.StopAsync();
+        PostgresServer standby = await CopyAsync(_server, standby: true);
+        await _server.ResumeAsync();
+        await using (RunningReceiver before = Start())
+        {
+            await InsertAsync(_server, 60);
+            await before.FlushedAsync(await CurrentLsnAsync(_server));
+            await before.StopAsync();
+        }
+
+        await _server.KillAsync();
+        Assert.True(await standby.ScalarAsync<bool>("SELECT pg_promote(true, 60)"));
+        await InsertAsync(standby, 30);
+        // A base backup begins here and receives its WAL itself; of the segment before, the archive has what the old primary wrote.
+        Lsn start = await CurrentLsnAsync(standby);
+        await using RunningReceiver backup = RunningReceiver.Start(
+            standby.CreateConnector(), _repository, RunningReceiver.Quick with { StartLsn = start });
+        await InsertAsync(standby, 15);
+        Lsn end = await CurrentLsnAsync(standby);
+        await backup.FlushedAsync(end);
+        await backup.StopAsync();
+        Assert.True((await Archive.GetCoverageAsync(2, start, null, CancellationToken.None)).EndLsn >= end);
+    }
+
+    [Fact]
+    public async Task RunAsync_PieceBecameASegmentSinceItWasListed_GoesOn()
+    {
+        await using (RunningReceiver before = Start("smcdr"))
+        {
+            await InsertAsync(_server, 1);
+            await before.FlushedAsync(await CurrentLsnAsync(_server));
+            await before.StopAsync();
+        }
+
+        int gone = 0;
+        HookedObjectStore store = new(_repository.Store, async (operation, key) =>
+        {
+            if (operation is "info" or "read" && key.StartsWith("wal/", StringComparison.Ordinal) && key.Contains('.', StringComparison.Ordinal) &&
+                Interlocked.Exchange(ref gone, 1) == 0)
+            {
+                await _repository.Store.DeleteAsync(key, CancellationToken.None);
+            }
+        });
+        Repository repository = await Repository.OpenOrCreateAsync(store, CancellationToken.None);
+        await using RunningReceiver stream = RunningReceiver.Start(_server.CreateConnector(), repository, RunningReceiver.Quick with { Slot = "smcdr" });
+        await InsertAsync(_server, 1);
+        await stream.FlushedAsync(await CurrentLsnAsync(_server));
+        await stream.StopAsync();
+        Assert.Equal(1, gone);
+        await AssertSameAsTheServersAsync(await CoverageAsync());
+    }
+
+    [Fact]
     public async Task RunAsync_PromotedServerIsBehind_TakesBackWhatWasDurableOfTheOtherHistory()
     {
         await InsertAsync(_server, 2);
