@@ -189,6 +189,14 @@ Describe 'Backup and WAL' {
         Assert-SmcError SmcArgumentInvalid { Start-SmcWalStream -Slot 'No Slot' }
     }
 
+    It 'lets commits wait for the repository with -Synchronous, and go on when it ends' {
+        $first = Start-SmcWalStream -Synchronous | Where-Object SynchronousState -EQ 'Synchronous' | Select-Object -First 1
+        $first.BreachCount | Should -Be 0
+        Invoke-TestSql $server 'show synchronous_standby_names' | Should -BeNullOrEmpty
+        Assert-SmcError SmcArgumentInvalid { Start-SmcWalStream -SynchronousTimeout 5s -Once }
+        Assert-SmcError SmcArgumentInvalid { Start-SmcWalStream -Synchronous -Slot '' -Once }
+    }
+
     It 'lists backups by id and by wildcard' {
         (Get-SmcBackup $backup.Id).Id | Should -Be $backup.Id
         (Get-SmcBackup).Id | Should -Be $backup.Id
@@ -295,8 +303,10 @@ Describe 'Recovery' {
         $stream | Stop-Job -PassThru | Remove-Job
     }
 
-    It 'has the stream as a job, which stops when it is told to' {
+    It 'has the stream as a job, beside which a second is refused, and which stops when it is told to' {
         $stream.State | Should -Be 'Running'
+        $refusal = Assert-SmcError SmcStreamRunning { Start-SmcWalStream -Once -Slot 'smcdr_second' }
+        $refusal | Out-String | Should -BeLike "*process $PID*"
         Stop-Job $stream
         $stream.State | Should -Be 'Stopped'
         Wait-Until 'the slot is free' { (Invoke-TestSql $server "select active from pg_replication_slots where slot_name = 'smcdr_pester'") -eq 'f' }

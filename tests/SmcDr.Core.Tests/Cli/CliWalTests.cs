@@ -1,5 +1,9 @@
 using System.Text.Json;
+using SmcDr.Core.ObjectStores;
+using SmcDr.Core.Postgres.Wal;
+using SmcDr.Core.Repositories;
 using SmcDr.Core.Tests.Fixtures;
+using SmcDr.Core.Tests.Postgres.Wal;
 
 namespace SmcDr.Core.Tests.Cli;
 
@@ -69,6 +73,46 @@ public sealed class CliWalTests : IDisposable
             _directory.Path, ["restore", "database", "--data-directory", data, "--target-lsn", lsn, "--exclusive", "--dry-run"]);
         Assert.True(plan.ExitCode == 0, plan.Error);
         Assert.Contains($"before LSN {lsn}", plan.Out, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Stream_SynchronousTakeoverAndSecondStream_BehaveAsSaid()
+    {
+        await using PostgresServer server = await PostgresServer.StartAsync(new PostgresServerOptions { Fsync = false });
+        Environment.SetEnvironmentVariable(PasswordVariable, server.Password);
+        string location = Path.Combine(_directory.Path, "repository");
+        await File.WriteAllTextAsync(Path.Combine(_directory.Path, "smcdr.yaml"), $"""
+            name: cli-wal
+            repository:
+              location: file://{location}
+            regions:
+              here:
+                role: primary
+                database:
+                  connection: "Host=127.0.0.1;Port={server.Port};Username=postgres;SSL Mode=Disable"
+                  password: env:{PasswordVariable}
+                  slot: smcdr_cli_wal
+
+            """);
+        CliRun once = await CliRun.InAsync(_directory.Path, ["wal", "stream", "--once", "--synchronous", "--synchronous-timeout", "1m"]);
+        Assert.True(once.ExitCode == 0, once.Error);
+        Assert.Equal("", await server.ScalarAsync<string>("SELECT current_setting('synchronous_standby_names')"));
+        CliRun wrong = await CliRun.InAsync(_directory.Path, ["wal", "stream", "--once", "--synchronous-timeout", "1m"]);
+        Assert.Contains("--synchronous-timeout is for --synchronous", wrong.Error, StringComparison.Ordinal);
+
+        Repository repository = await Repository.OpenAsync(new DirectoryObjectStore(location), CancellationToken.None);
+        await using RunningReceiver other = RunningReceiver.Start(
+            server.CreateConnector(), repository, RunningReceiver.Quick with { Slot = "other", Exclusive = true });
+        await other.UntilAsync(static status => status.State == "Streaming");
+        CliRun second = await CliRun.InAsync(_directory.Path, ["wal", "stream", "--once"]);
+        Assert.Equal(SmcErrors.Get(SmcErrorCode.StreamRunning).ExitCode, second.ExitCode);
+        Assert.Contains("slot 'other'", second.Error, StringComparison.Ordinal);
+        Assert.Contains("--takeover", second.Error, StringComparison.Ordinal);
+        CliRun takeover = await CliRun.InAsync(_directory.Path, ["wal", "stream", "--once", "--takeover"]);
+        Assert.True(takeover.ExitCode == 0, takeover.Error);
+        await server.ExecuteAsync("CREATE TABLE t (id int)");
+        SmcException error = await Assert.ThrowsAsync<SmcException>(() => other.Run);
+        Assert.Equal(SmcErrorCode.StreamTaken, error.Code);
     }
 
     private async Task<JsonElement> RunAsync(int exitCode, params string[] arguments)
