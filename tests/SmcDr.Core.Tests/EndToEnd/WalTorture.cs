@@ -397,6 +397,8 @@ internal sealed class WalTorture : IAsyncDisposable
             _standby = null;
         }
 
+        // The archive must know the timeline that is, or what is restored takes the same number.
+        await _stream.FlushedAsync(_primary.Timeline, Lsn.Zero, s_patience);
         int trial = _random.Next(3);
         if (trial > 0)
         {
