@@ -37,6 +37,14 @@ for (int round = 1; round <= rounds; round++)
 }
 
 double without = Median(rates["none"]);
+foreach (string mode in modes.Skip(1))
+{
+    // Each round against its own: where these differ much, the machine did something else too, and the medians say little.
+    Console.WriteLine(
+        $"{mode,-6} loss by round: " +
+        string.Join(", ", rates[mode].Zip(rates["none"], static (with, alone) => $"{(1 - (with / alone)) * 100:0} %")));
+}
+
 foreach (string mode in modes)
 {
     Console.WriteLine(

@@ -17,8 +17,10 @@ public sealed record WalReceiverOptions
     /// <summary>The cluster that the server must be; null = one that the repository knows, or any where it knows none.</summary>
     public ulong? ExpectedSystemId { get; init; }
 
-    /// <summary>How long received bytes may wait to become durable.</summary>
-    public TimeSpan FlushInterval { get; init; } = TimeSpan.FromSeconds(1);
+    /// <summary>
+    /// How long received bytes may wait until they are stored. What storing takes comes on top, and both together are to stay below a second.
+    /// </summary>
+    public TimeSpan FlushInterval { get; init; } = TimeSpan.FromMilliseconds(500);
 
     /// <summary>
     /// How often the server is told how far the stream is, also while the repository is slow. Must be well below the server's
