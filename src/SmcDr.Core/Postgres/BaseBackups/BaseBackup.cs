@@ -1,3 +1,4 @@
+using System.Data;
 using System.Globalization;
 using System.Runtime.ExceptionServices;
 using System.Text;
@@ -117,7 +118,9 @@ public static class BaseBackup
             {
                 throw new SmcException(first.Code, first.Message, first.InnerException ?? e, first.Recommendation, first.Target);
             }
-            catch (Exception e) when (e is NpgsqlException or IOException)
+            // A connection that was lost before a command says so in its own way (NpgsqlCommand.CheckAndGetConnection).
+            catch (Exception e) when (e is NpgsqlException or IOException ||
+                (e is InvalidOperationException && session.Connection.State != ConnectionState.Open))
             {
                 throw ServerErrors.TranslateFileError(connector, e);
             }

@@ -30,6 +30,7 @@ internal sealed class WalStreamWriter
 
     private byte[] _known = [];
     private bool _isWhole;
+    private byte[]? _whole;
     private int _filled;
     private int _durable;
     private int _runStart;
@@ -111,10 +112,7 @@ internal sealed class WalStreamWriter
             if (known && !part.Span.SequenceEqual(_known.AsSpan(_filled, length)))
             {
                 int differs = part.Span.CommonPrefixLength(_known.AsSpan(_filled, length));
-                throw new SmcException(
-                    SmcErrorCode.WalDuplicate,
-                    $"The server's WAL segment '{Segment}' differs at {ReceivedLsn + (uint)differs} from what is in the archive.",
-                    target: Segment.ToString());
+                throw Differs(ReceivedLsn + (uint)differs);
             }
 
             _scanner.Append(part.Span);
@@ -143,7 +141,12 @@ internal sealed class WalStreamWriter
     /// <summary>Makes everything that was taken durable.</summary>
     public async Task FlushAsync(CancellationToken cancellationToken)
     {
-        // A segment that is archived whole needs no pieces: it is compared when it is complete.
+        // A segment that is archived whole needs no pieces.
+        if (_filled > _durable && _isWhole)
+        {
+            await CompareWithWholeAsync(cancellationToken).ConfigureAwait(false);
+        }
+
         if (_filled > _durable && !_isWhole)
         {
             await BeforeWriteAsync(cancellationToken).ConfigureAwait(false);
@@ -175,6 +178,36 @@ internal sealed class WalStreamWriter
         _waitingSince = null;
     }
 
+    /// <summary>
+    /// A timeline may end in the middle of a segment that its former primary has filled since, so that it is never complete here.
+    /// </summary>
+    private async Task CompareWithWholeAsync(CancellationToken cancellationToken)
+    {
+        _whole ??= _listing?.Find(Segment) is { } segment ? await ReadAsync(segment, cancellationToken).ConfigureAwait(false) : null;
+        if (_whole is null)
+        {
+            // It cannot be read, so pieces are worth something.
+            _isWhole = false;
+            return;
+        }
+
+        int same = _segment.AsSpan(0, _filled).CommonPrefixLength(_whole);
+        if (same < _filled)
+        {
+            throw Differs(Segment.StartLsn(_segmentSize) + (uint)same);
+        }
+
+        FlushedLsn = ReceivedLsn;
+        _durable = _filled;
+        _runStart = _filled;
+        _ = _pieceIndex.Take();
+    }
+
+    private SmcException Differs(Lsn lsn) => new(
+        SmcErrorCode.WalDuplicate,
+        $"The server's WAL segment '{Segment}' differs at {lsn} from what is in the archive.",
+        target: Segment.ToString());
+
     private Task BeforeWriteAsync(CancellationToken cancellationToken) => _beforeWrite?.Invoke(cancellationToken) ?? Task.CompletedTask;
 
     private async Task CompleteAsync(CancellationToken cancellationToken)
@@ -194,7 +227,7 @@ internal sealed class WalStreamWriter
 
     private async Task BeginSegmentAsync(CancellationToken cancellationToken)
     {
-        (_filled, _durable, _runStart, _runIndex, _known, _isWhole) = (0, 0, 0, WalIndex.Empty, [], false);
+        (_filled, _durable, _runStart, _runIndex, _known, _isWhole, _whole) = (0, 0, 0, WalIndex.Empty, [], false, null);
         _run.Clear();
         _stored.Clear();
         if (_listing?.Find(Segment) is not { } segment)

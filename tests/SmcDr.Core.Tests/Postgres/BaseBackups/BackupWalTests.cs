@@ -56,6 +56,25 @@ public sealed class BackupWalTests
     }
 
     [Fact]
+    public async Task RunAsync_SessionLostBetweenTwoCommands_IsAForeseenError()
+    {
+        await using BackupLab lab = await BackupLab.StartAsync();
+        SmcException error = await Assert.ThrowsAsync<SmcException>(() => BaseBackup.RunAsync(
+            lab.Server.CreateConnector(),
+            lab.Repository,
+            new BaseBackupOptions { Slot = Slot },
+            NullObserver.Instance,
+            async (request, session, token) =>
+            {
+                await session.CloseAsync();
+                return await BackupWal.OpenAsync(request, session, token);
+            },
+            TimeSpan.FromSeconds(10),
+            CancellationToken.None));
+        Assert.Equal(SmcErrorCode.ServerUnavailable, error.Code);
+    }
+
+    [Fact]
     public async Task RunAsync_WithRunningStream_WaitsForItsWalAndNeedsNoReplicationPrivilege()
     {
         await using BackupLab lab = await BackupLab.StartAsync();

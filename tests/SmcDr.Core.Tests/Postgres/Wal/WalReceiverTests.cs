@@ -640,6 +640,41 @@ public sealed class WalReceiverTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task RunAsync_FormerPrimaryFilledTheSegmentOfTheFork_GoesOnToTheNewTimeline_Trap36()
+    {
+        await using NetworkProxy address = new(_server.Port);
+        PostgresConnector connector = new(
+            new NpgsqlConnectionStringBuilder(_server.ConnectionString) { Port = address.Port }.ConnectionString,
+            _ => ValueTask.FromResult<string?>(_server.Password));
+        await using RunningReceiver stream = RunningReceiver.Start(connector, _repository, RunningReceiver.Quick with { Slot = "smcdr" });
+        await InsertAsync(_server, 1);
+        await stream.FlushedAsync(await CurrentLsnAsync(_server));
+        address.Cut();
+        await InsertAsync(_server, 1);
+        await _server.StopAsync();
+        PostgresServer standby = await CopyAsync(_server, standby: true);
+        await _server.ResumeAsync();
+        await using (RunningReceiver former = Start("former"))
+        {
+            await InsertAsync(_server, 60);
+            await former.FlushedAsync(await CurrentLsnAsync(_server));
+            await former.StopAsync();
+        }
+
+        await _server.KillAsync();
+        Assert.True(await standby.ScalarAsync<bool>("SELECT pg_promote(true, 60)"));
+        address.TargetPort = standby.Port;
+        address.Heal();
+        await InsertAsync(standby, 1);
+        Lsn end = await CurrentLsnAsync(standby);
+        await stream.FlushedAsync(end);
+        await stream.StopAsync();
+        WalCoverage coverage = await CoverageAsync();
+        Assert.Equal(2u, coverage.EndTimeline);
+        Assert.True(coverage.EndLsn >= end);
+    }
+
+    [Fact]
     public async Task RunAsync_PieceBecameASegmentSinceItWasListed_GoesOn()
     {
         await using (RunningReceiver before = Start("smcdr"))
