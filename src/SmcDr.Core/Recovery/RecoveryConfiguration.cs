@@ -31,6 +31,8 @@ internal static partial class RecoveryConfiguration
         "promote_trigger_file", "data_directory", "hba_file", "ident_file", "external_pid_file",
         // Nobody of these follows the recovered server: its first commit would wait for ever.
         "synchronous_standby_names",
+        // From 17 on: logical senders would wait for slots of which none is in a backup.
+        "synchronized_standby_slots",
     };
 
     /// <summary>The settings of a recovery, in the order in which they must stand.</summary>

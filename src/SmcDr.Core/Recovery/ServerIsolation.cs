@@ -86,6 +86,16 @@ public sealed record ServerIsolation
         {
             // Triggers on login came with 17, and the setting with them.
             settings["event_triggers"] = "off";
+            // Neither are slots of a primary fetched, nor do logical senders wait for standbys that do not follow this server (slot.c,
+            // StandbySlotsHaveCaughtup).
+            settings["sync_replication_slots"] = "off";
+            settings["synchronized_standby_slots"] = "";
+        }
+
+        if (major >= 18)
+        {
+            // io_uring, which the primary may use, is missing from many builds and forbidden in many containers: no start with it.
+            settings["io_method"] = "worker";
         }
 
         return settings;

@@ -77,6 +77,10 @@ internal sealed class DatabaseChecks(string region, DatabaseSettings database, S
         ("ReplicationSlot", () => CheckSlotAsync(connection, cancellationToken)),
         ("SlotRetention", () => CheckSettingAsync(
             connection, SettingRule.SlotLimit, "A stalled WAL stream keeps at most {0} on the server's disk.", false, cancellationToken)),
+        .. _major < SettingRule.FirstWithIdleSlotTimeout ? Array.Empty<(string, Func<Task<CheckFinding>>)>() :
+        [
+            ("IdleSlotTimeout", () => CheckSettingAsync(connection, SettingRule.IdleSlotTimeout, null, false, cancellationToken)),
+        ],
         ("Fsync", () => CheckSettingAsync(connection, SettingRule.Fsync, null, true, cancellationToken)),
         ("FullPageWrites", () => CheckSettingAsync(connection, SettingRule.FullPageWrites, null, false, cancellationToken)),
         ("DataChecksums", () => CheckSettingAsync(connection, SettingRule.DataChecksums, "Data checksums are on.", false, cancellationToken)),
@@ -172,7 +176,7 @@ internal sealed class DatabaseChecks(string region, DatabaseSettings database, S
             connection, "SELECT pg_catalog.pg_has_role($1, 'USAGE')", cancellationToken, BackupPrivileges.Membership).ConfigureAwait(false))
         {
             missing.Add(BackupPrivileges.Membership);
-            remedies.Add($"GRANT {BackupPrivileges.Membership} TO {user};");
+            remedies.Add($"{BackupPrivileges.GrantMembership(user, _major)};");
         }
 
         if (!mayReplicate)

@@ -16,6 +16,31 @@ public sealed class RecoveryConfigurationTests
         """;
 
     [Fact]
+    public void Add_StandbysThatLogicalSendersWaitFor_AreCommentedOut()
+    {
+        string content = RecoveryConfiguration.Add("synchronized_standby_slots = 'a'\nsync_replication_slots = on\n", Settings(RecoveryTarget.Latest));
+
+        Assert.DoesNotContain("synchronized_standby_slots = 'a'", content.Split('\n'));
+        Assert.Contains("sync_replication_slots = on", content.Split('\n'));
+    }
+
+    [Theory]
+    [InlineData(15, null, null)]
+    [InlineData(16, null, null)]
+    [InlineData(17, "off", null)]
+    [InlineData(18, "off", "worker")]
+    public void Isolation_Version_NamesOnlySettingsThatTheServerKnows(int major, string? syncSlots, string? ioMethod)
+    {
+        Dictionary<string, string> settings = ServerIsolation.Common(major);
+
+        // A server does not start with a setting that it does not know.
+        Assert.Equal(syncSlots, settings.GetValueOrDefault("sync_replication_slots"));
+        Assert.Equal(syncSlots, settings.GetValueOrDefault("event_triggers"));
+        Assert.Equal(syncSlots is not null, settings.ContainsKey("synchronized_standby_slots"));
+        Assert.Equal(ioMethod, settings.GetValueOrDefault("io_method"));
+    }
+
+    [Fact]
     public void Add_LeftOverTargets_AreCommentedOutWithTheReason_Trap15()
     {
         string[] lines = RecoveryConfiguration.Add(Backup, Settings(RecoveryTarget.AtLsn(new Lsn(0x3000000)))).Split('\n');

@@ -5,6 +5,7 @@ using SmcDr.Core.Postgres.Wal;
 using SmcDr.Core.Recovery;
 using SmcDr.Core.Repositories;
 using SmcDr.Core.Tests.Fixtures;
+using SmcDr.Core.Tests.Retention;
 using TestPrograms = SmcDr.Core.Tests.Fixtures.PostgresPrograms;
 
 namespace SmcDr.Core.Tests.Recovery;
@@ -131,6 +132,32 @@ public sealed class RecoveryPreflightTests(RecoveryWorld world) : IClassFixture<
         await RefusedAsync(place, place.Request() with { Repository = repository }, SmcErrorCode.BackupNotFound);
         await RefusedAsync(
             place, place.Request() with { Repository = repository, BackupId = world.BackupId }, SmcErrorCode.BackupIncomplete);
+    }
+
+    [Fact]
+    public async Task Backup_LogicalOne_TakesNoWal_Trap1()
+    {
+        await using RecoveryPlace place = world.NewPlace();
+        Repository repository = await place.CopyRepositoryAsync(static _ => false);
+        string dump = await RetentionWorld.WriteLogicalAsync(repository, DateTimeOffset.UtcNow, systemId: world.Archive.SystemId);
+
+        await RefusedAsync(place, place.Request() with { Repository = repository, BackupId = dump }, SmcErrorCode.BackupUnsuitable);
+        // It is the newest, and is not taken for a base either.
+        RecoveryPlan plan = await DatabaseRecovery.PlanAsync(place.Request() with { Repository = repository }, NullObserver.Instance, default);
+        Assert.Equal(world.BackupId, plan.Backup.Id);
+    }
+
+    [Fact]
+    public async Task PlanAsync_SettingsOfThePrimary_AreTheLeastThatReplayRunsWith_Trap21()
+    {
+        await using RecoveryPlace place = world.NewPlace();
+
+        RecoveryPlan plan = await DatabaseRecovery.PlanAsync(place.Request(), NullObserver.Instance, default);
+
+        Assert.Equal(57, plan.MinimumSettings["max_connections"]);
+        Assert.Equal(
+            ["max_connections", "max_locks_per_transaction", "max_prepared_transactions", "max_wal_senders", "max_worker_processes"],
+            plan.MinimumSettings.Keys.Order(StringComparer.Ordinal));
     }
 
     [Fact]

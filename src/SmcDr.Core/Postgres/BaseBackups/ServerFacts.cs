@@ -98,7 +98,7 @@ internal sealed record ServerFacts
             observer.Verbose($"PostgreSQL at {connector.Display} is a standby; the backup is taken from it.");
         }
 
-        bool canReplicate = await CheckPrivilegesAsync(connector, connection, cancellationToken).ConfigureAwait(false);
+        bool canReplicate = await CheckPrivilegesAsync(connector, connection, version / 10000, cancellationToken).ConfigureAwait(false);
         Dictionary<string, string> settings = await ReadSettingsAsync(connection, cancellationToken).ConfigureAwait(false);
         if (settings["wal_level"] == "minimal")
         {
@@ -152,7 +152,7 @@ internal sealed record ServerFacts
     }
 
     private static async Task<bool> CheckPrivilegesAsync(
-        PostgresConnector connector, NpgsqlConnection connection, CancellationToken cancellationToken)
+        PostgresConnector connector, NpgsqlConnection connection, int major, CancellationToken cancellationToken)
     {
         string role;
         string database;
@@ -181,7 +181,7 @@ internal sealed record ServerFacts
                 string grantee = new NpgsqlCommandBuilder().QuoteIdentifier(role);
                 if (!reader.GetBoolean(3))
                 {
-                    missing.Add($"GRANT pg_read_all_settings TO {grantee}");
+                    missing.Add(BackupPrivileges.GrantMembership(grantee, major));
                 }
 
                 if (reader.GetFieldValue<string[]>(4) is { Length: > 0 } functions)

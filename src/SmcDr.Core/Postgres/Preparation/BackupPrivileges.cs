@@ -10,6 +10,8 @@ internal static class BackupPrivileges
     /// <summary>The predefined role whose rights are needed: settings name files that superusers alone see otherwise.</summary>
     public const string Membership = "pg_read_all_settings";
 
+    private const int FirstWithInheritingGrants = 16;
+
     /// <summary>The functions, to be granted in the database that the role connects to.</summary>
     public static IReadOnlyList<string> Functions { get; } =
     [
@@ -19,6 +21,15 @@ internal static class BackupPrivileges
         "pg_catalog.pg_stat_file(text, boolean)",
         "pg_catalog.pg_read_binary_file(text, bigint, bigint, boolean)",
     ];
+
+    /// <summary>
+    /// The statement that grants the membership. Since 16 the grant itself says whether its rights are inherited, and what it does not say it takes
+    /// from the role, so that a role with NOINHERIT would not have them (user.c, AddRoleMems).
+    /// </summary>
+    /// <param name="grantee">The role, quoted.</param>
+    /// <param name="major">The server's major version.</param>
+    public static string GrantMembership(string grantee, int major) =>
+        $"GRANT {Membership} TO {grantee}" + (major >= FirstWithInheritingGrants ? " WITH INHERIT TRUE" : "");
 
     /// <summary>The name alone: <c>pg_backup_stop</c>.</summary>
     public static string NameOf(string function) => function["pg_catalog.".Length..function.IndexOf('(', StringComparison.Ordinal)];

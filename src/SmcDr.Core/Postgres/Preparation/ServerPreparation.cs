@@ -14,7 +14,6 @@ namespace SmcDr.Core.Postgres.Preparation;
 public sealed class ServerPreparation
 {
     private const int OldestVersion = 150000;
-    private const int FirstWithInheritingGrants = 160000;
     private const int FirstUnknownVersion = 190000;
 
     // One connection streams WAL, another is for a base backup while no stream runs; both have a slot.
@@ -167,6 +166,11 @@ public sealed class ServerPreparation
             SettingRule.SlotLimit,
             SettingRule.PasswordEncryption,
         ];
+        if (server.Version >= SettingRule.FirstWithIdleSlotTimeout * 10000)
+        {
+            rules.Add(SettingRule.IdleSlotTimeout);
+        }
+
         if (!checksums)
         {
             rules.Add(SettingRule.HintBits);
@@ -358,12 +362,10 @@ public sealed class ServerPreparation
     {
         string role = Sql.Text(_role);
         string name = Sql.Name(_role);
-        // Since 16 the grant itself says whether rights are inherited.
-        string inherit = server.Version >= FirstWithInheritingGrants ? " WITH INHERIT TRUE" : "";
         yield return (
             BackupPrivileges.Membership,
             $"SELECT pg_catalog.pg_has_role({role}, {Sql.Text(BackupPrivileges.Membership)}, 'USAGE')",
-            $"GRANT {BackupPrivileges.Membership} TO {name}{inherit}");
+            BackupPrivileges.GrantMembership(name, server.Version / 10000));
         yield return (
             $"Connect {server.Database}",
             $"SELECT pg_catalog.has_database_privilege({role}, {Sql.Text(server.Database)}, 'CONNECT')",

@@ -50,6 +50,18 @@ internal sealed record SettingRule(
         static _ => "max_slot_wal_keep_size is unlimited: while the WAL stream stands still, WAL piles up until the server's disk is full and the database stops.",
         "Set max_slot_wal_keep_size to what the disk can spare, so that a stalled stream costs a new base backup and not the database.");
 
+    /// <summary>The major version that brought <see cref="IdleSlotTimeout"/>; a server before it does not know the setting.</summary>
+    public const int FirstWithIdleSlotTimeout = 18;
+
+    /// <summary>A slot that nobody has used for so long is lost at the next checkpoint, however little WAL it keeps.</summary>
+    public static SettingRule IdleSlotTimeout { get; } = new(
+        "idle_replication_slot_timeout",
+        "0",
+        false,
+        static value => value == "0",
+        static value => $"idle_replication_slot_timeout is {value}: a WAL stream that is down for longer loses its slot, and a new base backup is needed.",
+        "ALTER SYSTEM SET idle_replication_slot_timeout = 0; SELECT pg_reload_conf(); max_slot_wal_keep_size guards the disk.");
+
     public static SettingRule PasswordEncryption { get; } = new(
         "password_encryption",
         "scram-sha-256",

@@ -28,7 +28,8 @@ public static class SynchronousSetting
             SELECT pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('synchronous_commit'),
                 pg_catalog.has_parameter_privilege('synchronous_standby_names', 'ALTER SYSTEM'),
                 pg_catalog.has_function_privilege('pg_catalog.pg_reload_conf()', 'EXECUTE'),
-                pg_catalog.quote_ident(current_user)
+                pg_catalog.quote_ident(current_user),
+                COALESCE(pg_catalog.current_setting('allow_alter_system', true), 'on')
             """,
             connection);
         NpgsqlDataReader reader = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
@@ -51,6 +52,16 @@ public static class SynchronousSetting
                     $"The setting synchronous_commit is '{level}', with which commits do not wait until their WAL is in the repository.",
                     recommendation: "Run: ALTER SYSTEM SET synchronous_commit = 'on'; SELECT pg_reload_conf();",
                     target: "synchronous_commit");
+            }
+
+            // The setting came with 17. Where it is off, commits could not be let go when the repository is away.
+            if (reader.GetString(5) == "off")
+            {
+                throw new SmcException(
+                    SmcErrorCode.SettingUnsuitable,
+                    "The server has allow_alter_system = off, so that a stream can change synchronous_standby_names neither at its start nor when the repository is away.",
+                    recommendation: "Set allow_alter_system = on by whatever manages the server's configuration, or stream asynchronously.",
+                    target: "allow_alter_system");
             }
 
             if (!reader.GetBoolean(2) || !reader.GetBoolean(3))

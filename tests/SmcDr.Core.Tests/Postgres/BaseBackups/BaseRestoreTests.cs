@@ -211,6 +211,20 @@ public sealed class BaseRestoreTests(BaseRestoreTests.OneBackup fixture) : IClas
     }
 
     [Fact]
+    public async Task RestoreFilesAsync_BackupLabel_HasLineFeedsAloneAndNoByteOrderMark_AndNoSignalOfAnotherRecovery_Trap2And14()
+    {
+        string target = _lab.NewPath();
+        await _lab.RestoreAsync(_id, new BaseRestoreTarget { DataDirectory = target });
+
+        byte[] label = await File.ReadAllBytesAsync(Path.Combine(target, "backup_label"));
+        Assert.True(label.AsSpan().StartsWith("START WAL LOCATION: "u8));
+        Assert.Equal((byte)'\n', label[^1]);
+        Assert.DoesNotContain((byte)'\r', label);
+        Assert.False(File.Exists(Path.Combine(target, "recovery.conf")));
+        Assert.False(File.Exists(Path.Combine(target, "standby.signal")));
+    }
+
+    [Fact]
     public async Task RestoreFilesAsync_BackupLabelLost_DoesNotStartInsteadOfCorrupting()
     {
         string target = _lab.NewPath();
