@@ -233,12 +233,19 @@ internal sealed class DrillRun
             DateTimeOffset began = DateTimeOffset.UtcNow;
             _writers!.ExpectServerToGo();
             _stream!.ExpectServerToGo();
+            int? memory = HostServer.FindSharedMemory(_dataDirectory);
             await Server.KillAsync(cancellationToken).ConfigureAwait(false);
             // From here nothing can be acknowledged. The earlier instant would count lost rows in, and their time out.
             gone = DateTimeOffset.UtcNow;
             _recorder.Marks.Add(new DrillMark(began, ServerDestroyed, IsDisaster: true));
             ServerWentDown(gone);
             Directory.Delete(_dataDirectory, recursive: true);
+            if (memory is { } segment)
+            {
+                // In life the system's end takes it, too; here no server will ever start in this directory again to do so.
+                Posix.RemoveSharedMemory(segment);
+            }
+
             return "Every process of the server was killed while writers committed, and its data directory deleted.";
         }).ConfigureAwait(false);
 
@@ -474,7 +481,7 @@ internal sealed class DrillRun
                 await stream.DisposeAsync().ConfigureAwait(false);
             }
 
-            await Server.KillAsync(CancellationToken.None).ConfigureAwait(false);
+            await Server.EndAsync().ConfigureAwait(false);
             ServerWentDown(DateTimeOffset.UtcNow);
             _repositoryBytes = DrillDirectory.SizeOf(Path.Combine(_root, "repository"));
             bool isGone = _options.Keep || DrillDirectory.TryDelete(_root);
@@ -545,12 +552,14 @@ internal sealed class DrillRun
 
     private async Task ConfigureAsync(int port, CancellationToken cancellationToken)
     {
-        // Appended in place, so that the file keeps its owner. The last of several equal names counts.
+        // Appended in place, so that the file keeps its owner. The last of several equal names counts. Dynamic shared memory is in files of the data
+        // directory, so that it goes with that when the server is killed.
         string settings = string.Create(CultureInfo.InvariantCulture, $"""
 
             listen_addresses = '127.0.0.1'
             port = {port}
             unix_socket_directories = ''
+            dynamic_shared_memory_type = mmap
             wal_level = replica
             max_wal_senders = 10
             max_connections = {_options.Writers + 40}

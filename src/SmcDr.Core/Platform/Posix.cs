@@ -16,6 +16,7 @@ public static partial class Posix
     private const int InvalidArgument = 22;
     private const uint SyncFileRangeWrite = 2;
     private const int NotImplemented = 38;
+    private const int RemoveIdentifier = 0;
 
     /// <summary>Whether this process may do everything.</summary>
     public static bool IsRoot => !OperatingSystem.IsWindows() && geteuid() == 0;
@@ -60,6 +61,18 @@ public static partial class Posix
         if (OperatingSystem.IsLinux())
         {
             _ = sync_file_range(file, offset, length, SyncFileRangeWrite);
+        }
+    }
+
+    /// <summary>
+    /// Removes a System V shared memory segment (shmctl(2)), which outlives every process that used it. Memory that is gone already, or belongs to
+    /// somebody else, is left.
+    /// </summary>
+    public static void RemoveSharedMemory(int id)
+    {
+        if (!OperatingSystem.IsWindows())
+        {
+            _ = shmctl(id, RemoveIdentifier, 0);
         }
     }
 
@@ -165,6 +178,9 @@ public static partial class Posix
 
     [LibraryImport("libc")]
     private static partial uint geteuid();
+
+    [LibraryImport("libc")]
+    private static partial int shmctl(int id, int command, nint buffer);
 
     [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int link(string source, string destination);

@@ -15,6 +15,7 @@ public sealed class HostServer
     private const string LockFile = "postmaster.pid";
     private const int KilledWaitSeconds = 30;
     private static readonly TimeSpan s_pollInterval = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan s_endLimit = TimeSpan.FromSeconds(10);
 
     // pg_ctl puts the data directory and the log's path between double quotes of a shell command (pg_ctl.c, start_postmaster).
     private static readonly SearchValues<char> s_unsafeInPgCtl = SearchValues.Create("\"$`\\\n\r");
@@ -99,6 +100,18 @@ public sealed class HostServer
             port,
             lines.Length > 4 && lines[4].Length > 0 ? lines[4] : null,
             lines.Length > 7 ? lines[7] : "");
+    }
+
+    /// <summary>
+    /// The System V shared memory of the server that ran in a data directory last, by what its lock file says (miscinit.c, AddToDataDirLockFile);
+    /// null where there is none.
+    /// </summary>
+    internal static int? FindSharedMemory(string dataDirectory)
+    {
+        string path = Path.Combine(dataDirectory, LockFile);
+        string[] lines = File.Exists(path) ? File.ReadAllLines(path) : [];
+        string[] words = lines.Length > 6 ? lines[6].Split(' ', StringSplitOptions.RemoveEmptyEntries) : [];
+        return words.Length == 2 && int.TryParse(words[1], NumberStyles.None, CultureInfo.InvariantCulture, out int id) ? id : null;
     }
 
     /// <summary>Whether a server runs in a data directory.</summary>
@@ -285,7 +298,7 @@ public sealed class HostServer
         {
             if (!up)
             {
-                await KillAsync(CancellationToken.None).ConfigureAwait(false);
+                await EndAsync().ConfigureAwait(false);
             }
         }
     }
@@ -316,7 +329,31 @@ public sealed class HostServer
         }
     }
 
-    /// <summary>kill -9 of the postmaster and all its processes; returns when they are gone. None that runs is no error.</summary>
+    /// <summary>
+    /// Ends a server of which nothing is needed any more, as fast as it goes and whatever state it is in. None that runs is no error.
+    /// </summary>
+    /// <remarks>
+    /// It is asked first: a killed postmaster leaves its shared memory behind (sysv_shmem.c), of which the system has 4,096 segments by default, and
+    /// only the next start in the same data directory would remove it.
+    /// </remarks>
+    public async Task EndAsync()
+    {
+        try
+        {
+            await StopAsync(StopMode.Immediate, s_endLimit, CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (SmcException)
+        {
+            // It hangs, or pg_ctl cannot be run.
+        }
+
+        await KillAsync(CancellationToken.None).ConfigureAwait(false);
+    }
+
+    /// <summary>
+    /// kill -9 of the postmaster and all its processes; returns when they are gone. None that runs is no error. Shared memory stays until the next
+    /// start in the data directory, which needs it to find out what is left of the last.
+    /// </summary>
     public async Task KillAsync(CancellationToken cancellationToken)
     {
         long deadline = Stopwatch.GetTimestamp() + (KilledWaitSeconds * Stopwatch.Frequency);

@@ -416,7 +416,7 @@ internal sealed class RecoveryRun
             }
             finally
             {
-                await server.KillAsync(CancellationToken.None).ConfigureAwait(false);
+                await server.EndAsync().ConfigureAwait(false);
             }
 
             // What has not come by now was not needed: such as the segment behind the target, which is only looked at.

@@ -112,7 +112,7 @@ public sealed class SideInstance : IAsyncDisposable
             if (_server is not null)
             {
                 // Nothing of it is needed any more.
-                await _server.KillAsync(CancellationToken.None).ConfigureAwait(false);
+                await _server.EndAsync().ConfigureAwait(false);
             }
 
             // The mark goes last: what cannot be removed now is found again.

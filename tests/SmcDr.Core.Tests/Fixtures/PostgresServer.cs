@@ -6,7 +6,9 @@ using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Npgsql;
+using SmcDr.Core.Platform;
 using SmcDr.Core.Postgres;
+using SmcDr.Core.Recovery;
 
 namespace SmcDr.Core.Tests.Fixtures;
 
@@ -54,6 +56,8 @@ public sealed class PostgresServer : IAsyncDisposable
         {
             ["listen_addresses"] = "127.0.0.1",
             ["unix_socket_directories"] = "",
+            // In files of the data directory: they go with it when a test kills the server.
+            ["dynamic_shared_memory_type"] = "mmap",
             ["max_connections"] = "50",
             ["shared_buffers"] = "16MB",
             ["log_min_messages"] = "info",
@@ -351,8 +355,13 @@ public sealed class PostgresServer : IAsyncDisposable
     /// </summary>
     private void KillProcesses()
     {
+        // What a killed postmaster leaves is taken by the next start in the directory only, and a test's directory is removed.
+        int? memory = HostServer.FindSharedMemory(DataDirectory);
+        bool killed = false;
         while (ServerProcesses() is { Count: > 0 } processes)
         {
+            killed = true;
+
             // The postmaster first: it would start the others again.
             foreach (int id in processes.OrderByDescending(id => id == ProcessId))
             {
@@ -367,6 +376,11 @@ public sealed class PostgresServer : IAsyncDisposable
                     // It ended by itself.
                 }
             }
+        }
+
+        if (killed && memory is { } segment)
+        {
+            Posix.RemoveSharedMemory(segment);
         }
 
         ProcessId = null;

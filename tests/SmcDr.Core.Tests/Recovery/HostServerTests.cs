@@ -1,5 +1,7 @@
 using System.Diagnostics;
+using System.Globalization;
 using Npgsql;
+using SmcDr.Core.Platform;
 using SmcDr.Core.Recovery;
 using SmcDr.Core.Tests.Fixtures;
 using PostgresPrograms = SmcDr.Core.Recovery.PostgresPrograms;
@@ -20,7 +22,7 @@ public sealed class HostServerTests : IAsyncLifetime
     {
         if (_server is not null)
         {
-            await _server.KillAsync(default);
+            await _server.EndAsync();
         }
 
         Directory.Delete(_root, recursive: true);
@@ -40,6 +42,38 @@ public sealed class HostServerTests : IAsyncLifetime
         await server.StopAsync(StopMode.Fast, TimeSpan.FromSeconds(60), default);
         Assert.False(HostServer.IsRunning(Data));
         Assert.False(File.Exists(Path.Combine(Data, "postmaster.pid")));
+    }
+
+    [LinuxFact]
+    public async Task EndAsync_ServerRuns_LeavesNoSharedMemory()
+    {
+        HostServer server = await CreateAsync();
+        await server.StartAsync(Settings(PostgresServer.FreePort()), null, TimeSpan.FromSeconds(60), default);
+        int memory = HostServer.FindSharedMemory(Data) ?? throw new InvalidOperationException("The lock file names no shared memory.");
+        Assert.Contains(memory, SharedMemory());
+
+        await server.EndAsync();
+
+        Assert.False(HostServer.IsRunning(Data));
+        Assert.DoesNotContain(memory, SharedMemory());
+    }
+
+    [LinuxFact]
+    public async Task EndAsync_ServerHangs_KillsIt()
+    {
+        HostServer server = await CreateAsync();
+        RunningServer running = await server.StartAsync(Settings(PostgresServer.FreePort()), null, TimeSpan.FromSeconds(60), default);
+        using (Process stop = Process.Start("kill", ["-STOP", running.ProcessId.ToString(CultureInfo.InvariantCulture)]))
+        {
+            await stop.WaitForExitAsync();
+        }
+
+        int? memory = HostServer.FindSharedMemory(Data);
+
+        await server.EndAsync();
+
+        Assert.False(HostServer.IsRunning(Data));
+        Posix.RemoveSharedMemory(Assert.NotNull(memory));
     }
 
     [Fact]
@@ -244,4 +278,8 @@ public sealed class HostServerTests : IAsyncLifetime
         await _server.InitializeAsync(new InitializeOptions { Authentication = "trust", Sync = false }, default);
         return _server;
     }
+
+    /// <summary>The identifiers of all segments; the second column.</summary>
+    private static IEnumerable<int> SharedMemory() => File.ReadLines("/proc/sysvipc/shm").Skip(1).Select(
+        static line => int.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture));
 }

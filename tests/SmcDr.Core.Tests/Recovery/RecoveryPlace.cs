@@ -113,7 +113,7 @@ internal sealed class RecoveryPlace(RecoveryWorld world, string root) : IAsyncDi
         {
             SmcDr.Core.Recovery.PostgresPrograms programs =
                 await SmcDr.Core.Recovery.PostgresPrograms.FindAsync(TestPrograms.BinDirectory, null, default);
-            await new HostServer(programs, Data, TestPrograms.OsUser).KillAsync(default);
+            await new HostServer(programs, Data, TestPrograms.OsUser).EndAsync();
         }
 
         Directory.Delete(Root, recursive: true);
