@@ -166,8 +166,9 @@ bench() {
     ensure_programs 'the benchmark cannot run' python3 zstd openssl pgbackrest aws:awscli
     ensure_moto
     ensure_dotnet
-    dotnet build src/SmcDr.Cli -c Release -v quiet
-    exec bench/database.py "$@"
+    # As it is handed out: compiled for this platform.
+    dotnet publish src/SmcDr.Cli -c Release --use-current-runtime --self-contained false -o out/cli -v quiet -nologo
+    exec bench/database.py --smcdr out/cli/smcdr "$@"
 }
 
 # Prints "passed failed skipped" of all .trx files. What was executed and did not pass failed, whatever the reason is called.

@@ -6,7 +6,7 @@
 All back up the same server and take turns; each round begins with the same data. The median of the rounds counts. Nothing outside a
 temporary directory is touched, and every server listens on loopback only. --write puts the results into docs/benchmarks.
 
-Needed: `pgbackrest`, `zstd`, `aws` and moto for S3, PostgreSQL's programs, and `smcdr` in Release; `./build.sh bench` brings all of
+Needed: `pgbackrest`, `zstd`, `aws` and moto for S3, PostgreSQL's programs, and `smcdr` as published; `./build.sh bench` brings all of
 them. As root, servers and pgBackRest run as `postgres`.
 """
 import argparse
@@ -186,7 +186,7 @@ def main():
     parser.add_argument("--wal", type=int, default=1000, help="megabytes of WAL to replay (1000)")
     parser.add_argument("--rounds", type=int, default=3, help="how often each step is run (3)")
     parser.add_argument("--only", help="first words of contenders' names, with commas between")
-    parser.add_argument("--smcdr", default=os.path.join(HOME, "src", "SmcDr.Cli", "bin", "Release", "net10.0", "smcdr"))
+    parser.add_argument("--smcdr", default=os.path.join(HOME, "out", "cli", "smcdr"))
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks")
     parser.add_argument("--keep", action="store_true", help="leave the temporary directory")
     options = parser.parse_args()
