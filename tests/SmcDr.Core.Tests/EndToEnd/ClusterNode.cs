@@ -74,6 +74,11 @@ internal sealed class ClusterNode : IAsyncDisposable
         }),
         directory);
 
+    /// <summary>From where on it has WAL: where the backup began that it was made of.</summary>
+    public Lsn FirstLsn() => Directory.GetFiles(Path.Combine(Server.DataDirectory, "pg_wal"))
+        .Select(static path => WalSegmentName.TryParse(Path.GetFileName(path), out WalSegmentName name) ? name.StartLsn(1 << 20) : (Lsn?)null)
+        .Min() ?? throw new InvalidOperationException("The server has no WAL.");
+
     /// <summary>Becomes a primary that is written to.</summary>
     public async Task BeginAsync(CommitLedger ledger, int seed)
     {

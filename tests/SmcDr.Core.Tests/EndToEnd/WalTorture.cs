@@ -371,6 +371,8 @@ internal sealed class WalTorture : IAsyncDisposable
         await EndZombieAsync();
         ClusterNode standby = await StandbyAsync();
         _standby = null;
+        // What its primary wrote before it was made is nowhere else: without that there would be a gap which no product can close.
+        await _stream.FlushedAsync(_primary.Timeline, standby.FirstLsn(), s_patience);
         int kind = _random.Next(3);
         if (kind < 2)
         {

@@ -289,7 +289,16 @@ public sealed partial class WalReceiver
 
     private static async Task EndReplicationAsync(IAsyncEnumerator<XLogDataMessage> messages, Task<bool> next, CancellationTokenSource replication)
     {
-        await replication.CancelAsync().ConfigureAwait(false);
+        try
+        {
+            await replication.CancelAsync().ConfigureAwait(false);
+        }
+        catch (AggregateException e) when (e.Flatten().InnerExceptions.All(static inner => inner is ObjectDisposedException))
+        {
+            // A status that cannot be sent closes the connection at this very moment, and what Npgsql would cancel with is disposed of
+            // (NpgsqlConnector.PerformImmediateUserCancellation). Then the read fails by itself.
+        }
+
         try
         {
             // What was sent meanwhile is not wanted: the next connection gets it again.
