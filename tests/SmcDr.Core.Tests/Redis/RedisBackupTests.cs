@@ -636,7 +636,7 @@ public sealed class RedisBackupTests
             return ValueTask.CompletedTask;
         }
 
-        public ValueTask CompleteAsync(CancellationToken cancellationToken)
+        public ValueTask CompleteAsync(RdbIntegrity integrity, CancellationToken cancellationToken)
         {
             Completed = !Refuse;
             return Refuse ? throw new SmcException(SmcErrorCode.VersionUnsupported, "Refused.") : ValueTask.CompletedTask;
