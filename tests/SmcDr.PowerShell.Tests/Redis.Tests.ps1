@@ -9,14 +9,14 @@ BeforeAll {
     . ([System.IO.Path]::Combine($PSScriptRoot, 'Support', 'RedisServer.ps1'))
     Import-Module (Get-SmcModulePath) -Global
 
-    $server = Open-TestRedis
-    $null = Invoke-TestRedis $server EVAL 'for i = 1, 1500 do redis.call("SET", "key:" .. i, i) end' 0
-    $null = Invoke-TestRedis $server SET session abc EX 10000
-    $null = Invoke-TestRedis $server HSET user:1 name Ada city London
+    $server = Open-TestRedisServer
+    $null = Invoke-TestRedisCommand $server EVAL 'for i = 1, 1500 do redis.call("SET", "key:" .. i, i) end' 0
+    $null = Invoke-TestRedisCommand $server SET session abc EX 10000
+    $null = Invoke-TestRedisCommand $server HSET user:1 name Ada city London
     $repository = Join-Path $server.Root 'repository'
 
     function Save-RedisSite {
-        param([string] $Name = 'pester-redis', [string] $Password = "file:$($server.SecretFile)", [string] $More = '')
+        param([string] $Name = 'pester-redis', [string] $SecretReference = "file:$($server.SecretFile)", [string] $More = '')
 
         $path = Join-Path $server.Root "$Name.yaml"
         Set-Content -LiteralPath $path -Value @"
@@ -25,7 +25,7 @@ repository: { location: "file://$repository" }
 regions:
   here:
     role: primary
-    redis: { endpoint: "127.0.0.1:$($server.Port)", password: "$Password"$More }
+    redis: { endpoint: "127.0.0.1:$($server.Port)", password: "$SecretReference"$More }
 "@
         $path
     }
@@ -35,7 +35,7 @@ regions:
 
 AfterAll {
     if ($server) {
-        Close-TestRedis $server
+        Close-TestRedisServer $server
     }
 }
 
@@ -49,10 +49,10 @@ Describe 'Test-SmcSite' {
 }
 
 Describe 'Backup-SmcRedis' {
-    It 'says what it would do with -WhatIf, and does not even make the repository' {
+    It 'says what it would do with -WhatIf, and makes no backup' {
         $text = Get-HostText { Backup-SmcRedis -WhatIf }
         $text | Should -BeLike "*Back up all keys to file://*Redis at 127.0.0.1:$($server.Port)*"
-        $repository | Should -Not -Exist
+        Join-Path $repository 'redis' | Should -Not -Exist
     }
 
     It 'backs up all keys and says what they are' {
@@ -95,7 +95,8 @@ Describe 'Backup-SmcRedis' {
         $before = (Get-SmcBackup).Id
         $wrong = Join-Path $server.Root 'wrong'
         Set-Content -LiteralPath $wrong -Value 'not-the-secret'
-        $refused = Assert-SmcError SmcAuthenticationFailed { Backup-SmcRedis -Site (Save-RedisSite -Name 'pester-wrong' -Password "file:$wrong") }
+        chmod 600 $wrong
+        $refused = Assert-SmcError SmcAuthenticationFailed { Backup-SmcRedis -Site (Save-RedisSite -Name 'pester-wrong' -SecretReference "file:$wrong") }
         "$($refused | Format-List -Property * -Force | Out-String)" | Should -Not -Match 'not-the-secret'
         (Get-SmcBackup).Id | Should -Be $before
     }

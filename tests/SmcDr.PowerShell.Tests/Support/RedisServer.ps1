@@ -2,7 +2,7 @@
 
 # A Redis server of the tests: its directory and port are its own, and everything goes with it.
 
-function Open-TestRedis {
+function Open-TestRedisServer {
     <#
     .SYNOPSIS
     Starts a Redis server in an empty directory on a free loopback port, with a password.
@@ -60,17 +60,17 @@ function Open-TestRedis {
                 throw "The server ended: $(Get-Content -LiteralPath (Join-Path $root 'server.log') -Raw)"
             }
 
-            (Invoke-TestRedis $server PING -AllowFailure) -eq 'PONG'
+            (Invoke-TestRedisCommand $server PING -AllowFailure) -eq 'PONG'
         }
     } catch {
-        Close-TestRedis $server
+        Close-TestRedisServer $server
         throw
     }
 
     $server
 }
 
-function Invoke-TestRedis {
+function Invoke-TestRedisCommand {
     <#
     .SYNOPSIS
     Runs a command and gives the lines that redis-cli prints.
@@ -97,7 +97,7 @@ function Invoke-TestRedis {
     "$output"
 }
 
-function Close-TestRedis {
+function Close-TestRedisServer {
     <#
     .SYNOPSIS
     Ends the server and removes everything.
