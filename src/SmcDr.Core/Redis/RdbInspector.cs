@@ -115,7 +115,15 @@ internal sealed class RdbInspector : IRdbObserver
         try
         {
             RdbReader reader = new(
-                _pipe.Reader, new RdbReaderOptions { Name = $"The RDB from {_source}", MaximumKeyLength = MaximumKeyLength, LeaveOpen = true });
+                _pipe.Reader,
+                new RdbReaderOptions
+                {
+                    Name = $"The RDB from {_source}",
+                    MaximumKeyLength = MaximumKeyLength,
+                    // RdbIntegrity does that, also for what comes behind the place where this reader gives up.
+                    CheckChecksum = false,
+                    LeaveOpen = true,
+                });
             await using (reader.ConfigureAwait(false))
             {
                 return await reader.ReadToEndAsync(_stop.Token).ConfigureAwait(false);
