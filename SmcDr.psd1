@@ -16,6 +16,7 @@
     CmdletsToExport      = @(
         'Backup-SmcDatabase'
         'Backup-SmcFileStore'
+        'Backup-SmcRedis'
         'Copy-SmcBackup'
         'Enable-SmcPointInTimeRecovery'
         'Export-SmcTable'
@@ -54,7 +55,7 @@
                 'PSEdition_Core', 'Windows', 'Linux', 'MacOS'
             )
             LicenseUri   = 'https://opensource.org/license/mit'
-            ReleaseNotes = 'First release: site files, physical and logical backups of PostgreSQL 15 to 18, WAL streaming, recovery windows, restore, point-in-time recovery and drills.'
+            ReleaseNotes = 'First release: site files, physical and logical backups of PostgreSQL 15 to 18, backups of Redis, WAL streaming, recovery windows, restore, point-in-time recovery and drills.'
         }
     }
 }

@@ -15,11 +15,12 @@ internal sealed class CliApplication
     {
         _host = host;
         // Not a RootCommand: that is called after its assembly, and help would not show the name that people type.
-        _root = new Command("smcdr", "Backs up, restores and rehearses the recovery of a PostgreSQL system.")
+        _root = new Command("smcdr", "Backs up, restores and rehearses the recovery of a system on PostgreSQL and Redis.")
         {
             new Command("backup", "Takes and lists backups.")
             {
                 new BackupDatabaseCommand(host),
+                new BackupRedisCommand(host),
                 new BackupFileStoreCommand(host),
                 new BackupListCommand(host),
             },

@@ -16,7 +16,7 @@ internal sealed class SiteTestCommand : CliCommand
     ];
 
     public SiteTestCommand(CliHost host)
-        : base(host, "test", "Checks whether repository and database are as backups and recoveries need them.")
+        : base(host, "test", "Checks whether repository, database and Redis are as backups and recoveries need them.")
     {
         Options.Add(GlobalOptions.Json);
     }

@@ -69,7 +69,7 @@ public static class RedisBackup
     private sealed class Run(RedisSource source, Repository repository, RedisBackupOptions options, IOperationObserver observer)
     {
         private readonly RdbIntegrity _integrity = new($"Redis at {source.Connector.Display}");
-        private IRdbObserver? _inspector;
+        private IRdbObserver _inspector = null!;
         private DateTimeOffset _transferStart;
 
         private string Display => source.Connector.Display;
@@ -94,7 +94,7 @@ public static class RedisBackup
             await using (writer.ConfigureAwait(false))
             {
                 observer.Verbose($"Backup '{writer.Id}' of Redis {source.Info.Version} at {Display} begins.");
-                _inspector = options.Inspect?.Invoke();
+                _inspector = options.Inspect?.Invoke() ?? new RdbInspector($"Redis at {Display}", observer);
                 try
                 {
                     RedisBackupDetails details = file is null
@@ -104,10 +104,7 @@ public static class RedisBackup
                 }
                 finally
                 {
-                    if (_inspector is not null)
-                    {
-                        await _inspector.DisposeAsync().ConfigureAwait(false);
-                    }
+                    await _inspector.DisposeAsync().ConfigureAwait(false);
                 }
             }
         }
@@ -193,20 +190,12 @@ public static class RedisBackup
                     async (block, token) =>
                     {
                         _integrity.Append(block.Span);
-                        if (_inspector is not null)
-                        {
-                            await _inspector.ObserveAsync(block, token).ConfigureAwait(false);
-                        }
-
+                        await _inspector.ObserveAsync(block, token).ConfigureAwait(false);
                         observer.Progress(new OperationProgress(Activity, $"Data of Redis at {Display}", _integrity.Length, total));
                     },
                     cancellationToken).ConfigureAwait(false);
                 _integrity.Complete();
-                if (_inspector is not null)
-                {
-                    await _inspector.CompleteAsync(cancellationToken).ConfigureAwait(false);
-                }
-
+                await _inspector.CompleteAsync(_integrity, cancellationToken).ConfigureAwait(false);
                 await lane.FinishAsync(cancellationToken).ConfigureAwait(false);
                 writer.Add(entry);
             }
@@ -230,7 +219,7 @@ public static class RedisBackup
                 TransferStopTime = DateTimeOffset.UtcNow,
                 Databases = source.Info.Databases,
             };
-            return _inspector?.Describe(details) ?? details;
+            return _inspector.Describe(details);
         }
 
         /// <summary>

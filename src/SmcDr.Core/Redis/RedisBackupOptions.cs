@@ -35,6 +35,6 @@ public sealed record RedisBackupOptions
     /// <summary>How compression is done; null for the best that this machine has.</summary>
     public BlockCodec? Codec { get; init; }
 
-    /// <summary>Makes what looks into the RDB while it passes.</summary>
+    /// <summary>Makes what looks into the RDB while it passes; null for what reads and describes it.</summary>
     internal Func<IRdbObserver>? Inspect { get; init; }
 }

@@ -19,6 +19,7 @@ public sealed record BackupEntry(
     public BackupInfo ToInfo(string repository)
     {
         DatabaseBackupDetails? database = Header?.Database;
+        RedisBackupDetails? redis = Header?.Redis;
         return new BackupInfo
         {
             Id = Id,
@@ -41,11 +42,16 @@ public sealed record BackupEntry(
             StoredBytes = Header?.StoredBytes,
             FileCount = Header?.FileCount,
             SystemId = database?.SystemId ?? Header?.Logical?.SystemId ?? Start?.SystemId,
-            ServerVersion = database?.ServerVersion ?? Header?.Logical?.ServerVersion ?? Header?.Redis?.ServerVersion,
+            ServerVersion = database?.ServerVersion ?? Header?.Logical?.ServerVersion ?? redis?.ServerVersion,
             Timeline = (int?)database?.Timeline,
             StartLsn = database?.StartLsn.ToString(),
             StopLsn = database?.StopLsn.ToString(),
             PageChecksumErrors = database?.PageChecksumErrors,
+            Source = redis?.Source,
+            KeyCount = redis?.Content?.Keys,
+            ExpiringKeyCount = redis?.Content?.Expires,
+            SkewBackupId = redis?.DatabaseSkew?.BackupId,
+            SkewSeconds = redis?.DatabaseSkew?.Seconds,
             Encrypted = IsEncrypted,
             Label = Header?.Label ?? Start?.Label,
             Repository = repository,

@@ -47,6 +47,12 @@ public sealed record RedisBackupDetails
     /// <summary>How many keys the server counted when the backup began.</summary>
     public IReadOnlyList<RedisDatabaseSize> Databases { get; init; } = [];
 
+    /// <summary>What the RDB holds; null where it was not examined.</summary>
+    public RedisContent? Content { get; init; }
+
+    /// <summary>Why the RDB was not examined, although its checksum is right: a format that this version of SmcDr does not know.</summary>
+    public string? NotExamined { get; init; }
+
     /// <summary>What a restored server should be set to alike: persistence, memory and eviction. Null where the user may not read settings.</summary>
     public IReadOnlyDictionary<string, string>? Settings { get; init; }
 

@@ -169,7 +169,7 @@ public sealed partial class BackupRetention
 
     /// <summary>Of what it is a backup.</summary>
     internal static string SubjectOf(BackupHeader header) =>
-        header.Database?.SystemId ?? header.Logical?.SystemId ?? header.FileStore?.Name ?? "";
+        header.Database?.SystemId ?? header.Logical?.SystemId ?? header.FileStore?.Name ?? (header.Redis is null ? null : header.Site) ?? "";
 
     /// <summary>
     /// Which backups of its subject can replace it. Of dumps, those for which the same was asked, and not those that hold the same: a new

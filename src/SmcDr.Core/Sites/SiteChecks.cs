@@ -6,7 +6,7 @@ using SmcDr.Core.Repositories;
 namespace SmcDr.Core.Sites;
 
 /// <summary>
-/// Whether a site is as it must be before it is relied on: repository and primary database. Looks and measures; nothing is
+/// Whether a site is as it must be before it is relied on: repository, primary database and Redis. Looks and measures; nothing is
 /// changed on a server, and in the repository one small object is written and removed again.
 /// </summary>
 public sealed class SiteChecks
@@ -64,13 +64,23 @@ public sealed class SiteChecks
         {
             yield return new CheckRun(region.Name, _clock).Skip(
                 "DatabaseConnection", $"The primary region '{region.Name}' has no database in the site file.");
-            yield break;
+        }
+        else
+        {
+            DatabaseChecks database = new(region.Name, region.Database, _secrets, _clock);
+            await foreach (CheckResult result in database.RunAsync(cancellationToken).ConfigureAwait(false))
+            {
+                yield return result;
+            }
         }
 
-        DatabaseChecks database = new(region.Name, region.Database, _secrets, _clock);
-        await foreach (CheckResult result in database.RunAsync(cancellationToken).ConfigureAwait(false))
+        if (region.Redis is not null)
         {
-            yield return result;
+            RedisChecks redis = new(region.Name, region.Redis, _secrets, _clock);
+            await foreach (CheckResult result in redis.RunAsync(cancellationToken).ConfigureAwait(false))
+            {
+                yield return result;
+            }
         }
     }
 

@@ -122,7 +122,12 @@ public static class SiteSchema
             : type == typeof(SecretReference) ? SecretReference.Pattern
             : type == typeof(KeyReference) ? KeyReference.Pattern
             : SiteValueRule.Of(key.Kind).Pattern;
-        JsonObject text = new() { ["type"] = "string", ["minLength"] = 1 };
+        JsonObject text = new() { ["type"] = "string" };
+        if (!SiteValueRule.Of(key.Kind).AllowsEmpty)
+        {
+            text["minLength"] = 1;
+        }
+
         if (pattern is not null)
         {
             text["pattern"] = pattern;

@@ -15,4 +15,6 @@ internal enum SiteValueKind
     Url,
     Expectation,
     Schedule,
+    Service,
+    Command,
 }

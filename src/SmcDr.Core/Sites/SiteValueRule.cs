@@ -9,7 +9,8 @@ namespace SmcDr.Core.Sites;
 /// <param name="Expected">What is accepted, for messages: "must be …".</param>
 /// <param name="Pattern">The expression that the whole text matches, in the dialect that .NET and JSON Schema share.</param>
 /// <param name="IsSensitive">Whether a wrong text may hold a secret and must not be repeated.</param>
-internal sealed record SiteValueRule(string Expected, string? Pattern = null, bool IsSensitive = false)
+/// <param name="AllowsEmpty">Whether an empty text says something.</param>
+internal sealed record SiteValueRule(string Expected, string? Pattern = null, bool IsSensitive = false, bool AllowsEmpty = false)
 {
     private static readonly FrozenDictionary<SiteValueKind, SiteValueRule> s_rules = new Dictionary<SiteValueKind, SiteValueRule>
     {
@@ -37,6 +38,11 @@ internal sealed record SiteValueRule(string Expected, string? Pattern = null, bo
         [SiteValueKind.Schedule] = new(
             "five fields of cron (minute, hour, day of month, month, day of week) such as \"0 */6 * * *\"",
             "^[0-9*/,A-Za-z-]+( +[0-9*/,A-Za-z-]+){4}$"),
+        [SiteValueKind.Service] = new(
+            "the name of a service of systemd such as redis-server", "^[A-Za-z0-9][A-Za-z0-9:_.@-]{0,254}$"),
+        [SiteValueKind.Command] = new(
+            "the name that the server has for the command, without spaces, or \"\" where it took the command away",
+            "^[!-~]{0,128}$", AllowsEmpty: true),
     }.ToFrozenDictionary();
 
     private readonly Regex? _regex = Pattern is null ? null : new Regex(Pattern, RegexOptions.CultureInvariant | RegexOptions.NonBacktracking);
@@ -48,7 +54,7 @@ internal sealed record SiteValueRule(string Expected, string? Pattern = null, bo
     public static string? FindProblem(SiteValueKind kind, string text)
     {
         SiteValueRule rule = Of(kind);
-        if (text.Length == 0 || text.AsSpan().ContainsAny('\0', '\n', '\r') && kind is not SiteValueKind.Text ||
+        if (text.Length == 0 && !rule.AllowsEmpty || text.AsSpan().ContainsAny('\0', '\n', '\r') && kind is not SiteValueKind.Text ||
             rule._regex?.IsMatch(text) == false)
         {
             // "must be a location …, not 's3://key:secret@…'" would print the secret.

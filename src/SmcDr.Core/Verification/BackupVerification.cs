@@ -205,6 +205,13 @@ public sealed class BackupVerification
             result = result with { StartTime = header.StartTime, Subject = BackupRetention.SubjectOf(header), ObjectCount = 2 };
             await CheckDocumentsAsync(header, problems, cancellationToken).ConfigureAwait(false);
             result = await VerifyManifestAsync(packs, reader, result, problems, cancellationToken).ConfigureAwait(false);
+            // Bytes that are the stored ones, which the packs have proven by now, are still only as good as what was stored.
+            if (_options.Deep && header.Redis is { } redis && problems.IsEmpty &&
+                await RdbVerification.FindProblemAsync(reader, redis, packs.WasVerified, cancellationToken).ConfigureAwait(false) is { } fault)
+            {
+                problems.Enqueue(fault);
+            }
+
             if (header.Database is { } database)
             {
                 result = await VerifyWalAsync(database, result, problems, cancellationToken).ConfigureAwait(false);

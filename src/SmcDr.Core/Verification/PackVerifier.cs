@@ -11,11 +11,14 @@ internal sealed class PackVerifier(IObjectStore store, IReadOnlySet<string> veri
 {
     private readonly ConcurrentDictionary<string, Lazy<Task<Verdict>>> _verdicts = new(StringComparer.Ordinal);
 
+    /// <summary>Whether a pack was found right before, so that it is not read again.</summary>
+    public bool WasVerified(PackReference pack) => verified.Contains(pack.Key);
+
     /// <summary>Finds out whether a pack is right, and the blocks that a manifest says lie in it.</summary>
     public async Task<IReadOnlyList<BackupProblem>> VerifyAsync(
         PackReference pack, IReadOnlyList<VerifiedBlock> blocks, CancellationToken cancellationToken)
     {
-        if (verified.Contains(pack.Key))
+        if (WasVerified(pack))
         {
             return [];
         }

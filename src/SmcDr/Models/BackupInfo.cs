@@ -75,6 +75,24 @@ public sealed record BackupInfo
     /// <summary>How many pages had a wrong checksum when they were read. Zero is the only good number.</summary>
     public int? PageChecksumErrors { get; init; }
 
+    /// <summary>Host and port of the Redis server that gave the data: the one that was named, or a replica of it.</summary>
+    public string? Source { get; init; }
+
+    /// <summary>How many keys a Redis backup holds. Null where its format was not known to the version of SmcDr that took it.</summary>
+    public long? KeyCount { get; init; }
+
+    /// <summary>How many of the keys expire at some time.</summary>
+    public long? ExpiringKeyCount { get; init; }
+
+    /// <summary>The newest backup of the database that there was when Redis was backed up.</summary>
+    public string? SkewBackupId { get; init; }
+
+    /// <summary>
+    /// How much younger the Redis backup is than that of the database, in seconds. The two are not consistent with each other; a recovery of the database
+    /// with WAL can come closer.
+    /// </summary>
+    public double? SkewSeconds { get; init; }
+
     /// <summary>Whether the backup is encrypted.</summary>
     public bool Encrypted { get; init; }
 

@@ -362,6 +362,27 @@ public sealed class RedisBackupTests
     }
 
     [Fact]
+    public async Task Backup_ConnectionCutInTheMiddle_IsInterruptedAndLeavesNothing()
+    {
+        await using RedisServer server = await StartAsync();
+        await FillAsync(server, 3_000, 10_000);
+        await using NetworkProxy proxy = new(server.Port);
+        RecordingObserver observer = new() { At = (4 << 20, proxy.Cut) };
+
+        SmcException error = await SmcErrorCode.BackupInterrupted.ThrowsAsync(async () => await RedisBackup.RunAsync(
+            new RedisConnector($"127.0.0.1:{proxy.Port}"),
+            await Repository.OpenOrCreateAsync(_store, CancellationToken.None),
+            new RedisBackupOptions(),
+            observer,
+            CancellationToken.None));
+
+        Assert.Contains("before it was complete", error.Message, StringComparison.Ordinal);
+        AssertNothingLeft();
+        await WithoutReplicasAsync(server);
+        await AssertRestoresAsync(await BackupAsync(server), await DigestAsync(server));
+    }
+
+    [Fact]
     public async Task Backup_ChildKilledInTheMiddle_IsInterruptedAndLeavesNothing()
     {
         await using RedisServer server = await StartAsync(new() { ["rdb-key-save-delay"] = "1000" });
@@ -636,7 +657,7 @@ public sealed class RedisBackupTests
             return ValueTask.CompletedTask;
         }
 
-        public ValueTask CompleteAsync(CancellationToken cancellationToken)
+        public ValueTask CompleteAsync(RdbIntegrity integrity, CancellationToken cancellationToken)
         {
             Completed = !Refuse;
             return Refuse ? throw new SmcException(SmcErrorCode.VersionUnsupported, "Refused.") : ValueTask.CompletedTask;

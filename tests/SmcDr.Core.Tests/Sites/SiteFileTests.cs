@@ -4,6 +4,7 @@ using System.Text.Json;
 using System.Text.RegularExpressions;
 using FsCheck;
 using FsCheck.Fluent;
+using SmcDr.Core.Redis;
 using SmcDr.Core.Sites;
 
 namespace SmcDr.Core.Tests.Sites;
@@ -116,6 +117,70 @@ public sealed class SiteFileTests : IDisposable
     }
 
     [Fact]
+    public async Task Parse_Redis_BecomesConnectorAndOptions()
+    {
+        Environment.SetEnvironmentVariable("SMCDR_TEST_REDIS_PASSWORD", "hunter2");
+        Site site = Parse("""
+            name: orders
+            repository: { location: /var/backups/orders }
+            regions:
+              here:
+                role: primary
+                redis:
+                  endpoint: "[::1]:6380"
+                  username: backup
+                  password: env:SMCDR_TEST_REDIS_PASSWORD
+                  tls: true
+                  caFile: tls/ca.pem
+                  certificateFile: tls/smcdr.pem
+                  keyFile: tls/smcdr.key
+                  serverName: redis.internal
+                  renamedCommands: { CONFIG: x-config, DEBUG: "" }
+                  preferReplica: true
+                  rdbPath: /mnt/redis/dump.rdb
+                  dataDirectory: /var/lib/redis
+                  configFile: /etc/redis/redis.conf
+                  service: redis-server@6380.service
+            """);
+
+        RedisSettings settings = site.GetRedis();
+        RedisConnector connector = site.CreateRedisConnector(new SecretResolver());
+
+        Assert.Equal("[::1]:6380", connector.Display);
+        Assert.Equal("backup", connector.Options.Username);
+        Assert.Equal(
+            new RedisTlsOptions
+            {
+                CaFile = "/srv/site/tls/ca.pem",
+                CertificateFile = "/srv/site/tls/smcdr.pem",
+                KeyFile = "/srv/site/tls/smcdr.key",
+                ServerName = "redis.internal",
+            },
+            connector.Options.Tls);
+        Assert.Equal(
+            [KeyValuePair.Create("CONFIG", "x-config"), KeyValuePair.Create("DEBUG", "")], connector.Options.RenamedCommands.ToArray());
+        Assert.Equal("hunter2", await new SecretResolver().ResolveAsync(settings.Password!, CancellationToken.None));
+        Assert.Equal("/var/lib/redis", settings.DataDirectory);
+        Assert.Equal("/etc/redis/redis.conf", settings.ConfigFile);
+        Assert.Equal("redis-server@6380.service", settings.Service);
+        Assert.Equal(
+            new RedisBackupOptions { Site = "orders", PreferReplica = true, RdbPath = "/mnt/redis/dump.rdb" }, site.CreateRedisBackupOptions());
+        Assert.Equal(
+            new RedisBackupOptions { Site = "orders", Method = RedisBackupMethod.BgSave, RdbPath = "/mnt/redis/dump.rdb" },
+            site.CreateRedisBackupOptions(RedisBackupMethod.BgSave));
+    }
+
+    [Fact]
+    public void GetRedis_NoneInTheSiteFile_SaysWhatToAdd()
+    {
+        SmcException e = Assert.Throws<SmcException>(() => Parse(Small).GetRedis());
+
+        Assert.Equal(SmcErrorCode.SiteInvalid, e.Code);
+        Assert.Contains("has no Redis", e.Message, StringComparison.Ordinal);
+        Assert.Contains("redis: { endpoint: redis:6379 }", e.Recommendation, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Parse_Alias_IsWhatItStandsFor()
     {
         Site site = Parse(Small + "\n  there:\n    role: standby\n    manifests: &m [ a, b ]\n  away: { role: standby, manifests: *m }");
@@ -166,6 +231,18 @@ public sealed class SiteFileTests : IDisposable
         { "password: env:PGPASSWORD", "slot: My-Slot", 6, "lower-case letters" },
         { "password: env:PGPASSWORD", "workload: statefulset/db", 6, "the region has no kubernetes" },
         { "password: env:PGPASSWORD", "workload: pod/db", 6, "must be a workload such as deployment/api" },
+        { "role: primary", "role: primary\n    redis: { endpoint: redis }", 6, "'regions.here.redis.endpoint' must be a host and a port" },
+        { "role: primary", "role: primary\n    redis: { endpoint: \"r:1\", password: hunter2 }", 6, "must be a secret reference" },
+        { "role: primary", "role: primary\n    redis: { endpoint: \"r:1\", caFile: ca.pem }", 6, "is for an encrypted connection" },
+        { "role: primary", "role: primary\n    redis: { endpoint: \"r:1\", tls: true, keyFile: k.pem }", 6, "certificateFile does not name one" },
+        { "role: primary", "role: primary\n    redis: { endpoint: \"r:1\", method: bgsave }", 6, "must be replication or bgSave, not 'bgsave'" },
+        { "role: primary", "role: primary\n    redis: { endpoint: \"r:1\", method: bgSave, preferReplica: true }", 6, "is for the method replication" },
+        { "role: primary", "role: primary\n    redis: { endpoint: \"r:1\", renamedCommands: { CONFIG: a b } }", 6, "must be the name that the server has for the command" },
+        { "role: primary", "role: primary\n    redis: { endpoint: \"r:1\", renamedCommands: { CONFIG: } }", 6, "and is nothing" },
+        { "role: primary", "role: primary\n    redis: { endpoint: \"r:1\", renamedCommands: { CONFIG: a, config: b } }", 6, "names 'CONFIG' twice" },
+        { "role: primary", "role: primary\n    redis: { endpoint: \"r:1\", service: rm -rf }", 6, "the name of a service of systemd" },
+        { "role: primary", "role: primary\n    redis: { endpoint: \"r:1\", workload: statefulset/redis }", 6, "the region has no kubernetes" },
+        { "role: primary", "role: primary\n    redis: { endpoint: \"r:1\", workload: statefulset/redis, service: redis }", 6, "is for a server on this host" },
         { "name: orders", "name: orders\nwriters: [ api ]", 2, "'writers[0]' must be a workload" },
         { "name: orders", "name: orders\nchecks: { sql: [ { query: select 1, expect: 5 } ] }", 2, "'checks.sql[0].expect' must be a comparison" },
         { "name: orders", "name: orders\nchecks: { http: [ \"https://me:hunter2@example.com/\" ] }", 2, "must be a URL" },

@@ -3,7 +3,7 @@ namespace SmcDr.Core.Redis.Rdb;
 /// <summary>What the checksum at the end of an RDB file proves.</summary>
 public enum RdbChecksumState
 {
-    /// <summary>The end has not been reached yet.</summary>
+    /// <summary>The end has not been reached yet, or nobody wanted to know.</summary>
     Unknown,
     /// <summary>It is right.</summary>
     Verified,

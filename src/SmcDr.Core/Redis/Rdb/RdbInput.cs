@@ -1,7 +1,7 @@
 namespace SmcDr.Core.Redis.Rdb;
 
 /// <summary>A window over the file that is moved forward, and the checksum over what it has left behind.</summary>
-internal sealed class RdbInput(Stream stream, string name)
+internal sealed class RdbInput(Stream stream, string name, bool isSummed = true)
 {
     private const int FirstLength = 256 * 1024;
     private byte[] _buffer = GC.AllocateUninitializedArray<byte>(FirstLength);
@@ -33,10 +33,14 @@ internal sealed class RdbInput(Stream stream, string name)
     /// <summary>Nothing need stay.</summary>
     public void Release() => _kept = -1;
 
-    /// <summary>The checksum over all that has been passed.</summary>
+    /// <summary>The checksum over all that has been passed; 0 where none is wanted.</summary>
     public ulong GetChecksum()
     {
-        _checksum = RedisCrc64.Append(_checksum, _buffer.AsSpan(_summedTo, _position - _summedTo));
+        if (isSummed)
+        {
+            _checksum = RedisCrc64.Append(_checksum, _buffer.AsSpan(_summedTo, _position - _summedTo));
+        }
+
         _summedTo = _position;
         return _checksum;
     }

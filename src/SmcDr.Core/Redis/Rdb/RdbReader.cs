@@ -76,7 +76,7 @@ public sealed class RdbReader : IAsyncDisposable
         CheckOption(_options.MaximumPackedLength, nameof(options));
         CheckOption(_options.MaximumKeyLength, nameof(options));
         _stream = stream;
-        _input = new RdbInput(stream, _options.Name);
+        _input = new RdbInput(stream, _options.Name, _options.CheckChecksum);
         Summary = new RdbSummary();
         _walker = new RdbValueWalker(_input, _options, Summary.AddModule);
         _expiryInstant = _options.ExpiryInstant?.ToUnixTimeMilliseconds();
@@ -544,13 +544,15 @@ public sealed class RdbReader : IAsyncDisposable
             _input.Advance(1);
             ulong computed = _input.GetChecksum();
             ulong stated = BinaryPrimitives.ReadUInt64LittleEndian(available[1..]);
-            if (stated != 0 && stated != computed)
+            if (_options.CheckChecksum && stated != 0 && stated != computed)
             {
                 throw Damaged("its checksum is not that of its content");
             }
 
             _input.Advance(ChecksumLength);
-            Summary.Checksum = stated == 0 ? RdbChecksumState.SwitchedOff : RdbChecksumState.Verified;
+            Summary.Checksum = stated == 0 ? RdbChecksumState.SwitchedOff
+                : _options.CheckChecksum ? RdbChecksumState.Verified
+                : RdbChecksumState.Unknown;
         }
 
         Summary.Length = Position;

@@ -21,6 +21,9 @@ public sealed record RdbReaderOptions
     /// <summary>A key or a function library longer than this is refused. By default Redis's own limit.</summary>
     public int MaximumKeyLength { get; init; } = 512 * 1024 * 1024;
 
+    /// <summary>Whether the checksum is computed and compared; not for whoever has done that with the same bytes.</summary>
+    public bool CheckChecksum { get; init; } = true;
+
     /// <summary>The instant for which expired keys are counted.</summary>
     public DateTimeOffset? ExpiryInstant { get; init; }
 

@@ -1,0 +1,131 @@
+#Requires -Version 7.6
+#Requires -Modules @{ ModuleName = 'Pester'; ModuleVersion = '5.7.1' }
+
+# One Redis server is backed up, and its backups listed, verified, protected and removed: the blocks below follow each other.
+
+BeforeAll {
+    Import-Module ([System.IO.Path]::Combine($PSScriptRoot, 'SmcDr.TestSupport.psm1')) -Force
+    . ([System.IO.Path]::Combine($PSScriptRoot, 'Support', 'Assertions.ps1'))
+    . ([System.IO.Path]::Combine($PSScriptRoot, 'Support', 'RedisServer.ps1'))
+    Import-Module (Get-SmcModulePath) -Global
+
+    $server = Open-TestRedisServer
+    $null = Invoke-TestRedisCommand $server EVAL 'for i = 1, 1500 do redis.call("SET", "key:" .. i, i) end' 0
+    $null = Invoke-TestRedisCommand $server SET session abc EX 10000
+    $null = Invoke-TestRedisCommand $server HSET user:1 name Ada city London
+    $repository = Join-Path $server.Root 'repository'
+
+    function Save-RedisSite {
+        param([string] $Name = 'pester-redis', [string] $SecretReference = "file:$($server.SecretFile)", [string] $More = '')
+
+        $path = Join-Path $server.Root "$Name.yaml"
+        Set-Content -LiteralPath $path -Value @"
+name: $Name
+repository: { location: "file://$repository" }
+regions:
+  here:
+    role: primary
+    redis: { endpoint: "127.0.0.1:$($server.Port)", password: "$SecretReference"$More }
+"@
+        $path
+    }
+
+    Set-SmcSite (Save-RedisSite)
+}
+
+AfterAll {
+    if ($server) {
+        Close-TestRedisServer $server
+    }
+}
+
+Describe 'Test-SmcSite' {
+    It 'looks at Redis' {
+        $checks = Test-SmcSite | Where-Object Name -Like 'Redis*'
+        $checks | Where-Object Outcome -EQ Failed | Should -BeNullOrEmpty
+        ($checks | Where-Object Name -EQ RedisVersion).Message | Should -BeLike 'Redis *, standalone.'
+        ($checks | Where-Object Name -EQ RedisPersistence).Outcome | Should -Be 'Warning'
+    }
+}
+
+Describe 'Backup-SmcRedis' {
+    It 'says what it would do with -WhatIf, and makes no backup' {
+        $text = Get-HostText { Backup-SmcRedis -WhatIf }
+        $text | Should -BeLike "*Back up all keys to file://*Redis at 127.0.0.1:$($server.Port)*"
+        Join-Path $repository 'redis' | Should -Not -Exist
+    }
+
+    It 'backs up all keys and says what they are' {
+        $backup = Backup-SmcRedis -Label first
+        $backup | Should -BeOfType [SmcDr.BackupInfo]
+        $backup.Component | Should -Be 'Redis'
+        $backup.State | Should -Be 'Complete'
+        $backup.KeyCount | Should -Be 1502
+        $backup.ExpiringKeyCount | Should -Be 1
+        $backup.Source | Should -Be "127.0.0.1:$($server.Port)"
+        $backup.Label | Should -Be 'first'
+        $backup.SkewSeconds | Should -BeNullOrEmpty
+        ($backup | Format-List | Out-String) | Should -Match 'KeyCount\s+: 1502'
+    }
+
+    It 'reads the file that the server saves with -Method BgSave' {
+        (Backup-SmcRedis -Method BgSave -Label saved).KeyCount | Should -Be 1502
+        Join-Path $server.DataDirectory 'dump.rdb' | Should -Exist
+        Push-Location -LiteralPath $server.DataDirectory
+        try {
+            (Backup-SmcRedis -Method BgSave -RdbPath ./dump.rdb -Label relative).KeyCount | Should -Be 1502
+        } finally {
+            Pop-Location
+        }
+
+        Assert-SmcError SmcTargetUnsuitable { Backup-SmcRedis -Method BgSave -RdbPath (Join-Path $server.Root 'nosuch' 'dump.rdb') }
+    }
+
+    It 'asks a replica where the site file says so, unless the command says otherwise' {
+        $site = Save-RedisSite -Name 'pester-replica' -More ', preferReplica: true'
+        $backup = Backup-SmcRedis -Site $site -WarningVariable warnings -WarningAction SilentlyContinue
+        "$warnings" | Should -BeLike '*No replica*'
+        $null = Backup-SmcRedis -Site $site -PreferReplica:$false -WarningVariable without
+        $without | Should -BeNullOrEmpty
+        Assert-SmcError SmcArgumentInvalid { Backup-SmcRedis -Site $site -PreferReplica -Method BgSave }
+        Get-SmcBackup | Where-Object Id -GE $backup.Id | Remove-SmcBackup -Force -Confirm:$false | Should -HaveCount 2
+    }
+
+    It 'leaves no backup and no secret where the password is wrong' {
+        $before = (Get-SmcBackup).Id
+        $wrong = Join-Path $server.Root 'wrong'
+        Set-Content -LiteralPath $wrong -Value 'not-the-secret'
+        chmod 600 $wrong
+        $refused = Assert-SmcError SmcAuthenticationFailed { Backup-SmcRedis -Site (Save-RedisSite -Name 'pester-wrong' -SecretReference "file:$wrong") }
+        "$($refused | Format-List -Property * -Force | Out-String)" | Should -Not -Match 'not-the-secret'
+        (Get-SmcBackup).Id | Should -Be $before
+    }
+}
+
+Describe 'What is done with backups of Redis' {
+    It 'lists them as those of Redis' {
+        $backups = Get-SmcBackup -Component Redis
+        $backups.Label | Should -Be 'first', 'saved', 'relative'
+        ($backups | Out-String -Width 120) | Should -BeLike '*Redis in file://*'
+        Get-SmcBackup -Component Database | Should -BeNullOrEmpty
+    }
+
+    It 'verifies them' {
+        $results = Test-SmcBackup -Deep
+        $results.Outcome | Should -Be 'Passed', 'Passed', 'Passed'
+        Test-SmcBackup -NewerThan 1h -Quiet | Should -BeTrue
+        (Test-SmcBackup -NewerThan 0s).Problems.Code | Should -Contain 'SmcBackupOutdated'
+    }
+
+    It 'copies, protects and removes them' {
+        $first = Get-SmcBackup | Where-Object Label -EQ first
+        $copy = Join-Path $server.Root 'copy'
+        $null = $first | Copy-SmcBackup -Destination $copy
+        Join-Path $copy 'redis' $first.Id 'complete' | Should -Exist
+        $null = $first | Protect-SmcBackup -Hold audit
+        Assert-SmcError SmcBackupProtected { $first | Remove-SmcBackup -Confirm:$false -ErrorAction Stop }
+        Unprotect-SmcBackup $first.Id -Confirm:$false
+        ($first | Remove-SmcBackup -Confirm:$false).Action | Should -Be 'Removed'
+        Get-SmcBackup | Should -HaveCount 2
+    }
+}
