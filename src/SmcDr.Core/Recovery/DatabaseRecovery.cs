@@ -1,6 +1,7 @@
 using System.Globalization;
 using SmcDr.Core.Operations;
 using SmcDr.Core.Platform;
+using SmcDr.Core.Postgres;
 using SmcDr.Core.Postgres.BaseBackups;
 using SmcDr.Core.Postgres.Wal;
 using SmcDr.Core.Repositories;
@@ -581,6 +582,11 @@ public static class DatabaseRecovery
         if (details.OutsideFiles.Count > 0)
         {
             yield return $"Not in the backup, because they lay outside of the data directory: {string.Join(", ", details.OutsideFiles)}.";
+        }
+
+        if (CollationComparison.Foresee(details, CollationComparison.HostLibrary()) is { } collations)
+        {
+            yield return collations;
         }
 
         if (stop.Coverage.Gap is { } gap)

@@ -95,7 +95,13 @@ internal sealed class RecoveryRun
             }
         }
 
-        return Result(Progress, _resumed, HostServer.IsRunning(DataDirectory));
+        RecoveryResult result = Result(Progress, _resumed, HostServer.IsRunning(DataDirectory));
+        if (result.CollationChanges.Count > 0)
+        {
+            _observer.Warning(CollationComparison.Describe(result.CollationChanges));
+        }
+
+        return result;
     }
 
     public static RecoveryResult Result(RecoveryProgress progress, bool resumed, bool running)
@@ -120,6 +126,7 @@ internal sealed class RecoveryRun
             Duration = (progress.DoneTime ?? DateTimeOffset.UtcNow) - intent.StartTime,
             RestoreSeconds = progress.RestoreSeconds,
             ReplaySeconds = progress.Outcome?.ReplaySeconds ?? 0,
+            CollationChanges = progress.Outcome?.CollationChanges ?? [],
             Resumed = resumed,
             ServerRunning = running,
             Host = intent.Isolation is null ? null : intent.Isolation.ListenLocally ? "127.0.0.1" : intent.DataDirectory,
@@ -598,6 +605,7 @@ internal sealed class RecoveryRun
         Lsn? lsn;
         DateTimeOffset? time;
         List<string> databases = [];
+        List<CollationChange> orders;
         NpgsqlConnection connection = await connector.OpenAsync(cancellationToken).ConfigureAwait(false);
         await using (connection.ConfigureAwait(false))
         {
@@ -643,6 +651,8 @@ internal sealed class RecoveryRun
                 }
             }
 
+            orders = await CompareAsync(CollationComparison.ReadDatabasesAsync(connection, _plan.Backup.Database!, cancellationToken), "of the databases")
+                .ConfigureAwait(false);
             using (NpgsqlCommand command = connection.CreateCommand())
             {
                 command.CommandText = "CHECKPOINT";
@@ -650,9 +660,10 @@ internal sealed class RecoveryRun
             }
         }
 
+        List<CollationChange> changes = [.. orders.Where(c => !databases.Contains(c.Database))];
         foreach (string database in databases)
         {
-            await ProbeAsync(connector.WithDatabase(database), database, cancellationToken).ConfigureAwait(false);
+            changes.AddRange(await ProbeAsync(connector.WithDatabase(database), database, orders, cancellationToken).ConfigureAwait(false));
         }
 
         if (lsn is null)
@@ -684,10 +695,12 @@ internal sealed class RecoveryRun
             RecoveredTime = time,
             StoppedAt = log.Stop,
             ReplaySeconds = replaySeconds,
+            CollationChanges = changes,
         };
     }
 
-    private static async Task ProbeAsync(PostgresConnector connector, string database, CancellationToken cancellationToken)
+    private async Task<List<CollationChange>> ProbeAsync(
+        PostgresConnector connector, string database, List<CollationChange> orders, CancellationToken cancellationToken)
     {
         NpgsqlConnection connection = await connector.OpenAsync(cancellationToken).ConfigureAwait(false);
         await using (connection.ConfigureAwait(false))
@@ -708,6 +721,23 @@ internal sealed class RecoveryRun
                     e,
                     target: database);
             }
+
+            return await CompareAsync(
+                CollationComparison.ReadCollationsAsync(connection, database, orders, cancellationToken), $"in the database '{database}'").ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>A library that does not answer is no reason to fail a recovery that is right otherwise.</summary>
+    private async Task<List<CollationChange>> CompareAsync(Task<List<CollationChange>> comparison, string where)
+    {
+        try
+        {
+            return await comparison.ConfigureAwait(false);
+        }
+        catch (PostgresException e)
+        {
+            _observer.Warning($"The versions of the collations {where} could not be compared with this host's: {e.MessageText}.");
+            return [];
         }
     }
 
