@@ -33,6 +33,44 @@ internal static partial class CollationComparison
               $"{string.Join(", ", others)}. {Advice}";
     }
 
+    /// <summary>What can be told before anything is restored: whether this host lacks a locale, without which nobody connects to a database.</summary>
+    /// <param name="details">The base backup.</param>
+    /// <param name="has">Whether this host has a locale.</param>
+    /// <returns>A warning; null where there is nothing to tell.</returns>
+    public static string? ForeseeMissing(DatabaseBackupDetails details, Func<string, bool> has)
+    {
+        string[] missing =
+        [
+            .. details.CollationVersions
+                .Where(static database => database.Value.StartsWith(Libc + " ", StringComparison.Ordinal))
+                .Select(static database => (database.Key, Locale: database.Value.Split(' ')[1]))
+                .Where(database => !has(database.Locale))
+                .OrderBy(static database => database.Key, StringComparer.Ordinal)
+                .Select(static database => $"'{database.Locale}' (of '{database.Key}')"),
+        ];
+        return missing.Length == 0 ? null
+            : $"This host lacks locales, without which PostgreSQL opens no database that has them: {string.Join(", ", missing)}. " +
+              "Install them first (locale-gen, or the language packs of the distribution).";
+    }
+
+    /// <summary>Whether this host has a locale, by the name that a database has of it.</summary>
+    public static bool HasLocale(string name)
+    {
+        if (!OperatingSystem.IsLinux() || name is "C" or "POSIX")
+        {
+            return true;
+        }
+
+        nint locale = NewLocale(CollateAndCharacterType, name, 0);
+        if (locale == 0)
+        {
+            return false;
+        }
+
+        FreeLocale(locale);
+        return true;
+    }
+
     /// <summary>The changes in words.</summary>
     public static string Describe(IReadOnlyList<CollationChange> changes) =>
         $"The recovered server's libraries may sort text otherwise than those that its indexes were built with: {string.Join(", ", changes)}. {Advice}";
@@ -151,6 +189,15 @@ internal static partial class CollationComparison
     }
 
     private static string? Text(NpgsqlDataReader reader, int column) => reader.IsDBNull(column) ? null : reader.GetString(column);
+
+    // LC_CTYPE_MASK and LC_COLLATE_MASK in locale.h, of glibc and musl alike.
+    private const int CollateAndCharacterType = (1 << 0) | (1 << 3);
+
+    [LibraryImport("libc", EntryPoint = "newlocale", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial nint NewLocale(int mask, string name, nint previous);
+
+    [LibraryImport("libc", EntryPoint = "freelocale")]
+    private static partial void FreeLocale(nint locale);
 
     // PostgreSQL takes it for the version of libc's collations (get_collation_actual_version in pg_locale.c).
     [LibraryImport("libc", EntryPoint = "gnu_get_libc_version")]

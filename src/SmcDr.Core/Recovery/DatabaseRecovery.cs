@@ -584,6 +584,11 @@ public static class DatabaseRecovery
             yield return $"Not in the backup, because they lay outside of the data directory: {string.Join(", ", details.OutsideFiles)}.";
         }
 
+        if (CollationComparison.ForeseeMissing(details, CollationComparison.HasLocale) is { } locales)
+        {
+            yield return locales;
+        }
+
         if (CollationComparison.Foresee(details, CollationComparison.HostLibrary()) is { } collations)
         {
             yield return collations;

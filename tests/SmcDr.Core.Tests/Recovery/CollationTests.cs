@@ -108,6 +108,21 @@ public sealed class CollationTests(RecoveryWorld world) : IClassFixture<Recovery
         Assert.True(!isTold || warning!.Contains($"'{RecoveryWorld.OddDatabase}' ({recorded})", StringComparison.Ordinal));
     }
 
+    [Theory]
+    [InlineData("libc xx_NONE.UTF-8 2.36", "'xx_NONE.UTF-8' (of 'odd name's')")]
+    [InlineData("libc C.UTF-8", null)]
+    [InlineData("libc POSIX", null)]
+    [InlineData("icu xx_NONE.UTF-8 153.120", null)]
+    public void ForeseeMissing_LocaleThatTheHostLacks_IsToldBeforeAnythingIsRestored_Trap13(string recorded, string? told)
+    {
+        string? warning = CollationComparison.ForeseeMissing(
+            world.Backup.Database! with { CollationVersions = new Dictionary<string, string> { [RecoveryWorld.OddDatabase] = recorded } },
+            CollationComparison.HasLocale);
+
+        Assert.Equal(told is not null, warning is not null);
+        Assert.Contains(told ?? "", warning ?? "", StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Foresee_BackupThatDidNotAsk_TellsNothing() =>
         Assert.Null(CollationComparison.Foresee(world.Backup.Database! with { CollationLibraries = null }, "2.36"));

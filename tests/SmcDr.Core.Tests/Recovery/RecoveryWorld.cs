@@ -29,6 +29,20 @@ public sealed class RecoveryWorld : IAsyncLifetime
     public const string OddDatabase = "odd name's";
     public const string OddVersion = "57.1";
 
+    /// <summary>Settings of the primary with which no server starts here.</summary>
+    public static IReadOnlyDictionary<string, string> HostSettings { get; } = new Dictionary<string, string>
+    {
+        ["hba_file"] = "/nowhere/pg_hba.conf",
+        ["ident_file"] = "/nowhere/pg_ident.conf",
+        ["ssl"] = "on",
+        ["ssl_cert_file"] = "/nowhere/server.crt",
+        ["unix_socket_directories"] = "/nowhere",
+        ["logging_collector"] = "on",
+        ["log_directory"] = "/nowhere",
+        ["external_pid_file"] = "/nowhere/pid",
+        ["huge_pages"] = "on",
+    };
+
     private PostgresServer? _server;
 
     /// <summary>The directory of all that the tests restore; each takes a folder of its own.</summary>
@@ -109,6 +123,12 @@ public sealed class RecoveryWorld : IAsyncLifetime
         await _server.ExecuteAsync("ALTER SYSTEM SET restore_command = 'false'");
         await _server.ExecuteAsync("ALTER SYSTEM SET primary_conninfo = 'host=203.0.113.1'");
         await _server.ExecuteAsync($"ALTER SYSTEM SET recovery_end_command = 'touch {Root}/recovery-end-command-ran'");
+
+        // Trap 22: what is of that host, and not of the one that it is recovered on.
+        foreach ((string name, string value) in HostSettings)
+        {
+            await _server.ExecuteAsync($"ALTER SYSTEM SET {name} = '{value}'");
+        }
 
         BackupInfo info = await BaseBackup.RunAsync(
             _server.CreateConnector(),

@@ -264,7 +264,7 @@ public sealed class SiteChecksTests : IClassFixture<PostgresServerFixture>, IAsy
     }
 
     [Fact]
-    public async Task RunAsync_SettingsOfASpeedFreak_AreReported()
+    public async Task RunAsync_SettingsOfASpeedFreak_AreReported_Trap41()
     {
         await using PostgresServer server = await PostgresServer.StartAsync(new PostgresServerOptions
         {
@@ -339,7 +339,7 @@ public sealed class SiteChecksTests : IClassFixture<PostgresServerFixture>, IAsy
     }
 
     [Fact]
-    public async Task RunAsync_SlotThatLostItsWal_Fails()
+    public async Task RunAsync_SlotThatLostItsWal_Fails_Trap39()
     {
         await using PostgresServer server = await PostgresServer.StartAsync(new PostgresServerOptions
         {
@@ -373,7 +373,7 @@ public sealed class SiteChecksTests : IClassFixture<PostgresServerFixture>, IAsy
     [InlineData(-3, CheckOutcomes.Warning, "ahead of")]
     [InlineData(3, CheckOutcomes.Warning, "behind")]
     [InlineData(1, CheckOutcomes.Passed, "behind")]
-    public async Task RunAsync_ClocksApart_IsMeasured(int seconds, string outcome, string direction)
+    public async Task RunAsync_ClocksApart_IsMeasured_Trap41(int seconds, string outcome, string direction)
     {
         SiteChecks checks = new(SiteOf(Database(_server)), new SecretResolver(), _ => _store, new ShiftedClock(TimeSpan.FromSeconds(seconds)));
 
