@@ -295,6 +295,7 @@ internal sealed class RecoveryRun
             return;
         }
 
+        SetLateTablespacesAside();
         foreach (RecoveryTablespace tablespace in _plan.Tablespaces)
         {
             PutInPlace(tablespace.NewLocation, tablespace.Location);
@@ -317,6 +318,37 @@ internal sealed class RecoveryRun
         }
 
         _state.Append(RecoveryPhase.Moved);
+    }
+
+    /// <summary>Has to be done before the previous directory moves, which alone says where its tablespaces are.</summary>
+    private void SetLateTablespacesAside()
+    {
+        if (!Directory.Exists(_state.NewDirectory))
+        {
+            return;
+        }
+
+        HostServer server = new(_plan.Programs, DataDirectory, _account?.Name);
+        foreach ((uint _, string location) in LateTablespaces.Find(DataDirectory, _plan.Backup.Database!, _plan.Tablespaces))
+        {
+            if (LateTablespaces.IsUsed(location))
+            {
+                string? destination = Progress.Moves.LastOrDefault(m => m.Path == location)?.Destination;
+                if (destination is null)
+                {
+                    destination = LateTablespaces.PlaceFor(location);
+                    _state.Append(new RecoveryJournalEntry
+                    {
+                        Phase = Progress.Phase,
+                        Time = DateTimeOffset.UtcNow,
+                        Move = new RecoveryMove(location, destination),
+                    });
+                }
+
+                LateTablespaces.MoveAside(location, destination, server);
+                _observer.Verbose($"What '{location}' held was moved to '{destination}'.");
+            }
+        }
     }
 
     private void PutInPlace(string source, string destination)
