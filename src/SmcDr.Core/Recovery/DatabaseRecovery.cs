@@ -84,7 +84,7 @@ public static class DatabaseRecovery
             }
         }
 
-        if (!moved)
+        if (!moved || (request.Delta && phase < RecoveryPhase.Fetched))
         {
             moves.AddRange(LateTablespaces.Find(dataDirectory, details, tablespaces)
                 .Where(static late => LateTablespaces.IsUsed(late.Location))
@@ -318,10 +318,12 @@ public static class DatabaseRecovery
             }
         }
 
-        // One that is stopped lies where the backup's server had it.
+        // One that is stopped lies where the backup's server had it. Where that is the place of the recovery, by whatever path, it goes aside.
         string former = details.DataDirectory;
+        List<(uint, string Location)> own = LateTablespaces.Find(dataDirectory, details, tablespaces);
         if (former != dataDirectory && LateTablespaces.SystemIdOf(former) == details.SystemId &&
-            LateTablespaces.Find(former, details, tablespaces).Find(static late => LateTablespaces.IsUsed(late.Location)) is { Location: { } shared })
+            LateTablespaces.Find(former, details, tablespaces)
+                .Find(late => LateTablespaces.IsUsed(late.Location) && own.All(o => o.Location != late.Location)) is { Location: { } shared })
         {
             throw Shared(shared, $"The data directory '{former}'");
         }

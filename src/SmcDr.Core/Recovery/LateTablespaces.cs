@@ -45,6 +45,11 @@ internal static class LateTablespaces
     public static bool IsUsed(string location) =>
         Directory.Exists(location) && Directory.EnumerateDirectories(location, VersionDirectories).Any();
 
+    /// <summary>Whether what holds a tablespace's files was there before some moment, as far as the file system knows.</summary>
+    public static bool IsOlderThan(string location, DateTimeOffset time) =>
+        Directory.Exists(location) &&
+        new DirectoryInfo(location).EnumerateDirectories(VersionDirectories).Any(directory => directory.CreationTimeUtc < time.UtcDateTime);
+
     /// <summary>
     /// A place for what such a directory holds: within it, because it may be a mount point, and what it lies in need not be the account's.
     /// </summary>

@@ -185,6 +185,12 @@ internal sealed class RecoveryRun
         long begin = Stopwatch.GetTimestamp();
         RefuseForeignServer();
         bool delta = _plan.Request.Delta;
+        if (delta)
+        {
+            // Before the links go that say where they are.
+            SetLateTablespacesAside();
+        }
+
         BaseRestoreTarget target = new()
         {
             DataDirectory = RestoreDirectory,
@@ -295,7 +301,11 @@ internal sealed class RecoveryRun
             return;
         }
 
-        SetLateTablespacesAside();
+        if (Directory.Exists(_state.NewDirectory))
+        {
+            SetLateTablespacesAside();
+        }
+
         foreach (RecoveryTablespace tablespace in _plan.Tablespaces)
         {
             PutInPlace(tablespace.NewLocation, tablespace.Location);
@@ -321,13 +331,12 @@ internal sealed class RecoveryRun
     }
 
     /// <summary>Has to be done before the previous directory moves, which alone says where its tablespaces are.</summary>
+    /// <remarks>
+    /// Also that replay finds nothing of it: a file that it creates anew it opens if it is there (md.c, mdcreate), so that pages behind its end would
+    /// come back as rows.
+    /// </remarks>
     private void SetLateTablespacesAside()
     {
-        if (!Directory.Exists(_state.NewDirectory))
-        {
-            return;
-        }
-
         HostServer server = new(_plan.Programs, DataDirectory, _account?.Name);
         foreach ((uint _, string location) in LateTablespaces.Find(DataDirectory, _plan.Backup.Database!, _plan.Tablespaces))
         {
@@ -458,6 +467,7 @@ internal sealed class RecoveryRun
                 await server.KillAsync(CancellationToken.None).ConfigureAwait(false);
             }
 
+            RefuseRemains();
             // What has not come by now was not needed: such as the segment behind the target, which is only looked at.
             await _staging.StopAsync().ConfigureAwait(false);
             _state.Append(new RecoveryJournalEntry { Phase = RecoveryPhase.Recovered, Time = DateTimeOffset.UtcNow, Outcome = outcome });
@@ -469,6 +479,26 @@ internal sealed class RecoveryRun
                 RecoveryState.DeleteDirectory(temporary);
             }
         }
+    }
+
+    /// <summary>
+    /// Throws where a tablespace that replay made was not empty, because the directory outlived the cluster that says so: what was in its files
+    /// behind what replay wrote looks like rows. By now the links are there that name it, so that the next run sets it aside.
+    /// </summary>
+    private void RefuseRemains()
+    {
+        if (LateTablespaces.Find(DataDirectory, _plan.Backup.Database!, _plan.Tablespaces)
+            .Find(late => LateTablespaces.IsOlderThan(late.Location, Progress.Intent!.StartTime)) is not { Location: { } location })
+        {
+            return;
+        }
+
+        _state.Reset();
+        throw new SmcException(
+            SmcErrorCode.VerificationFailed,
+            $"The tablespace at '{location}', which is younger than the base backup, held files already before replay made it anew.",
+            recommendation: "Run the command again with -Force (or --force): what is there is then moved aside first, and the recovery begins anew.",
+            target: location);
     }
 
     /// <summary>A server that is only looked at does without the libraries that this host lacks; one that goes into use does not.</summary>

@@ -34,7 +34,7 @@ public sealed class LateTablespaceTests : IAsyncLifetime
         await _server.ExecuteAsync($"CREATE TABLESPACE late LOCATION '{Location}'");
         await _server.ExecuteAsync("CREATE TABLE t TABLESPACE late AS SELECT generate_series(1, 100) AS id");
         _target = Lsn.Parse(await _server.ScalarAsync<string>("SELECT pg_current_wal_insert_lsn()::text"));
-        await _server.ExecuteAsync("INSERT INTO t SELECT generate_series(101, 150)");
+        await _server.ExecuteAsync("INSERT INTO t SELECT generate_series(101, 20000)");
         await stream.Receiver.WaitForFlushAsync(Lsn.Parse(await _server.ScalarAsync<string>("SELECT pg_current_wal_flush_lsn()::text")), default);
     }
 
@@ -62,7 +62,37 @@ public sealed class LateTablespaceTests : IAsyncLifetime
             await DatabaseRecovery.PlanAsync(request, NullObserver.Instance, default), NullObserver.Instance, default);
 
         Assert.Equal(100L, await CountAsync(result.DataDirectory));
-        Assert.Equal(150L, await CountAsync(result.PreviousDataDirectory!));
+        Assert.Equal(20000L, await CountAsync(result.PreviousDataDirectory!));
+        Assert.Equal(100L, await CountAsync(result.DataDirectory));
+    }
+
+    [Fact]
+    public async Task ExecuteAsync_Delta_PagesBehindTheEndOfAFileThatReplayMakesAnew_DoNotComeBackAsRows_Trap12()
+    {
+        await _server.StopAsync();
+        RecoveryRequest request = Request(_server.DataDirectory) with { Delta = true };
+        RecoveryPlan plan = await DatabaseRecovery.PlanAsync(request, NullObserver.Instance, default);
+        Assert.Equal(Location, Assert.Single(plan.Moves).Path);
+
+        RecoveryResult result = await DatabaseRecovery.ExecuteAsync(plan, NullObserver.Instance, default);
+
+        Assert.Equal(100L, await CountAsync(result.DataDirectory));
+    }
+
+    [Fact]
+    public async Task ExecuteAsync_TheDirectoryOutlivedItsCluster_IsNoticedAndTheNextRunSetsItAside_Trap12()
+    {
+        await _server.StopAsync();
+        Directory.Delete(_server.DataDirectory, recursive: true);
+        RecoveryRequest request = Request(_server.DataDirectory);
+
+        SmcException e = await Assert.ThrowsAsync<SmcException>(async () => await DatabaseRecovery.ExecuteAsync(
+            await DatabaseRecovery.PlanAsync(request, NullObserver.Instance, default), NullObserver.Instance, default));
+        Assert.Equal((SmcErrorCode.VerificationFailed, Location), (e.Code, e.Target));
+        Assert.Contains("--force", e.Recommendation, StringComparison.Ordinal);
+
+        RecoveryResult result = await DatabaseRecovery.ExecuteAsync(
+            await DatabaseRecovery.PlanAsync(request with { Force = true }, NullObserver.Instance, default), NullObserver.Instance, default);
         Assert.Equal(100L, await CountAsync(result.DataDirectory));
     }
 
