@@ -40,6 +40,13 @@ BeforeDiscovery {
             Shows = 'Time 2026-11-05T10:00:00Z', '2026-11-05 10:00:00Z', '3 min 12 s', '2.0 GiB', '/var/lib/pg/15/main'
         }
         @{
+            Model = [SmcDr.CollationChange]@{
+                Database = 'smc_trading'; Collation = 'public.german'; Provider = 'icu'; RecordedVersion = '153.14'; ActualVersion = '153.120'
+                IndexCount = 12345
+            }
+            Shows = 'smc_trading', 'public.german', 'icu', '153.14', '153.120', '12345'
+        }
+        @{
             Model = [SmcDr.DatabaseRestoreResult]@{
                 BackupId = '20261122T081500Z-logical'; Database = 'smc_trading'; TargetDatabase = 'smc_trading_restored_01'; Server = 'db:5432'
                 State = 'Unverified'; TableCount = 12345; RowCount = 123456789012; SizeBytes = 2GB; RecoveredTime = $time; StartTime = $time

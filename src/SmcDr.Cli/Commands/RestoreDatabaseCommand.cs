@@ -202,6 +202,7 @@ internal sealed class RestoreDatabaseCommand : CliCommand
             ("Previous one", result.PreviousDataDirectory),
             ("Timeline", result.Timeline?.ToString(CultureInfo.InvariantCulture)),
             ("Took", DisplayText.Duration(result.Duration)),
+            ("Collations", result.CollationChanges.Count == 0 ? null : string.Join("; ", result.CollationChanges)),
             ("Server", result.ServerRunning ? "running" : "stopped"),
             ("Connect", result.Host is null ? null : FormattableString.Invariant($"psql --host {result.Host} --port {result.Port}")),
             ("Next", result.Host is not null ? null : "take a new base backup: 'smcdr backup database'")));

@@ -1,6 +1,7 @@
 using System.Globalization;
 using SmcDr.Core.Operations;
 using SmcDr.Core.Platform;
+using SmcDr.Core.Postgres;
 using SmcDr.Core.Postgres.BaseBackups;
 using SmcDr.Core.Postgres.Wal;
 using SmcDr.Core.Repositories;
@@ -63,7 +64,6 @@ public static class DatabaseRecovery
         PostgresPrograms programs = await PostgresPrograms.FindAsync(
             request.BinDirectory, details.ServerVersionNumber / 10000, cancellationToken).ConfigureAwait(false);
 
-        RefuseSharedTablespaces(details, dataDirectory);
         if (request.Isolation is { } isolation && !ServerIsolation.CanHoldSocket(dataDirectory, isolation.Port))
         {
             throw Unsuitable(
@@ -75,12 +75,20 @@ public static class DatabaseRecovery
         // The paths go through pg_ctl.
         _ = new HostServer(programs, dataDirectory, account?.Name);
         List<RecoveryTablespace> tablespaces = MapTablespaces(request, details, dataDirectory);
+        RefuseSharedTablespaces(details, dataDirectory, tablespaces);
         foreach (RecoveryTablespace tablespace in tablespaces)
         {
             if (!request.Delta && !IsInPlace(phase, tablespace.NewLocation, tablespace.Location))
             {
                 CheckTablespace(tablespace, request, moves);
             }
+        }
+
+        if (!moved || (request.Delta && phase < RecoveryPhase.Fetched))
+        {
+            moves.AddRange(LateTablespaces.Find(dataDirectory, details, tablespaces)
+                .Where(static late => LateTablespaces.IsUsed(late.Location))
+                .Select(static late => new RecoveryMove(late.Location, LateTablespaces.PlaceFor(late.Location))));
         }
 
         Manifest manifest = await reader.ReadManifestAsync(cancellationToken).ConfigureAwait(false);
@@ -296,36 +304,36 @@ public static class DatabaseRecovery
     }
 
     /// <summary>
-    /// Replaying the creation of a tablespace uses the directory that it had on the server (tablespace.c, tblspc_redo), and nothing can
-    /// send it elsewhere. Where the server that has it runs on this host, both would write to the same files.
+    /// Refuses where the cluster that is recovered has another data directory on this host, with a tablespace that is younger than the base
+    /// backup: both would write to the same files, or replay over those of one that is stopped.
     /// </summary>
-    private static void RefuseSharedTablespaces(DatabaseBackupDetails details, string dataDirectory)
+    private static void RefuseSharedTablespaces(DatabaseBackupDetails details, string dataDirectory, List<RecoveryTablespace> tablespaces)
     {
         foreach ((int process, string directory, uint oid, string location) in HostServer.FindTablespaces())
         {
-            if (directory != dataDirectory && details.Tablespaces.All(t => t.Oid != oid) && SystemIdOf(process) == details.SystemId)
+            if (directory != dataDirectory && details.Tablespaces.All(t => t.Oid != oid) &&
+                LateTablespaces.SystemIdOf(string.Create(CultureInfo.InvariantCulture, $"/proc/{process}/cwd")) == details.SystemId)
             {
-                throw Unsuitable(
-                    location,
-                    $"The server (process {process}) in '{directory}' is of the same cluster and has a tablespace at '{location}' that is younger than the base backup: " +
-                    "replaying its creation would put a second server's files there.",
-                    "Use a base backup that was taken after the tablespace was made, or recover on another host.");
+                throw Shared(location, string.Create(CultureInfo.InvariantCulture, $"The server (process {process}) in '{directory}'"));
             }
+        }
+
+        // One that is stopped lies where the backup's server had it. Where that is the place of the recovery, by whatever path, it goes aside.
+        string former = details.DataDirectory;
+        List<(uint, string Location)> own = LateTablespaces.Find(dataDirectory, details, tablespaces);
+        if (former != dataDirectory && LateTablespaces.SystemIdOf(former) == details.SystemId &&
+            LateTablespaces.Find(former, details, tablespaces)
+                .Find(late => LateTablespaces.IsUsed(late.Location) && own.All(o => o.Location != late.Location)) is { Location: { } shared })
+        {
+            throw Shared(shared, $"The data directory '{former}'");
         }
     }
 
-    private static string? SystemIdOf(int process)
-    {
-        try
-        {
-            return ControlFile.Parse(File.ReadAllBytes(
-                string.Create(CultureInfo.InvariantCulture, $"/proc/{process}/cwd/{ControlFile.RelativePath}"))).SystemId.ToString(CultureInfo.InvariantCulture);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or SmcException)
-        {
-            return null;
-        }
-    }
+    private static SmcException Shared(string location, string cluster) => Unsuitable(
+        location,
+        $"{cluster} is of the same cluster and has a tablespace at '{location}' that is younger than the base backup: " +
+        "replaying its creation would put a second server's files there.",
+        "Use a base backup that was taken after the tablespace was made, recover in the place of that cluster, or recover on another host.");
 
     private static void RefuseRepositoryIn(string directory, RecoveryRequest request, string fate)
     {
@@ -581,6 +589,16 @@ public static class DatabaseRecovery
         if (details.OutsideFiles.Count > 0)
         {
             yield return $"Not in the backup, because they lay outside of the data directory: {string.Join(", ", details.OutsideFiles)}.";
+        }
+
+        if (CollationComparison.ForeseeMissing(details, CollationComparison.HasLocale) is { } locales)
+        {
+            yield return locales;
+        }
+
+        if (CollationComparison.Foresee(details, CollationComparison.HostLibrary()) is { } collations)
+        {
+            yield return collations;
         }
 
         if (stop.Coverage.Gap is { } gap)

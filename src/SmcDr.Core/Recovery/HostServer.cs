@@ -414,13 +414,20 @@ public sealed class HostServer
     internal static string QuoteForShell(string text) => $"'{text.Replace("'", "'\\''", StringComparison.Ordinal)}'";
 
     /// <summary>The end of the log as it may stand in a message: without statements, which can hold secrets.</summary>
-    internal string QuoteLog(long from) =>
-        string.Join(
-            " | ",
-            TailLog(200, from)
+    internal string QuoteLog(long from)
+    {
+        const int Most = 6;
+        List<string> lines =
+        [
+            .. TailLog(200, from)
                 .Where(static l => !l.Contains("STATEMENT:", StringComparison.Ordinal) && !l.Contains("DETAIL:", StringComparison.Ordinal))
-                .TakeLast(6)
-                .Select(static l => l.Trim()));
+                .Select(static l => l.Trim()),
+        ];
+        // What a server says while it goes down must not push out why.
+        int reason = lines.FindLastIndex(static l => l.Contains("FATAL:", StringComparison.Ordinal) || l.Contains("PANIC:", StringComparison.Ordinal));
+        int first = Math.Max(lines.Count - Most, 0);
+        return string.Join(" | ", lines.Skip(reason >= 0 ? Math.Min(reason, first) : first).Take(Most));
+    }
 
     internal void CreateOwnedDirectory(string path)
     {

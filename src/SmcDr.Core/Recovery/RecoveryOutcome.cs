@@ -12,4 +12,6 @@ internal sealed record RecoveryOutcome
     public string? StoppedAt { get; init; }
 
     public required double ReplaySeconds { get; init; }
+
+    public IReadOnlyList<CollationChange> CollationChanges { get; init; } = [];
 }

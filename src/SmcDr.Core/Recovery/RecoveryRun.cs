@@ -95,7 +95,13 @@ internal sealed class RecoveryRun
             }
         }
 
-        return Result(Progress, _resumed, HostServer.IsRunning(DataDirectory));
+        RecoveryResult result = Result(Progress, _resumed, HostServer.IsRunning(DataDirectory));
+        if (result.CollationChanges.Count > 0)
+        {
+            _observer.Warning(CollationComparison.Describe(result.CollationChanges));
+        }
+
+        return result;
     }
 
     public static RecoveryResult Result(RecoveryProgress progress, bool resumed, bool running)
@@ -120,6 +126,7 @@ internal sealed class RecoveryRun
             Duration = (progress.DoneTime ?? DateTimeOffset.UtcNow) - intent.StartTime,
             RestoreSeconds = progress.RestoreSeconds,
             ReplaySeconds = progress.Outcome?.ReplaySeconds ?? 0,
+            CollationChanges = progress.Outcome?.CollationChanges ?? [],
             Resumed = resumed,
             ServerRunning = running,
             Host = intent.Isolation is null ? null : intent.Isolation.ListenLocally ? "127.0.0.1" : intent.DataDirectory,
@@ -178,6 +185,12 @@ internal sealed class RecoveryRun
         long begin = Stopwatch.GetTimestamp();
         RefuseForeignServer();
         bool delta = _plan.Request.Delta;
+        if (delta)
+        {
+            // Before the links go that say where they are.
+            SetLateTablespacesAside();
+        }
+
         BaseRestoreTarget target = new()
         {
             DataDirectory = RestoreDirectory,
@@ -288,6 +301,11 @@ internal sealed class RecoveryRun
             return;
         }
 
+        if (Directory.Exists(_state.NewDirectory))
+        {
+            SetLateTablespacesAside();
+        }
+
         foreach (RecoveryTablespace tablespace in _plan.Tablespaces)
         {
             PutInPlace(tablespace.NewLocation, tablespace.Location);
@@ -310,6 +328,36 @@ internal sealed class RecoveryRun
         }
 
         _state.Append(RecoveryPhase.Moved);
+    }
+
+    /// <summary>Has to be done before the previous directory moves, which alone says where its tablespaces are.</summary>
+    /// <remarks>
+    /// Also that replay finds nothing of it: a file that it creates anew it opens if it is there (md.c, mdcreate), so that pages behind its end would
+    /// come back as rows.
+    /// </remarks>
+    private void SetLateTablespacesAside()
+    {
+        HostServer server = new(_plan.Programs, DataDirectory, _account?.Name);
+        foreach ((uint _, string location) in LateTablespaces.Find(DataDirectory, _plan.Backup.Database!, _plan.Tablespaces))
+        {
+            if (LateTablespaces.IsUsed(location))
+            {
+                string? destination = Progress.Moves.LastOrDefault(m => m.Path == location)?.Destination;
+                if (destination is null)
+                {
+                    destination = LateTablespaces.PlaceFor(location);
+                    _state.Append(new RecoveryJournalEntry
+                    {
+                        Phase = Progress.Phase,
+                        Time = DateTimeOffset.UtcNow,
+                        Move = new RecoveryMove(location, destination),
+                    });
+                }
+
+                LateTablespaces.MoveAside(location, destination, server);
+                _observer.Verbose($"What '{location}' held was moved to '{destination}'.");
+            }
+        }
     }
 
     private void PutInPlace(string source, string destination)
@@ -419,6 +467,7 @@ internal sealed class RecoveryRun
                 await server.EndAsync().ConfigureAwait(false);
             }
 
+            RefuseRemains();
             // What has not come by now was not needed: such as the segment behind the target, which is only looked at.
             await _staging.StopAsync().ConfigureAwait(false);
             _state.Append(new RecoveryJournalEntry { Phase = RecoveryPhase.Recovered, Time = DateTimeOffset.UtcNow, Outcome = outcome });
@@ -430,6 +479,26 @@ internal sealed class RecoveryRun
                 RecoveryState.DeleteDirectory(temporary);
             }
         }
+    }
+
+    /// <summary>
+    /// Throws where a tablespace that replay made was not empty, because the directory outlived the cluster that says so: what was in its files
+    /// behind what replay wrote looks like rows. By now the links are there that name it, so that the next run sets it aside.
+    /// </summary>
+    private void RefuseRemains()
+    {
+        if (LateTablespaces.Find(DataDirectory, _plan.Backup.Database!, _plan.Tablespaces)
+            .Find(late => LateTablespaces.IsOlderThan(late.Location, Progress.Intent!.StartTime)) is not { Location: { } location })
+        {
+            return;
+        }
+
+        _state.Reset();
+        throw new SmcException(
+            SmcErrorCode.VerificationFailed,
+            $"The tablespace at '{location}', which is younger than the base backup, held files already before replay made it anew.",
+            recommendation: "Run the command again with -Force (or --force): what is there is then moved aside first, and the recovery begins anew.",
+            target: location);
     }
 
     /// <summary>A server that is only looked at does without the libraries that this host lacks; one that goes into use does not.</summary>
@@ -598,6 +667,7 @@ internal sealed class RecoveryRun
         Lsn? lsn;
         DateTimeOffset? time;
         List<string> databases = [];
+        List<CollationChange> orders;
         NpgsqlConnection connection = await connector.OpenAsync(cancellationToken).ConfigureAwait(false);
         await using (connection.ConfigureAwait(false))
         {
@@ -643,6 +713,8 @@ internal sealed class RecoveryRun
                 }
             }
 
+            orders = await CompareAsync(CollationComparison.ReadDatabasesAsync(connection, _plan.Backup.Database!, cancellationToken), "of the databases")
+                .ConfigureAwait(false);
             using (NpgsqlCommand command = connection.CreateCommand())
             {
                 command.CommandText = "CHECKPOINT";
@@ -650,9 +722,10 @@ internal sealed class RecoveryRun
             }
         }
 
+        List<CollationChange> changes = [.. orders.Where(c => !databases.Contains(c.Database))];
         foreach (string database in databases)
         {
-            await ProbeAsync(connector.WithDatabase(database), database, cancellationToken).ConfigureAwait(false);
+            changes.AddRange(await ProbeAsync(connector.WithDatabase(database), database, orders, cancellationToken).ConfigureAwait(false));
         }
 
         if (lsn is null)
@@ -684,10 +757,12 @@ internal sealed class RecoveryRun
             RecoveredTime = time,
             StoppedAt = log.Stop,
             ReplaySeconds = replaySeconds,
+            CollationChanges = changes,
         };
     }
 
-    private static async Task ProbeAsync(PostgresConnector connector, string database, CancellationToken cancellationToken)
+    private async Task<List<CollationChange>> ProbeAsync(
+        PostgresConnector connector, string database, List<CollationChange> orders, CancellationToken cancellationToken)
     {
         NpgsqlConnection connection = await connector.OpenAsync(cancellationToken).ConfigureAwait(false);
         await using (connection.ConfigureAwait(false))
@@ -708,6 +783,23 @@ internal sealed class RecoveryRun
                     e,
                     target: database);
             }
+
+            return await CompareAsync(
+                CollationComparison.ReadCollationsAsync(connection, database, orders, cancellationToken), $"in the database '{database}'").ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>A library that does not answer is no reason to fail a recovery that is right otherwise.</summary>
+    private async Task<List<CollationChange>> CompareAsync(Task<List<CollationChange>> comparison, string where)
+    {
+        try
+        {
+            return await comparison.ConfigureAwait(false);
+        }
+        catch (PostgresException e)
+        {
+            _observer.Warning($"The versions of the collations {where} could not be compared with this host's: {e.MessageText}.");
+            return [];
         }
     }
 

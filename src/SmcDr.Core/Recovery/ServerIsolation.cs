@@ -70,6 +70,8 @@ public sealed record ServerIsolation
             ["superuser_reserved_connections"] = "1",
             ["ssl"] = "off",
             ["bonjour"] = "off",
+            // "on" is no start where there are none (sysv_shmem.c, CreateAnonymousSegment), and those that there are belong to production.
+            ["huge_pages"] = "off",
             ["archive_mode"] = "off",
             ["primary_conninfo"] = "",
             ["primary_slot_name"] = "",

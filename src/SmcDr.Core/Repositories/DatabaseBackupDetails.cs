@@ -81,4 +81,10 @@ public sealed record DatabaseBackupDetails
 
     /// <summary>Databases with their collation provider and version, to notice a changed C library: name and version.</summary>
     public IReadOnlyDictionary<string, string> CollationVersions { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>
+    /// Of each database the library that sorted its text during the backup, with its version; none where the library tells none, as for the
+    /// locale C. Null in backups that did not ask.
+    /// </summary>
+    public IReadOnlyDictionary<string, string>? CollationLibraries { get; init; }
 }

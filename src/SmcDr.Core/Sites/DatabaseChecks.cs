@@ -81,6 +81,7 @@ internal sealed class DatabaseChecks(string region, DatabaseSettings database, S
         [
             ("IdleSlotTimeout", () => CheckSettingAsync(connection, SettingRule.IdleSlotTimeout, null, false, cancellationToken)),
         ],
+        ("WalArchiving", () => CheckArchivingAsync(connection, cancellationToken)),
         ("Fsync", () => CheckSettingAsync(connection, SettingRule.Fsync, null, true, cancellationToken)),
         ("FullPageWrites", () => CheckSettingAsync(connection, SettingRule.FullPageWrites, null, false, cancellationToken)),
         ("DataChecksums", () => CheckSettingAsync(connection, SettingRule.DataChecksums, "Data checksums are on.", false, cancellationToken)),
@@ -199,6 +200,23 @@ internal sealed class DatabaseChecks(string region, DatabaseSettings database, S
         return rule.IsRight(value) ? CheckFinding.Passed(right is null ? $"{rule.Name} is {value}." : string.Format(CultureInfo.InvariantCulture, right, value))
             : isFailure ? CheckFinding.Failed(rule.Problem(value), rule.Advice)
             : CheckFinding.Warning(rule.Problem(value), rule.Advice);
+    }
+
+    private async Task<CheckFinding> CheckArchivingAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    {
+        ArchivingState state = (await QueryAsync(
+            connection,
+            ArchivingState.Query,
+            row => new ArchivingState(
+                _major,
+                row.GetString(0),
+                row.GetString(1),
+                row.GetString(2),
+                row.IsDBNull(3) ? null : row.GetString(3),
+                row.IsDBNull(4) ? null : new DateTimeOffset(row.GetDateTime(4).ToUniversalTime(), TimeSpan.Zero)),
+            cancellationToken).ConfigureAwait(false))!;
+        return state.Find() is { } found ? CheckFinding.Warning(found.Problem, found.Advice)
+            : CheckFinding.Passed(state.Mode == "off" ? "The server archives nothing by itself." : "What the server archives by itself, it archives.");
     }
 
     private static async Task<CheckFinding> CheckSendersAsync(NpgsqlConnection connection, CancellationToken cancellationToken)

@@ -57,6 +57,12 @@ public sealed record RecoveryResult
     /// <summary>Seconds for replaying WAL and promoting.</summary>
     public required double ReplaySeconds { get; init; }
 
+    /// <summary>
+    /// Databases and collations whose text the recovered server's libraries may sort otherwise than those that its indexes were built with:
+    /// these indexes are to be checked or rebuilt before they are relied on.
+    /// </summary>
+    public IReadOnlyList<CollationChange> CollationChanges { get; init; } = [];
+
     /// <summary>Whether this run continued an interrupted one.</summary>
     public bool Resumed { get; init; }
 

@@ -23,6 +23,19 @@ public sealed class LaterVersionsTests
     public void IdleSlotTimeout_AnythingButZero_CostsAStreamItsSlot(string value, bool isRight) =>
         Assert.Equal(isRight, SettingRule.IdleSlotTimeout.IsRight(value));
 
+    [Theory]
+    [InlineData(15, "only the library is used")]
+    [InlineData(16, "archives nothing")]
+    [InlineData(18, "archives nothing")]
+    public void ArchivingState_CommandAndLibrary_IsAnErrorFrom16On_Trap30(int major, string told)
+    {
+        ArchivingState both = new(major, "on", "cp %p /mnt/%f", "basic_archive", null, null);
+
+        Assert.Contains(told, both.Find()!.Value.Problem, StringComparison.Ordinal);
+        Assert.Null((both with { Library = "" }).Find());
+        Assert.Null((both with { Mode = "off" }).Find());
+    }
+
     [Fact]
     public void BackupStop_LabelWithTheLinesOfAnIncrementalOne_IsReadByItsOwnStart()
     {

@@ -81,7 +81,27 @@ public sealed class DatabaseRecoveryTests(RecoveryWorld world) : IClassFixture<R
     }
 
     [Fact]
-    public async Task ExecuteAsync_TwiceFromTheSameArchive_TheSecondTakesAnUnusedTimeline()
+    public async Task ExecuteAsync_PathsAndMemoryOfTheBackupsHost_StandInNoRecoverysWayAndStayConfigured_Trap22()
+    {
+        await using RecoveryPlace place = world.NewPlace();
+
+        RecoveryResult result = await RecoveryPlace.RecoverAsync(place.Request() with { KeepRunning = false, Settings = new Dictionary<string, string>() });
+
+        Assert.Equal(2, result.Timeline);
+        string[] lines = await File.ReadAllLinesAsync(Path.Combine(place.Data, "postgresql.auto.conf"));
+        Assert.All(RecoveryWorld.HostSettings, setting => Assert.Contains(
+            lines,
+            line => line.Contains(setting.Key + " = ", StringComparison.Ordinal) && line.Contains(setting.Value, StringComparison.Ordinal) &&
+                (line[0] != '#' || line.Contains("Commented out by SmcDr", StringComparison.Ordinal))));
+
+        // With what the operator says of this host the server starts, and takes the access files that are there.
+        await using RecoveryPlace second = world.NewPlace();
+        Assert.True((await RecoveryPlace.RecoverAsync(second.Request())).ServerRunning);
+        Assert.Equal(Path.Combine(second.Data, "pg_hba.conf"), await second.SettingAsync("hba_file"));
+    }
+
+    [Fact]
+    public async Task ExecuteAsync_TwiceFromTheSameArchive_TheSecondTakesAnUnusedTimeline_Trap24()
     {
         // The first recovery's timeline gets into the archive; the second one must not write WAL by the same names.
         await using RecoveryPlace place = world.NewPlace();

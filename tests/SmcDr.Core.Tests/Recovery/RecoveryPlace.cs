@@ -33,6 +33,11 @@ internal sealed class RecoveryPlace(RecoveryWorld world, string root) : IAsyncDi
         {
             ["port"] = Port.ToString(CultureInfo.InvariantCulture),
             ["archive_mode"] = "off",
+            // Of the paths of that host the product replaces those without which nobody gets in; the others are for the operator to say.
+            ["ssl"] = "off",
+            ["unix_socket_directories"] = "",
+            ["logging_collector"] = "off",
+            ["huge_pages"] = "try",
         },
     };
 

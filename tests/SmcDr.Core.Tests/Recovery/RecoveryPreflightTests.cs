@@ -161,7 +161,7 @@ public sealed class RecoveryPreflightTests(RecoveryWorld world) : IClassFixture<
     }
 
     [Fact]
-    public async Task Programs_OfAnotherMajor_AreRefused()
+    public async Task Programs_OfAnotherMajor_AreRefused_Trap35()
     {
         await using RecoveryPlace place = world.NewPlace();
         string bin = Directory.CreateDirectory(Path.Combine(place.Root, "bin")).FullName;

@@ -25,6 +25,24 @@ public sealed class RecoveryWorld : IAsyncLifetime
     /// <summary>The step before which a table is emptied.</summary>
     public const int DeletedBefore = 4;
 
+    /// <summary>A database whose collations come from libraries that the host does not have.</summary>
+    public const string OddDatabase = "odd name's";
+    public const string OddVersion = "57.1";
+
+    /// <summary>Settings of the primary with which no server starts here.</summary>
+    public static IReadOnlyDictionary<string, string> HostSettings { get; } = new Dictionary<string, string>
+    {
+        ["hba_file"] = "/nowhere/pg_hba.conf",
+        ["ident_file"] = "/nowhere/pg_ident.conf",
+        ["ssl"] = "on",
+        ["ssl_cert_file"] = "/nowhere/server.crt",
+        ["unix_socket_directories"] = "/nowhere",
+        ["logging_collector"] = "on",
+        ["log_directory"] = "/nowhere",
+        ["external_pid_file"] = "/nowhere/pid",
+        ["huge_pages"] = "on",
+    };
+
     private PostgresServer? _server;
 
     /// <summary>The directory of all that the tests restore; each takes a folder of its own.</summary>
@@ -73,7 +91,18 @@ public sealed class RecoveryWorld : IAsyncLifetime
         await _server.ExecuteAsync($"CREATE TABLESPACE side LOCATION '{tablespace}'");
         await _server.ExecuteAsync("CREATE TABLE t (id int PRIMARY KEY, v text)");
         await _server.ExecuteAsync("CREATE TABLE s (id int PRIMARY KEY) TABLESPACE side");
-        await _server.ExecuteAsync("CREATE DATABASE \"odd name's\"");
+        await _server.ExecuteAsync($"CREATE DATABASE \"{OddDatabase}\" TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'de'");
+        // Trap 13: its text was sorted by libraries of other versions than this host's, as after a move to another image.
+        await _server.ExecuteAsync(
+            """
+            CREATE COLLATION "Odd one" (provider = icu, locale = 'fr');
+            CREATE COLLATION unused (provider = icu, locale = 'fr');
+            CREATE TABLE words (id int PRIMARY KEY, word text UNIQUE, odd text COLLATE "Odd one" UNIQUE);
+            CREATE INDEX ON words (lower(odd));
+            UPDATE pg_collation SET collversion = '153.14' WHERE collname IN ('Odd one', 'unused');
+            """,
+            OddDatabase);
+        await _server.ExecuteAsync($"UPDATE pg_database SET datcollversion = '{OddVersion}' WHERE datname = '{OddDatabase.Replace("'", "''", StringComparison.Ordinal)}'");
         await _server.ExecuteAsync(
             """"
             CREATE SCHEMA "Odd schema";
@@ -94,6 +123,12 @@ public sealed class RecoveryWorld : IAsyncLifetime
         await _server.ExecuteAsync("ALTER SYSTEM SET restore_command = 'false'");
         await _server.ExecuteAsync("ALTER SYSTEM SET primary_conninfo = 'host=203.0.113.1'");
         await _server.ExecuteAsync($"ALTER SYSTEM SET recovery_end_command = 'touch {Root}/recovery-end-command-ran'");
+
+        // Trap 22: what is of that host, and not of the one that it is recovered on.
+        foreach ((string name, string value) in HostSettings)
+        {
+            await _server.ExecuteAsync($"ALTER SYSTEM SET {name} = '{value}'");
+        }
 
         BackupInfo info = await BaseBackup.RunAsync(
             _server.CreateConnector(),

@@ -67,7 +67,7 @@ public sealed class RestoreWalScriptTests : IDisposable
     }
 
     [Fact]
-    public async Task ListedAndRemoved_IsUndecided()
+    public async Task ListedAndRemoved_IsUndecided_Trap23()
     {
         Stage(RecoveryScripts.ListName, $"000000010000000000000002\n{Name}\n");
 
@@ -157,7 +157,7 @@ public sealed class RestoreWalScriptTests : IDisposable
     }
 
     [Fact]
-    public async Task DestinationCannotBeWritten_IsUndecided()
+    public async Task DestinationCannotBeWritten_IsUndecided_Trap23()
     {
         Stage(Name, "content");
 
@@ -181,7 +181,7 @@ public sealed class RestoreWalScriptTests : IDisposable
     }
 
     [Fact]
-    public async Task RestoreCommand_OddPath_WorksThroughPostgresqlsReplacementAndAShell()
+    public async Task RestoreCommand_OddPath_WorksThroughPostgresqlsReplacementAndAShell_Trap27()
     {
         Stage(Name, "content");
         string command = RecoveryScripts.RestoreCommand(_state)

@@ -14,7 +14,7 @@ public sealed class SideInstanceTests(RecoveryWorld world) : IClassFixture<Recov
     [
         ("archive_mode", "off"), ("primary_conninfo", ""), ("primary_slot_name", ""), ("listen_addresses", ""),
         ("max_logical_replication_workers", "0"), ("synchronous_standby_names", ""), ("cron.launch_active_jobs", "off"),
-        ("logging_collector", "off"), ("ssl", "off"), ("restore_command", ""), ("recovery_target_xid", ""),
+        ("logging_collector", "off"), ("ssl", "off"), ("huge_pages", "off"), ("restore_command", ""), ("recovery_target_xid", ""),
     ];
 
     [Fact]

@@ -25,7 +25,7 @@ public sealed class SiteChecksTests : IClassFixture<PostgresServerFixture>, IAsy
         Assert.Equal(
             ["RepositoryEncryption", "ReplicationSlot", "SlotRetention"],
             results.Values.Where(static r => r.Outcome == CheckOutcomes.Warning).Select(static r => r.Name));
-        Assert.Equal(19, results.Count);
+        Assert.Equal(20, results.Count);
         Assert.All(results.Values, static r => Assert.EndsWith(".", r.Message));
         Assert.All(results.Values, static r => Assert.Equal(r.Outcome == CheckOutcomes.Passed, r.Recommendation is null));
         Assert.Empty(_store.Objects);
@@ -264,7 +264,7 @@ public sealed class SiteChecksTests : IClassFixture<PostgresServerFixture>, IAsy
     }
 
     [Fact]
-    public async Task RunAsync_SettingsOfASpeedFreak_AreReported()
+    public async Task RunAsync_SettingsOfASpeedFreak_AreReported_Trap41()
     {
         await using PostgresServer server = await PostgresServer.StartAsync(new PostgresServerOptions
         {
@@ -291,7 +291,55 @@ public sealed class SiteChecksTests : IClassFixture<PostgresServerFixture>, IAsy
     }
 
     [Fact]
-    public async Task RunAsync_SlotThatLostItsWal_Fails()
+    public async Task RunAsync_ServerThatArchivesInVain_IsToldOfTheDiskThatFills_Trap30()
+    {
+        await using PostgresServer server = await PostgresServer.StartAsync(new PostgresServerOptions
+        {
+            Fsync = false,
+            Settings = new Dictionary<string, string> { ["archive_mode"] = "on", ["archive_command"] = "", ["archive_library"] = "" },
+        });
+        CheckResult neither = (await RunAsync(server))["WalArchiving"];
+        Assert.Equal(CheckOutcomes.Warning, neither.Outcome);
+        Assert.Contains("neither archive_command nor archive_library", neither.Message, StringComparison.Ordinal);
+
+        await server.ExecuteAsync("ALTER SYSTEM SET archive_command = 'false'");
+        await server.ExecuteAsync("SELECT pg_reload_conf()");
+        string segment = await server.ScalarAsync<string>("SELECT pg_walfile_name(pg_current_wal_insert_lsn())");
+        await server.ExecuteAsync("CREATE TABLE archived_never (id int); SELECT pg_switch_wal()");
+        while (await server.ScalarAsync<long>("SELECT failed_count FROM pg_stat_archiver") == 0)
+        {
+            await Task.Delay(20);
+        }
+
+        CheckResult failing = (await RunAsync(server))["WalArchiving"];
+        Assert.Equal(CheckOutcomes.Warning, failing.Outcome);
+        Assert.Contains($"'{segment}'", failing.Message, StringComparison.Ordinal);
+
+        await server.ExecuteAsync("ALTER SYSTEM SET archive_command = 'true'");
+        await server.ExecuteAsync("SELECT pg_reload_conf()");
+        await server.ExecuteAsync("CREATE TABLE archived_at_last (id int); SELECT pg_switch_wal()");
+        while (await server.ScalarAsync<long>("SELECT archived_count FROM pg_stat_archiver") == 0)
+        {
+            await Task.Delay(20);
+        }
+
+        Assert.Equal(CheckOutcomes.Passed, (await RunAsync(server))["WalArchiving"].Outcome);
+
+        await server.ExecuteAsync("ALTER SYSTEM SET archive_library = 'basic_archive'");
+        await server.ExecuteAsync("SELECT pg_reload_conf()");
+        while (await server.ScalarAsync<string>("SHOW archive_library") == "")
+        {
+            await Task.Delay(20);
+        }
+
+        CheckResult both = (await RunAsync(server))["WalArchiving"];
+        Assert.Equal(CheckOutcomes.Warning, both.Outcome);
+        Assert.Contains("are both set", both.Message, StringComparison.Ordinal);
+        Assert.Contains("restart", both.Recommendation, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task RunAsync_SlotThatLostItsWal_Fails_Trap39()
     {
         await using PostgresServer server = await PostgresServer.StartAsync(new PostgresServerOptions
         {
@@ -325,7 +373,7 @@ public sealed class SiteChecksTests : IClassFixture<PostgresServerFixture>, IAsy
     [InlineData(-3, CheckOutcomes.Warning, "ahead of")]
     [InlineData(3, CheckOutcomes.Warning, "behind")]
     [InlineData(1, CheckOutcomes.Passed, "behind")]
-    public async Task RunAsync_ClocksApart_IsMeasured(int seconds, string outcome, string direction)
+    public async Task RunAsync_ClocksApart_IsMeasured_Trap41(int seconds, string outcome, string direction)
     {
         SiteChecks checks = new(SiteOf(Database(_server)), new SecretResolver(), _ => _store, new ShiftedClock(TimeSpan.FromSeconds(seconds)));
 

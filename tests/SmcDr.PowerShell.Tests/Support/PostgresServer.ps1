@@ -192,3 +192,41 @@ regions:
 "@
     $path
 }
+
+function Open-TestStandby {
+    <#
+    .SYNOPSIS
+    Copies the cluster of a server and starts a standby that streams from it; Close-TestServer ends it as well.
+    #>
+    [CmdletBinding()]
+    [OutputType([pscustomobject])]
+    param([Parameter(Mandatory)] $Server)
+
+    $root = [System.IO.Directory]::CreateTempSubdirectory('smcdr-pester-').FullName
+    $secretFile = Join-Path $root 'password'
+    Copy-Item -LiteralPath $Server.SecretFile -Destination $secretFile
+    chmod 600 $secretFile
+    if ((id -u) -eq '0') {
+        chown postgres $root $secretFile
+    }
+
+    $listener = [System.Net.Sockets.TcpListener]::new([System.Net.IPAddress]::Loopback, 0)
+    $listener.Start()
+    $port = $listener.LocalEndpoint.Port
+    $listener.Stop()
+
+    $data = Join-Path $root 'data'
+    $null = Invoke-PostgresProgram pg_basebackup @(
+        '-D', $data, '-R', '-c', 'fast', '-X', 'stream',
+        '-d', "host=127.0.0.1 port=$($Server.Port) user=postgres password=$($Server.Secret) sslmode=disable")
+    Add-Content -LiteralPath (Join-Path $data 'postgresql.conf') -Value "port = $port"
+    $standby = [pscustomobject]@{
+        Root          = $root
+        DataDirectory = $data
+        Port          = $port
+        Secret        = $Server.Secret
+        SecretFile    = $secretFile
+    }
+    Resume-TestServer $standby
+    $standby
+}

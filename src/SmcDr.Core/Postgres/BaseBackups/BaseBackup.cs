@@ -491,6 +491,7 @@ public static class BaseBackup
                 OutsideFiles = facts.OutsideFiles,
                 Settings = facts.Settings,
                 CollationVersions = facts.CollationVersions,
+                CollationLibraries = facts.CollationLibraries,
             };
         }
 

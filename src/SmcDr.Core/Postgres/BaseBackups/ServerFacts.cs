@@ -69,6 +69,8 @@ internal sealed record ServerFacts
 
     public required IReadOnlyDictionary<string, string> CollationVersions { get; init; }
 
+    public required IReadOnlyDictionary<string, string> CollationLibraries { get; init; }
+
     /// <summary>The mode of files, as initdb gives it by the mode of the directory.</summary>
     public int FileMode => DirectoryMode & 0x1B6;
 
@@ -111,6 +113,8 @@ internal sealed record ServerFacts
 
         Warn(settings, observer);
         (ulong systemId, int catalogVersion) = await ReadControlAsync(connection, cancellationToken).ConfigureAwait(false);
+        (IReadOnlyDictionary<string, string> collations, IReadOnlyDictionary<string, string> libraries) =
+            await ReadCollationsAsync(connection, cancellationToken).ConfigureAwait(false);
         string dataDirectory = settings["data_directory"];
         string? key = settings["ssl_key_file"] is { Length: > 0 } file && settings["ssl"] == "on" ? Inside(dataDirectory, file) : null;
         return new ServerFacts
@@ -132,7 +136,8 @@ internal sealed record ServerFacts
             CanReplicate = canReplicate,
             OutsideFiles = await ReadOutsideFilesAsync(connection, settings, dataDirectory, cancellationToken).ConfigureAwait(false),
             Settings = s_recorded.Where(settings.ContainsKey).ToDictionary(static name => name, name => settings[name]),
-            CollationVersions = await ReadCollationsAsync(connection, cancellationToken).ConfigureAwait(false),
+            CollationVersions = collations,
+            CollationLibraries = libraries,
         };
     }
 
@@ -321,13 +326,15 @@ internal sealed record ServerFacts
         return [.. result];
     }
 
-    private static async Task<IReadOnlyDictionary<string, string>> ReadCollationsAsync(
+    private static async Task<(IReadOnlyDictionary<string, string> Recorded, IReadOnlyDictionary<string, string> Libraries)> ReadCollationsAsync(
         NpgsqlConnection connection, CancellationToken cancellationToken)
     {
-        Dictionary<string, string> result = new(StringComparer.Ordinal);
+        Dictionary<string, string> recorded = new(StringComparer.Ordinal);
+        Dictionary<string, string> libraries = new(StringComparer.Ordinal);
         NpgsqlCommand command = new(
             """
-            SELECT d.datname::pg_catalog.text, d.datlocprovider::pg_catalog.text, d.datcollate::pg_catalog.text, d.datcollversion
+            SELECT d.datname::pg_catalog.text, d.datlocprovider::pg_catalog.text, d.datcollate::pg_catalog.text, d.datcollversion,
+                pg_catalog.pg_database_collation_actual_version(d.oid)
             FROM pg_catalog.pg_database d
             """,
             connection);
@@ -338,14 +345,19 @@ internal sealed record ServerFacts
             {
                 while (await reader.ReadAsync(cancellationToken).ConfigureAwait(false))
                 {
-                    string provider = reader.GetString(1) switch { "c" => "libc", "i" => "icu", "b" => "builtin", string other => other };
+                    string database = reader.GetString(0);
+                    string provider = CollationComparison.ProviderName(reader.GetString(1));
                     string version = reader.IsDBNull(3) ? "" : " " + reader.GetString(3);
-                    result.Add(reader.GetString(0), $"{provider} {reader.GetString(2)}{version}");
+                    recorded.Add(database, $"{provider} {reader.GetString(2)}{version}");
+                    if (!await reader.IsDBNullAsync(4, cancellationToken).ConfigureAwait(false))
+                    {
+                        libraries.Add(database, $"{provider} {reader.GetString(4)}");
+                    }
                 }
             }
         }
 
-        return result;
+        return (recorded, libraries);
     }
 
     private static int Number(string text) => int.Parse(text, CultureInfo.InvariantCulture);

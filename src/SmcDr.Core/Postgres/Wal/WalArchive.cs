@@ -42,11 +42,26 @@ public sealed class WalArchive
         await foreach (string folder in repository.ListFoldersAsync("wal/", cancellationToken).ConfigureAwait(false))
         {
             if (ulong.TryParse(folder, NumberStyles.None, CultureInfo.InvariantCulture, out ulong systemId) &&
-                folder == systemId.ToString(CultureInfo.InvariantCulture))
+                folder == systemId.ToString(CultureInfo.InvariantCulture) &&
+                await HasTimelineAsync(repository, systemId, cancellationToken).ConfigureAwait(false))
             {
                 yield return systemId;
             }
         }
+    }
+
+    /// <summary>Whether there is more than the claim of a stream, which may have ended before it stored anything.</summary>
+    private static async Task<bool> HasTimelineAsync(Repository repository, ulong systemId, CancellationToken cancellationToken)
+    {
+        await foreach (string folder in repository.ListFoldersAsync(RepositoryKeys.Wal(systemId), cancellationToken).ConfigureAwait(false))
+        {
+            if (WalSegmentName.TryParseHex(folder, out _))
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     /// <summary>Stores a timeline's history file. Storing the same again is fine.</summary>

@@ -12,7 +12,7 @@ public class BaseBackupTests
     protected virtual bool ReadLocally => true;
 
     [Fact]
-    public async Task RunAsync_UnderWriteLoad_IsRecoveredToTheSameContent()
+    public async Task RunAsync_UnderWriteLoad_IsRecoveredToTheSameContent_Trap6()
     {
         await using BackupLab lab = await BackupLab.StartAsync(readLocally: ReadLocally);
         await lab.Server.ExecuteAsync(
@@ -130,7 +130,7 @@ public class BaseBackupTests
     }
 
     [Fact]
-    public async Task RestoreFilesAsync_TwoTablespacesToOnePath_IsRefused()
+    public async Task RestoreFilesAsync_TwoTablespacesToOnePath_IsRefused_Trap12()
     {
         await using BackupLab lab = await BackupLab.StartAsync(readLocally: ReadLocally);
         await lab.Server.ExecuteAsync($"CREATE TABLESPACE one LOCATION '{lab.NewServerDirectory()}'");
@@ -159,7 +159,7 @@ public class BaseBackupTests
     }
 
     [Fact]
-    public async Task RunAsync_DamagedPage_IsNamedAndTheBackupKeptAndMarked()
+    public async Task RunAsync_DamagedPage_IsNamedAndTheBackupKeptAndMarked_Trap7()
     {
         await using BackupLab lab = await BackupLab.StartAsync(readLocally: ReadLocally);
         await lab.Server.ExecuteAsync("CREATE TABLE t AS SELECT i, repeat('x', 400) AS b FROM generate_series(1, 60000) i; CREATE TABLE s AS SELECT 1 AS i");
@@ -189,7 +189,7 @@ public class BaseBackupTests
     }
 
     [Fact]
-    public async Task RunAsync_SessionKilled_IsInterruptedAndLeavesNothing()
+    public async Task RunAsync_SessionKilled_IsInterruptedAndLeavesNothing_Trap2()
     {
         await using BackupLab lab = await BackupLab.StartAsync(readLocally: ReadLocally);
         await lab.Server.ExecuteAsync("CREATE TABLE t AS SELECT i, repeat(md5(i::text), 10) AS b FROM generate_series(1, 100000) i");
@@ -280,7 +280,7 @@ public class BaseBackupTests
     }
 
     [Fact]
-    public async Task RunAsync_UnreadableFile_IsNotTakenForAVanishedOne()
+    public async Task RunAsync_UnreadableFile_IsNotTakenForAVanishedOne_Trap6()
     {
         await using BackupLab lab = await BackupLab.StartAsync(readLocally: ReadLocally);
         string path = Path.Combine(lab.Server.DataDirectory, "base", "1", "99999");
@@ -310,7 +310,7 @@ public class BaseBackupTests
     }
 
     [Fact]
-    public async Task RunAsync_SmallSegments_AndNoChecksums_WarnsAndRestores()
+    public async Task RunAsync_SmallSegments_AndNoChecksums_WarnsAndRestores_Trap33()
     {
         await using BackupLab lab = await BackupLab.StartAsync(new PostgresServerOptions { DataChecksums = false, Fsync = false }, ReadLocally);
         await lab.Server.ExecuteAsync("CREATE TABLE t AS SELECT generate_series(1, 1000) AS i");
@@ -343,7 +343,7 @@ public class BaseBackupTests
     }
 
     [Fact]
-    public async Task RunAsync_WalDoesNotArrive_TimesOutAndLeavesNothing()
+    public async Task RunAsync_WalDoesNotArrive_TimesOutAndLeavesNothing_Trap9()
     {
         await using BackupLab lab = await BackupLab.StartAsync(readLocally: ReadLocally);
         await lab.Server.ExecuteAsync("ALTER SYSTEM SET archive_command = 'false'");

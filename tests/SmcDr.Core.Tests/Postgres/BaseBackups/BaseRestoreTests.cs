@@ -107,7 +107,7 @@ public sealed class BaseRestoreTests(BaseRestoreTests.OneBackup fixture) : IClas
     }
 
     [Fact]
-    public async Task RestoreFilesAsync_Interrupted_CannotBeStartedAndASecondRunKeepsWhatIsRight()
+    public async Task RestoreFilesAsync_Interrupted_CannotBeStartedAndASecondRunKeepsWhatIsRight_Trap4()
     {
         (BackupReader reader, Manifest manifest) = await _lab.OpenAsync(_id);
         string target = _lab.NewPath();
@@ -225,7 +225,7 @@ public sealed class BaseRestoreTests(BaseRestoreTests.OneBackup fixture) : IClas
     }
 
     [Fact]
-    public async Task RestoreFilesAsync_BackupLabelLost_DoesNotStartInsteadOfCorrupting()
+    public async Task RestoreFilesAsync_BackupLabelLost_DoesNotStartInsteadOfCorrupting_Trap3()
     {
         string target = _lab.NewPath();
         await _lab.RestoreAsync(_id, new BaseRestoreTarget { DataDirectory = target });
@@ -270,7 +270,7 @@ public sealed class BaseRestoreTests(BaseRestoreTests.OneBackup fixture) : IClas
     }
 
     [Fact]
-    public async Task RestoreFilesAsync_GroupAccess_GivesModesAndOwner()
+    public async Task RestoreFilesAsync_GroupAccess_GivesModesAndOwner_Trap13()
     {
         string target = _lab.NewPath();
         await _lab.RestoreAsync(_id, new BaseRestoreTarget { DataDirectory = target });

@@ -127,7 +127,7 @@ public sealed class DataDirectoryFormatTests(PostgresServerFixture fixture) : IC
     [InlineData("pg_xact/0000", false)]
     [InlineData("pg_multixact/members/0000", false)]
     [InlineData("global/pg_control", false)]
-    public void IsExcluded_Path_FollowsPostgres(string path, bool excluded) =>
+    public void IsExcluded_Path_FollowsPostgres_Trap5(string path, bool excluded) =>
         Assert.Equal(excluded, BackupFileRules.IsExcluded(path));
 
     [Theory]

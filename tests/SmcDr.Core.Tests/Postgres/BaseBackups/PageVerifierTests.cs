@@ -13,7 +13,7 @@ public sealed class PageVerifierTests
     private readonly RecordingObserver _observer = new();
 
     [Fact]
-    public async Task VerifyAsync_TornPage_IsReadAgainAndTheWholePageTaken()
+    public async Task VerifyAsync_TornPage_IsReadAgainAndTheWholePageTaken_Trap7()
     {
         byte[] before = Page(0x1000000, 7, fill: 1);
         byte[] after = Page(0x1000100, 7, fill: 2);
@@ -30,7 +30,7 @@ public sealed class PageVerifierTests
     }
 
     [Fact]
-    public async Task VerifyAsync_PageOfAfterTheStart_IsLeftToTheWal()
+    public async Task VerifyAsync_PageOfAfterTheStart_IsLeftToTheWal_Trap7()
     {
         byte[] torn = Page(0x2500000, 0, fill: 1);
         torn[5000] ^= 1;
@@ -59,7 +59,7 @@ public sealed class PageVerifierTests
     }
 
     [Fact]
-    public async Task VerifyAsync_ZeroPagesPartialPagesAndTruncatedPages_AreSound()
+    public async Task VerifyAsync_ZeroPagesPartialPagesAndTruncatedPages_AreSound_Trap7()
     {
         byte[] damaged = Page(0x1000000, 1, fill: 1);
         damaged[5000] ^= 1;

@@ -14,7 +14,7 @@ public sealed class StandbyBackupTests
     private const string Slot = "smcdr";
 
     [Fact]
-    public async Task RunAsync_StandbyUnderLoad_RecoversFromTheStreamOfThePrimaryAndDoesNotComeUpAsAStandby()
+    public async Task RunAsync_StandbyUnderLoad_RecoversFromTheStreamOfThePrimaryAndDoesNotComeUpAsAStandby_Trap11()
     {
         await using BackupLab lab = await BackupLab.StartAsync();
         await lab.Server.ExecuteAsync("CREATE TABLE t AS SELECT i, md5(i::text) AS b FROM generate_series(1, 50000) i");
@@ -60,7 +60,7 @@ public sealed class StandbyBackupTests
     }
 
     [Fact]
-    public async Task RunAsync_PrimaryThatIsIdleOrGone_IsNotNeededForTheStopPosition()
+    public async Task RunAsync_PrimaryThatIsIdleOrGone_IsNotNeededForTheStopPosition_Trap11()
     {
         await using BackupLab lab = await BackupLab.StartAsync();
         await lab.Server.ExecuteAsync("CREATE TABLE t AS SELECT generate_series(1, 1000) AS i");
@@ -80,7 +80,7 @@ public sealed class StandbyBackupTests
     }
 
     [Fact]
-    public async Task RunAsync_StandbyPromotedDuringTheBackup_FailsAndLeavesNoBackup()
+    public async Task RunAsync_StandbyPromotedDuringTheBackup_FailsAndLeavesNoBackup_Trap11()
     {
         await using BackupLab lab = await BackupLab.StartAsync();
         await using PostgresServer standby = await FollowAsync(lab);
@@ -107,7 +107,7 @@ public sealed class StandbyBackupTests
     }
 
     [Fact]
-    public async Task RunAsync_PrimaryWithoutFullPageWrites_IsRefusedWithWhatToSetThere()
+    public async Task RunAsync_PrimaryWithoutFullPageWrites_IsRefusedWithWhatToSetThere_Trap11()
     {
         await using BackupLab lab = await BackupLab.StartAsync();
         await using PostgresServer standby = await FollowAsync(lab);
@@ -173,26 +173,7 @@ public sealed class StandbyBackupTests
     private static Task<BackupInfo> BackupAsync(PostgresServer server, BackupLab lab, IOperationObserver? observer = null) => BaseBackup.RunAsync(
         server.CreateConnector(), lab.Repository, new BaseBackupOptions(), observer ?? NullObserver.Instance, CancellationToken.None);
 
-    /// <summary>A standby that streams from the lab's server, copied by PostgreSQL's own means.</summary>
-    private static async Task<PostgresServer> FollowAsync(BackupLab lab, string? path = null)
-    {
-        string directory = path ?? lab.NewPath();
-        await PostgresPrograms.RunAsync(
-            "pg_basebackup",
-            [
-                "-D", directory, "-R", "-c", "fast", "-X", "stream",
-                "-d", $"host=127.0.0.1 port={lab.Server.Port.ToString(CultureInfo.InvariantCulture)} user=postgres password={lab.Server.Password} sslmode=disable",
-            ]);
-        PostgresServer standby = await PostgresServer.StartAsync(new PostgresServerOptions
-        {
-            ExistingDataDirectory = directory,
-            Password = lab.Server.Password,
-            Fsync = false,
-            Settings = new Dictionary<string, string> { ["archive_mode"] = "off" },
-        });
-        Assert.True(await standby.ScalarAsync<bool>("SELECT pg_is_in_recovery()"));
-        return standby;
-    }
+    private static Task<PostgresServer> FollowAsync(BackupLab lab, string? path = null) => PostgresStandby.FollowAsync(lab.Server, path ?? lab.NewPath());
 
     private static async Task CaughtUpAsync(PostgresServer primary, PostgresServer standby)
     {

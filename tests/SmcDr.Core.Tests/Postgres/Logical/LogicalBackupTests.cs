@@ -255,7 +255,7 @@ public sealed class LogicalBackupTests(LogicalLab lab) : IClassFixture<LogicalLa
     }
 
     [Fact]
-    public async Task Backup_OldProgram_IsRefusedWithARecommendation()
+    public async Task Backup_OldProgram_IsRefusedWithARecommendation_Trap43()
     {
         string directory = lab.NewPath();
         Directory.CreateDirectory(directory);

@@ -57,7 +57,7 @@ public sealed class LogicalRestoreTests(LogicalLab lab) : IClassFixture<LogicalL
     }
 
     [Fact]
-    public async Task Restore_Properties_ComeBackWithTheDatabase()
+    public async Task Restore_Properties_ComeBackWithTheDatabase_Trap43()
     {
         string name = await lab.NewDatabaseAsync();
         await lab.Server.ExecuteAsync("CREATE ROLE \"the Owner\"; CREATE ROLE guest");
@@ -106,7 +106,7 @@ public sealed class LogicalRestoreTests(LogicalLab lab) : IClassFixture<LogicalL
     }
 
     [Fact]
-    public async Task Restore_TableThatOthersNeed_FailsAndChangesNothing()
+    public async Task Restore_TableThatOthersNeed_FailsAndChangesNothing_Trap43()
     {
         string name = await lab.NewDatabaseAsync();
         BackupInfo backup = await lab.BackupAsync(name);
@@ -131,7 +131,7 @@ public sealed class LogicalRestoreTests(LogicalLab lab) : IClassFixture<LogicalL
     }
 
     [Fact]
-    public async Task Restore_OtherServer_NeedsRolesAndGetsThemWithGlobals()
+    public async Task Restore_OtherServer_NeedsRolesAndGetsThemWithGlobals_Trap43()
     {
         string name = await lab.NewDatabaseAsync();
         await lab.Server.ExecuteAsync("CREATE ROLE app LOGIN PASSWORD 'secret'");

@@ -19,7 +19,7 @@ public sealed class TimelineHistoryTests
     }
 
     [Fact]
-    public void Lineage_NextTimelineIsNotAlwaysOneMore()
+    public void Lineage_NextTimelineIsNotAlwaysOneMore_Trap38()
     {
         Assert.Equal([5u, 3u, 1u], Five.Lineage);
         Assert.Equal(3u, Five.ChildOf(1));

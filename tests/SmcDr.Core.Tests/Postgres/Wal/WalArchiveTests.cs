@@ -22,7 +22,7 @@ public sealed class WalArchiveTests(WalSample sample) : IClassFixture<WalSample>
     public async Task DisposeAsync() => await _store.DisposeAsync();
 
     [Fact]
-    public async Task PutSegmentAsync_SameBytesAgain_IsFine_OtherBytes_AreALoudDuplicate()
+    public async Task PutSegmentAsync_SameBytesAgain_IsFine_OtherBytes_AreALoudDuplicate_Trap28()
     {
         (WalSegmentName name, byte[] content) = sample.Segments[0];
         await Archive.PutSegmentAsync(name, content, null, CancellationToken.None);
@@ -38,7 +38,7 @@ public sealed class WalArchiveTests(WalSample sample) : IClassFixture<WalSample>
     }
 
     [Fact]
-    public async Task PutSegmentAsync_EmptyShortOrForeignFile_IsRefused()
+    public async Task PutSegmentAsync_EmptyShortOrForeignFile_IsRefused_Trap29()
     {
         (WalSegmentName name, byte[] content) = sample.Segments[0];
         await ThrowsAsync(SmcErrorCode.WalInvalid, () => Archive.PutSegmentAsync(name, default, null, CancellationToken.None));

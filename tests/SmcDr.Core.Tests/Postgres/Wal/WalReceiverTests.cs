@@ -292,7 +292,7 @@ public sealed class WalReceiverTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task RunAsync_ForeignSystemId_IsRefused()
+    public async Task RunAsync_ForeignSystemId_IsRefused_Trap35()
     {
         await using RunningReceiver stream = Start(options: RunningReceiver.Quick with { ExpectedSystemId = _systemId + 1 });
         SmcException error = await Assert.ThrowsAsync<SmcException>(() => stream.Run);
@@ -301,7 +301,7 @@ public sealed class WalReceiverTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task RunAsync_LostSlot_SaysToTakeABaseBackup()
+    public async Task RunAsync_LostSlot_SaysToTakeABaseBackup_Trap39()
     {
         await _server.RestartAsync(new Dictionary<string, string> { ["max_slot_wal_keep_size"] = "1MB", ["min_wal_size"] = "2MB", ["max_wal_size"] = "2MB" });
         await _server.ExecuteAsync("SELECT pg_create_physical_replication_slot('smcdr', true)");
@@ -756,7 +756,7 @@ public sealed class WalReceiverTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task RunAsync_Promotion_StoresTheHistoryAndFollowsTheNewTimeline()
+    public async Task RunAsync_Promotion_StoresTheHistoryAndFollowsTheNewTimeline_Trap38()
     {
         await using (RunningReceiver stream = Start("smcdr"))
         {

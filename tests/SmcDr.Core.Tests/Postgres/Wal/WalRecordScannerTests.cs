@@ -107,7 +107,7 @@ public sealed class WalRecordScannerTests(WalSample sample) : IClassFixture<WalS
     }
 
     [Fact]
-    public void Append_RecycledSegment_IsRefused()
+    public void Append_RecycledSegment_IsRefused_Trap29()
     {
         // The content of another segment under this name: what a recycled file is before it is written.
         SmcException error = Assert.Throws<SmcException>(
@@ -141,7 +141,7 @@ public sealed class WalRecordScannerTests(WalSample sample) : IClassFixture<WalS
     [InlineData(0xD118, 18)]
     [InlineData(0xD10D, null)]
     [InlineData(0xD121, null)]
-    public void WalPageHeader_Magic_TellsTheVersion(int magic, int? version)
+    public void WalPageHeader_Magic_TellsTheVersion_Trap29(int magic, int? version)
     {
         byte[] bytes = sample.Segments[0].Content[..WalPageHeader.LongLength];
         BinaryPrimitives.WriteUInt16LittleEndian(bytes, (ushort)magic);

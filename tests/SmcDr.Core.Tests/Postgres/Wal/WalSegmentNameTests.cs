@@ -23,7 +23,7 @@ public sealed class WalSegmentNameTests
     }
 
     [Fact]
-    public void ContainingEnd_Boundary_BelongsToThePreviousSegment()
+    public void ContainingEnd_Boundary_BelongsToThePreviousSegment_Trap33()
     {
         Lsn boundary = Lsn.Parse("0/3000000");
         Assert.Equal("000000010000000000000003", WalSegmentName.Containing(boundary, 1, 16 << 20).ToString());

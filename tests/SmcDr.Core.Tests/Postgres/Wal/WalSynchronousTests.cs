@@ -59,7 +59,7 @@ public sealed class WalSynchronousTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task RunAsync_SynchronousReceiverStalls_DegradesAfterTheLimitLoggedAsBreachAndGoesBack()
+    public async Task RunAsync_SynchronousReceiverStalls_DegradesAfterTheLimitLoggedAsBreachAndGoesBack_Trap40()
     {
         await using RunningReceiver stream = Start(Options with { SynchronousTimeout = TimeSpan.FromSeconds(1) });
         await stream.UntilAsync(static s => s.SynchronousState == "Synchronous");
