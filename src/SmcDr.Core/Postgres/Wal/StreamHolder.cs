@@ -27,11 +27,14 @@ internal sealed record StreamHolder
     /// <summary>The replication slot; null = one that goes with the connection.</summary>
     public string? Slot { get; init; }
 
+    /// <summary>Where on its host WAL is kept that the repository cannot take; null where none is.</summary>
+    public string? SpillDirectory { get; init; }
+
     /// <summary>How long the claim holds after its last sign of life, by the clock of the store.</summary>
     public required double ExpiresAfterSeconds { get; init; }
 
     /// <summary>This process.</summary>
-    public static StreamHolder Create(string server, string? slot, TimeSpan expiry) => new()
+    public static StreamHolder Create(string server, string? slot, TimeSpan expiry, string? spillDirectory = null) => new()
     {
         Host = Environment.MachineName,
         ProcessId = Environment.ProcessId,
@@ -40,6 +43,7 @@ internal sealed record StreamHolder
         Since = DateTimeOffset.UtcNow,
         Server = server,
         Slot = slot,
+        SpillDirectory = spillDirectory,
         ExpiresAfterSeconds = expiry.TotalSeconds,
     };
 

@@ -31,6 +31,7 @@ internal sealed class SpillingObjectStore : IObjectStore
     private readonly HashSet<string> _maybeStored = new(StringComparer.Ordinal);
     private TaskCompletionSource _changed = NewSignal();
     private volatile SmcException? _reason;
+    private volatile SmcException? _failure;
     private volatile bool _isFull;
 
     public SpillingObjectStore(IObjectStore inner, SpillDirectory directory, ulong systemId, WalSpillOptions options)
@@ -67,6 +68,13 @@ internal sealed class SpillingObjectStore : IObjectStore
         }
     }
 
+    /// <summary>Nothing more is brought, so that nobody may wait for room.</summary>
+    public void Fail(SmcException failure)
+    {
+        _failure = failure;
+        Signal();
+    }
+
     /// <inheritdoc/>
     public Task<ObjectWriter> CreateAsync(string key, CancellationToken cancellationToken) => _inner.CreateAsync(key, cancellationToken);
 
@@ -85,6 +93,8 @@ internal sealed class SpillingObjectStore : IObjectStore
             await _gate.WaitAsync(cancellationToken).ConfigureAwait(false);
             try
             {
+                // Stored again, it is wanted again.
+                _superfluous.Remove(key);
                 if (!IsActive && await TryPutAsync(key, content, cancellationToken).ConfigureAwait(false))
                 {
                     return;
@@ -105,6 +115,11 @@ internal sealed class SpillingObjectStore : IObjectStore
             }
 
             Spilled?.Invoke();
+            if (_failure is { } failure)
+            {
+                throw failure;
+            }
+
             await Task.WhenAny(changed, Task.Delay(s_roomInterval, cancellationToken)).ConfigureAwait(false);
             cancellationToken.ThrowIfCancellationRequested();
         }
@@ -253,26 +268,19 @@ internal sealed class SpillingObjectStore : IObjectStore
     /// <summary>Removes from the store what was replaced while that could not be done.</summary>
     public async Task RemoveSuperfluousAsync(CancellationToken cancellationToken)
     {
-        string[] keys;
         await _gate.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
-            if (IsActive)
+            while (!IsActive && _superfluous.Count > 0)
             {
-                return;
+                string key = _superfluous.First();
+                _superfluous.Remove(key);
+                await _inner.DeleteAsync(key, cancellationToken).ConfigureAwait(false);
             }
-
-            keys = [.. _superfluous];
-            _superfluous.Clear();
         }
         finally
         {
             _gate.Release();
-        }
-
-        foreach (string key in keys)
-        {
-            await _inner.DeleteAsync(key, cancellationToken).ConfigureAwait(false);
         }
     }
 
@@ -329,6 +337,7 @@ internal sealed class SpillingObjectStore : IObjectStore
         try
         {
             await put.WaitAsync(_options.Patience, cancellationToken).ConfigureAwait(false);
+            _isFull = false;
             return true;
         }
         catch (SmcException e) when (IsAway(e))

@@ -151,8 +151,9 @@ internal sealed class WalSpill : IAsyncDisposable
         {
             // What is left is taken up by the next stream on this host.
         }
-        catch
+        catch (Exception e)
         {
+            _store.Fail(e as SmcException ?? new SmcException(SmcErrorCode.InternalError, $"Spilled WAL cannot be brought: {e.Message}", e));
             await _failed.CancelAsync().ConfigureAwait(false);
             throw;
         }
