@@ -90,7 +90,7 @@ internal sealed class SpillDirectory : IDisposable
             SystemId = systemId.ToString(CultureInfo.InvariantCulture),
             Location = repository.Location,
         };
-        FileStream hold = Hold(path, files);
+        FileStream hold = Hold(path, systemId, files);
         SpillDirectory directory = new(path, files, identity, systemId, hold);
         try
         {
@@ -156,12 +156,28 @@ internal sealed class SpillDirectory : IDisposable
         _files.OpenReadAsync(NameOf(item), offset, length, cancellationToken);
 
     /// <inheritdoc/>
-    public void Dispose() => _hold.Dispose();
+    public void Dispose()
+    {
+        if (First is null && _isIdentified)
+        {
+            try
+            {
+                File.Delete(System.IO.Path.Combine(Path, IdentityName));
+            }
+            catch (Exception e) when (DirectoryObjectStore.IsFileSystemError(e))
+            {
+                // Of an empty spill it says nothing.
+            }
+        }
 
-    private static FileStream Hold(string path, DirectoryObjectStore files)
+        _hold.Dispose();
+    }
+
+    private static FileStream Hold(string path, ulong systemId, DirectoryObjectStore files)
     {
         try
         {
+            Inspect(path, systemId);
             files.CreateDirectory(path);
             const UnixFileMode Own = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
             if (!OperatingSystem.IsWindows() && File.GetUnixFileMode(path) != Own)
@@ -213,13 +229,9 @@ internal sealed class SpillDirectory : IDisposable
         Sweep();
         await foreach (ObjectInfo info in _files.ListAsync("", cancellationToken).ConfigureAwait(false))
         {
-            if (info.Key is not (LockName or IdentityName))
+            if (Parse(info, _systemId) is { } item)
             {
-                Add(Parse(info) ?? throw new SmcException(
-                    SmcErrorCode.TargetNotEmpty,
-                    $"The spill directory '{Path}' holds '{info.Key}', which is no spilled WAL.",
-                    recommendation: "Give the stream a directory that nothing else uses.",
-                    target: Path));
+                Add(item);
             }
         }
 
@@ -254,6 +266,26 @@ internal sealed class SpillDirectory : IDisposable
         recommendation: "Start the stream that it belongs to, so that it is brought to its repository, or give this one another directory.",
         target: Path);
 
+    /// <summary>Refuses a directory in which there is anything else, before anything in it or of it is changed.</summary>
+    private static void Inspect(string path, ulong systemId)
+    {
+        foreach (string entry in Directory.Exists(path) ? Directory.EnumerateFileSystemEntries(path) : [])
+        {
+            string name = System.IO.Path.GetFileName(entry);
+            bool isOwn = Directory.Exists(entry)
+                ? name is DirectoryObjectStore.TemporaryFolder or LostAndFound
+                : name is LockName or IdentityName || Parse(new ObjectInfo(name, 0, default), systemId) is not null;
+            if (!isOwn)
+            {
+                throw new SmcException(
+                    SmcErrorCode.TargetNotEmpty,
+                    $"The spill directory '{path}' holds '{name}', which is no spilled WAL.",
+                    recommendation: "Give the stream a directory that nothing else uses.",
+                    target: path);
+            }
+        }
+    }
+
     /// <summary>Removes what killed processes were writing. The lock says that they are gone.</summary>
     private void Sweep()
     {
@@ -264,18 +296,6 @@ internal sealed class SpillDirectory : IDisposable
             {
                 Directory.Delete(temporary, recursive: true);
             }
-
-            foreach (string entry in Directory.EnumerateDirectories(Path))
-            {
-                if (System.IO.Path.GetFileName(entry) != LostAndFound)
-                {
-                    throw new SmcException(
-                        SmcErrorCode.TargetNotEmpty,
-                        $"The spill directory '{Path}' holds a directory, '{System.IO.Path.GetFileName(entry)}'.",
-                        recommendation: "Give the stream a directory that nothing else uses.",
-                        target: Path);
-                }
-            }
         }
         catch (Exception e) when (DirectoryObjectStore.IsFileSystemError(e))
         {
@@ -283,7 +303,7 @@ internal sealed class SpillDirectory : IDisposable
         }
     }
 
-    private SpilledWal? Parse(ObjectInfo info)
+    private static SpilledWal? Parse(ObjectInfo info, ulong systemId)
     {
         ReadOnlySpan<char> name = info.Key;
         if (name.Length <= NumberLength + 9 || name[NumberLength] != '-' ||
@@ -294,7 +314,7 @@ internal sealed class SpillDirectory : IDisposable
         }
 
         // The names of segments and of history files begin with their timeline.
-        string folder = RepositoryKeys.Wal(_systemId, timeline);
+        string folder = RepositoryKeys.Wal(systemId, timeline);
         string key = folder + info.Key[(NumberLength + 1)..];
         return WalKey.TryParse(key, folder, timeline, out WalKey wal) ? new SpilledWal(number, wal, key, info.Length, info.LastModified) : null;
     }
