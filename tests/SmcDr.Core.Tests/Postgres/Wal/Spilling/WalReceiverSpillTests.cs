@@ -197,7 +197,7 @@ public sealed class WalReceiverSpillTests : IAsyncLifetime
     {
         await _server.ExecuteAsync("ALTER SYSTEM SET max_slot_wal_keep_size = '500MB'");
         await _server.ExecuteAsync("SELECT pg_reload_conf()");
-        await using RunningReceiver stream = Start(Options with { SpillLimit = 8 << 20 });
+        await using RunningReceiver stream = Start(Options with { SpillLimit = 2 << 20 });
         await InsertAsync(1);
         await stream.FlushedAsync(await CurrentLsnAsync());
         Fail(Full);
