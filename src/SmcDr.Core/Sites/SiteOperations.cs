@@ -91,7 +91,7 @@ public static class SiteOperations
         if (!isOffline && site.PrimaryRegion.Database is { } database)
         {
             return await WalWindows
-                .ListAsync(repository, database.CreateConnector(secrets), s_answerTime, observer, cancellationToken).ConfigureAwait(false);
+                .ListAsync(repository, database.CreateConnector(secrets), database.Slot, s_answerTime, observer, cancellationToken).ConfigureAwait(false);
         }
 
         List<RecoveryWindow> windows = [];

@@ -142,6 +142,39 @@ internal sealed class StreamClaim : IAsyncDisposable
         }
     }
 
+    /// <summary>Those who have a claim, whether it still counts or not.</summary>
+    public static async Task<IReadOnlyList<StreamHolder>> ListHoldersAsync(
+        Repository repository, ulong systemId, CancellationToken cancellationToken)
+    {
+        Dictionary<string, string> last = new(StringComparer.Ordinal);
+        string folder = Folder(systemId);
+        await foreach (ObjectInfo info in repository.Store.ListAsync(folder, cancellationToken).ConfigureAwait(false))
+        {
+            if (!IsEnded(info.Key))
+            {
+                last[info.Key[..info.Key.LastIndexOf('/')]] = info.Key;
+            }
+        }
+
+        List<StreamHolder> holders = [];
+        foreach (string key in last.Values)
+        {
+            try
+            {
+                if (await repository.TryReadDocumentAsync(key, WalJson.Default.StreamHolder, cancellationToken).ConfigureAwait(false) is { } holder)
+                {
+                    holders.Add(holder);
+                }
+            }
+            catch (SmcException e) when (SmcErrors.IsDamage(e.Code) || e.Code == SmcErrorCode.KeyMissing)
+            {
+                // Who cannot be read cannot be named.
+            }
+        }
+
+        return holders;
+    }
+
     /// <summary>Makes sure that the claim still holds: what comes before each write.</summary>
     /// <exception cref="SmcException"><see cref="SmcErrorCode.StreamTaken"/>: it does not.</exception>
     public async Task CheckAsync(CancellationToken cancellationToken)

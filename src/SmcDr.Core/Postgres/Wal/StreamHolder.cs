@@ -52,6 +52,14 @@ internal sealed record StreamHolder
         $"process {ProcessId.ToString(CultureInfo.InvariantCulture)} on {Host} since {DisplayText.Time(Since)}, from {Server}" +
         (Slot is null ? "" : $" with slot '{Slot}'");
 
+    /// <summary>Where those who stream, or did, may have spilled WAL, as the end of a sentence.</summary>
+    public static string DescribeSpills(IEnumerable<StreamHolder> holders)
+    {
+        string[] places = [.. holders.Where(static holder => holder.SpillDirectory is not null)
+            .Select(static holder => $"on {holder.Host} in '{holder.SpillDirectory}'").Distinct(StringComparer.Ordinal)];
+        return places.Length == 0 ? "on the host of the stream that received it, where it has a spill directory" : string.Join(" or ", places);
+    }
+
     /// <summary>
     /// Whether the process surely is no more. Only its own kernel can say so, and only to who shares its numbers: a container has
     /// numbers of its own.

@@ -117,13 +117,9 @@ public sealed partial class WalReceiver
             return null;
         }
 
-        string[] hosts = [.. (_claim?.Replaced ?? [])
-            .Where(static holder => holder.SpillDirectory is not null)
-            .Select(static holder => $"on {holder.Host} in '{holder.SpillDirectory}'").Distinct(StringComparer.Ordinal)];
-        string where = hosts.Length == 0 ? "on the host on which it ran, where it had a spill directory" : string.Join(" or ", hosts);
         string message =
             $"The slot '{slot.Name}' was told that WAL up to {new Lsn((ulong)restart)} is durable, and the archive ends at {end}: what an earlier " +
-            $"stream received may still be spilled {where}.";
+            $"stream received may still be spilled {StreamHolder.DescribeSpills(_claim?.Replaced ?? [])}.";
         _observer.Warning($"{message} Run the stream there, so that it is brought.");
         return message;
     }

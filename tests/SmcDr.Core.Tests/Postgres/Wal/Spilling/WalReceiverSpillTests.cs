@@ -4,6 +4,7 @@ using System.Text;
 using Npgsql;
 using SmcDr.Core.Encryption;
 using SmcDr.Core.ObjectStores;
+using SmcDr.Core.Postgres.BaseBackups;
 using SmcDr.Core.Postgres.Wal;
 using SmcDr.Core.Repositories;
 using SmcDr.Core.Tests.Fixtures;
@@ -332,6 +333,49 @@ public sealed class WalReceiverSpillTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task RunAsync_ServerHasRemovedWhatIsSpilledElsewhere_TheGapSaysSo()
+    {
+        await LeaveSpillAsync(40);
+        await _server.ExecuteAsync("SELECT pg_switch_wal()");
+        await _server.ExecuteAsync("CHECKPOINT");
+        await using RunningReceiver elsewhere = Start(Options with { SpillDirectory = null });
+        SmcException error = await Assert.ThrowsAsync<SmcException>(() => elsewhere.Run.WaitAsync(TimeSpan.FromSeconds(60)));
+        Assert.Equal(SmcErrorCode.WalGap, error.Code);
+        Assert.Contains($"on {Environment.MachineName} in '{Spill}'", error.Message, StringComparison.Ordinal);
+        Assert.Contains("on that host once", error.Recommendation, StringComparison.Ordinal);
+
+        // As it says.
+        await using RunningReceiver stream = Start();
+        Lsn end = await CurrentLsnAsync();
+        await stream.FlushedAsync(end);
+        await stream.StopAsync();
+        await AssertCompleteAsync(end);
+    }
+
+    [Fact]
+    public async Task ListWindows_WalIsSpilled_SaysWhere()
+    {
+        await using RunningReceiver stream = Start();
+        await InsertAsync(2);
+        await stream.FlushedAsync(await CurrentLsnAsync());
+        await BaseBackup.RunAsync(
+            _server.CreateConnector(), _repository, new BaseBackupOptions(), Operations.NullObserver.Instance, CancellationToken.None);
+        await stream.FlushedAsync(await CurrentLsnAsync());
+        Assert.NotEmpty(await WalWindows.ListAsync(
+            _repository, _server.CreateConnector(), Slot, TimeSpan.FromMinutes(1), stream, CancellationToken.None));
+        Assert.Empty(stream.Warnings);
+        Fail(Full);
+        await InsertAsync(5);
+        await UntilSlotAsync(await CurrentLsnAsync());
+        await WalWindows.ListAsync(_repository, _server.CreateConnector(), Slot, TimeSpan.FromMinutes(1), stream, CancellationToken.None);
+        string warning = Assert.Single(stream.Warnings, static warning => warning.Contains("the rest may be spilled", StringComparison.Ordinal));
+        Assert.Contains($"on {Environment.MachineName} in '{Spill}'", warning, StringComparison.Ordinal);
+        Fail(null);
+        await stream.FlushedAsync(await CurrentLsnAsync());
+        await stream.StopAsync();
+    }
+
+    [Fact]
     public async Task RunAsync_EncryptedRepository_SpillsWhatIsSealed()
     {
         using (RepositoryKeySource key = new PassphraseSource("a passphrase for the test"))
@@ -398,13 +442,13 @@ public sealed class WalReceiverSpillTests : IAsyncLifetime
         RunningReceiver.Start(_server.CreateConnector(), _repository, options ?? Options);
 
     /// <summary>A stream that ends while it spills.</summary>
-    private async Task<Lsn> LeaveSpillAsync()
+    private async Task<Lsn> LeaveSpillAsync(int transactions = 10)
     {
         await using RunningReceiver stream = Start();
         await InsertAsync(3);
         await stream.FlushedAsync(await CurrentLsnAsync());
         Fail(Full);
-        await InsertAsync(10);
+        await InsertAsync(transactions);
         Lsn end = await CurrentLsnAsync();
         await UntilSlotAsync(end);
         await stream.StopAsync();
