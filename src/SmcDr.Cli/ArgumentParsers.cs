@@ -1,4 +1,5 @@
 using System.CommandLine.Parsing;
+using SmcDr.Core.Sites;
 
 namespace SmcDr.Cli;
 
@@ -13,6 +14,17 @@ internal static class ArgumentParsers
         }
 
         result.AddError($"'{result.Tokens[0].Value}' is not a log sequence number such as 16/B374D848.");
+        return null;
+    }
+
+    public static long? Size(ArgumentResult result)
+    {
+        if (SizeText.TryParse(result.Tokens[0].Value, out long bytes))
+        {
+            return bytes;
+        }
+
+        result.AddError($"'{result.Tokens[0].Value}' is not {SizeText.Expected}.");
         return null;
     }
 }

@@ -85,7 +85,7 @@ public static class DisplayText
     {
         null => "",
         "Passed" or "Streaming" or "Verified" => $"\e[32m{outcome}\e[0m",
-        "Warning" or "Waiting" or "Incomplete" or "Unverified" or "Partial" => $"\e[33m{outcome}\e[0m",
+        "Warning" or "Waiting" or "Spilling" or "Incomplete" or "Unverified" or "Partial" => $"\e[33m{outcome}\e[0m",
         "Failed" or "Different" => $"\e[91m{outcome}\e[0m",
         _ => outcome,
     };

@@ -122,6 +122,14 @@ BeforeDiscovery {
             Shows = '2026-11-05 10:00:00Z', 'Connecting', '1F16/B374D848', '0 B', '250 ms', '5.0 GiB'
         }
         @{
+            Model = [SmcDr.WalStreamStatus]@{
+                State = 'Spilling'; Timeline = 1; FlushedLsn = '1F16/B374D848'; LagBytes = 0; LagSeconds = 0.25; ReceivedBytes = 5GB
+                SpilledBytes = 4194304; SpillingSince = $time; SpillDirectory = '/spill'
+                Time = $time; Message = '4.0 MiB are here only.'
+            }
+            Shows = 'Spilling', '4.0 MiB'
+        }
+        @{
             Model = [SmcDr.PreparationItem]@{
                 Item = 'wal_level'; Current = 'minimal'; Wanted = 'replica'; State = 'NeedsRestart'; Server = 'db:5432'
                 Recommendation = 'Restart it.'

@@ -21,15 +21,7 @@ internal sealed class DrillCommand : CliCommand
         Description = "How much data is loaded.",
         HelpName = "SIZE",
         DefaultValueFactory = static _ => new DrillOptions().SizeBytes,
-        CustomParser = static result =>
-        {
-            if (!SizeText.TryParse(result.Tokens[0].Value, out long bytes))
-            {
-                result.AddError($"'{result.Tokens[0].Value}' is not {SizeText.Expected}.");
-            }
-
-            return bytes;
-        },
+        CustomParser = static result => ArgumentParsers.Size(result) ?? 0,
     };
 
     private readonly Option<bool> _keep = new("--keep") { Description = "Keep the drill's files. Its processes end in any case." };

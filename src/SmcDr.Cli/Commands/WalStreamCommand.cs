@@ -42,6 +42,19 @@ internal sealed class WalStreamCommand : CliCommand
     private readonly Option<TimeSpan?> _synchronousTimeout = BackupArguments.NewDuration(
         "--synchronous-timeout", "How long commits may wait before they are let go without the repository. Default: 10s.");
 
+    private readonly Option<string?> _spillDirectory = new("--spill-directory")
+    {
+        Description = "Where WAL is kept that the repository cannot take because it is full or away. Default: the site's; \"\" for none.",
+        HelpName = "PATH",
+    };
+
+    private readonly Option<long?> _spillLimit = new("--spill-limit")
+    {
+        Description = "How much may be kept there; more stays on the server. Default: the site's, or 10GiB.",
+        HelpName = "SIZE",
+        CustomParser = ArgumentParsers.Size,
+    };
+
     public WalStreamCommand(CliHost host)
         : base(host, "stream", "Streams the primary's write-ahead log into the repository until it is stopped.")
     {
@@ -52,6 +65,8 @@ internal sealed class WalStreamCommand : CliCommand
         Options.Add(_continueAfterGap);
         Options.Add(_synchronous);
         Options.Add(_synchronousTimeout);
+        Options.Add(_spillDirectory);
+        Options.Add(_spillLimit);
         Options.Add(GlobalOptions.Json);
         Validators.Add(result =>
         {
@@ -84,9 +99,11 @@ internal sealed class WalStreamCommand : CliCommand
             Takeover = context.Parsed.GetValue(_takeover),
             ContinueAfterGap = context.Parsed.GetValue(_continueAfterGap),
             Synchronous = context.Parsed.GetValue(_synchronous),
+            SpillDirectory = context.Parsed.GetValue(_spillDirectory) is { Length: > 0 } path ? Path.GetFullPath(path) : context.Parsed.GetValue(_spillDirectory),
         };
         options = context.Parsed.GetValue(_synchronousTimeout) is { } limit ? options with { SynchronousTimeout = limit } : options;
-        WalReceiver receiver = site.CreateWalReceiver(repository, context.Secrets, context.Parsed.GetValue(_slot), options, observer);
+        WalReceiver receiver = site.CreateWalReceiver(
+            repository, context.Secrets, context.Parsed.GetValue(_slot), options, context.Parsed.GetValue(_spillLimit), observer);
         CurrentActivity.Name = "flushing WAL to the repository";
         await WalStreaming.RunAsync(receiver, until, status, cancellationToken).ConfigureAwait(false);
         status.WriteLast();

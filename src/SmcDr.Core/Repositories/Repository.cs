@@ -71,6 +71,9 @@ public sealed partial class Repository
         return new Repository(this, copies);
     }
 
+    /// <summary>The same repository, kept in another store: one that stands before its own, or holds a part of it.</summary>
+    internal Repository Over(IObjectStore store) => new(store, _root, (Store as EncryptedObjectStore)?.Keyring);
+
     /// <summary>Begins a backup: claims an id that nobody else has.</summary>
     /// <param name="component">The component.</param>
     /// <param name="kind"><c>Full</c>, <c>Incremental</c>, <c>Logical</c> or <c>Emergency</c>.</param>

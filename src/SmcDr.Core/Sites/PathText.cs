@@ -11,4 +11,9 @@ internal static class PathText
             : path;
         return Path.GetFullPath(expanded, directory ?? Environment.CurrentDirectory);
     }
+
+    /// <summary>Whether a full path is a directory or lies below it.</summary>
+    public static bool IsWithin(string path, string directory) =>
+        Path.TrimEndingDirectorySeparator(path) is var inner && Path.TrimEndingDirectorySeparator(directory) is var outer &&
+        (inner == outer || inner.StartsWith(Path.EndsInDirectorySeparator(outer) ? outer : outer + Path.DirectorySeparatorChar, StringComparison.Ordinal));
 }

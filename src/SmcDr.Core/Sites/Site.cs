@@ -1,3 +1,5 @@
+using SmcDr.Core.ObjectStores;
+
 namespace SmcDr.Core.Sites;
 
 /// <summary>A system that is protected, as its site file describes it. <see cref="SiteFile.Load"/> makes one.</summary>
@@ -14,6 +16,9 @@ public sealed record Site : ISiteRules
 
     [SiteKey("The places that the system runs in, by name; exactly one is primary.")]
     public required IReadOnlyDictionary<string, RegionSettings> Regions { get; init; }
+
+    [SiteKey("How the WAL stream works.")]
+    public WalStreamSettings WalStream { get; init; } = new();
 
     [SiteKey("The workloads that write to the database, stopped before a restore in this order.", Kind = SiteValueKind.Workload)]
     public IReadOnlyList<string> Writers { get; init; } = [];
@@ -79,6 +84,21 @@ public sealed record Site : ISiteRules
         if (primaries != 1)
         {
             yield return ("regions", $"must have exactly one region whose role is primary, and has {primaries}");
+        }
+
+        if (WalStream.SpillDirectory is { } spill)
+        {
+            IEnumerable<(string What, string Path)> others =
+            [
+                .. new[] { Repository.Location }.Concat(Repository.Copies).Select(ObjectStoreLocation.Parse).OfType<DirectoryLocation>()
+                    .Select(static location => ("a repository's", location.Path)),
+                .. Regions.Values.Where(static region => region.Database?.DataDirectory is not null)
+                    .Select(static region => ("a database's", region.Database!.DataDirectory!)),
+            ];
+            foreach ((string what, string path) in others.Where(other => PathText.IsWithin(spill, other.Path) || PathText.IsWithin(other.Path, spill)))
+            {
+                yield return ("walStream", $"has a spillDirectory, '{spill}', that is {what} directory, '{path}', or within it, or around it");
+            }
         }
 
         foreach (IGrouping<string, FileStoreSettings> same in FileStores.GroupBy(static store => store.Name).Where(static g => g.Count() > 1))

@@ -34,7 +34,10 @@ public static class SiteOperations
     /// <param name="repository">Where the WAL goes.</param>
     /// <param name="secrets">Gives the password.</param>
     /// <param name="slot">The replication slot; null = the site's, empty = a temporary one.</param>
-    /// <param name="options">How else; that it is the only stream, and its slot, are set here.</param>
+    /// <param name="options">
+    /// How else; that it is the only stream, and its slot, are set here, and where it spills, unless that is given: empty = nowhere.
+    /// </param>
+    /// <param name="spillLimit">How much it may spill; null = what the site says.</param>
     /// <param name="observer">Hears of interruptions.</param>
     public static WalReceiver CreateWalReceiver(
         this Site site,
@@ -42,14 +45,30 @@ public static class SiteOperations
         SecretResolver secrets,
         string? slot,
         WalReceiverOptions options,
+        long? spillLimit,
         IOperationObserver observer)
     {
         DatabaseSettings database = site.GetDatabase();
         string name = slot ?? database.Slot;
+        string? spill = options.SpillDirectory ?? site.WalStream.SpillDirectory;
+        if (spillLimit is not null && string.IsNullOrEmpty(spill))
+        {
+            throw new SmcException(
+                SmcErrorCode.ArgumentInvalid,
+                "A limit is given for what is spilled, and no directory.",
+                recommendation: $"Give -SpillDirectory (or --spill-directory), or add 'walStream: {{ spillDirectory: … }}' to '{site.Path}'.");
+        }
+
         return new WalReceiver(
             database.CreateConnector(secrets),
             repository,
-            options with { Slot = name.Length == 0 ? null : name, Exclusive = true },
+            options with
+            {
+                Slot = name.Length == 0 ? null : name,
+                Exclusive = true,
+                SpillDirectory = string.IsNullOrEmpty(spill) ? null : spill,
+                SpillLimit = spillLimit ?? site.WalStream.SpillLimit ?? options.SpillLimit,
+            },
             observer);
     }
 
@@ -72,7 +91,7 @@ public static class SiteOperations
         if (!isOffline && site.PrimaryRegion.Database is { } database)
         {
             return await WalWindows
-                .ListAsync(repository, database.CreateConnector(secrets), s_answerTime, observer, cancellationToken).ConfigureAwait(false);
+                .ListAsync(repository, database.CreateConnector(secrets), database.Slot, s_answerTime, observer, cancellationToken).ConfigureAwait(false);
         }
 
         List<RecoveryWindow> windows = [];

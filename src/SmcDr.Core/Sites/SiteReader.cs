@@ -180,6 +180,10 @@ internal sealed class SiteReader(string directory, Action<Mark, string> report)
         {
             value = DurationText.TryParse(text, out TimeSpan duration) ? duration : null;
         }
+        else if (type == typeof(long))
+        {
+            value = SizeText.TryParse(text, out long bytes) ? bytes : null;
+        }
         else if (type == typeof(int))
         {
             value = node.IsPlain && int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int number) &&
@@ -208,6 +212,7 @@ internal sealed class SiteReader(string directory, Action<Mark, string> report)
         _ when type == typeof(SecretReference) => SecretReference.Expected,
         _ when type == typeof(KeyReference) => KeyReference.Expected,
         _ when type == typeof(TimeSpan) => DurationText.Expected,
+        _ when type == typeof(long) => SizeText.Expected,
         _ when type == typeof(bool) => "true or false",
         _ when type == typeof(int) && key.Maximum == int.MaxValue => string.Create(
             CultureInfo.InvariantCulture, $"a whole number of at least {key.Minimum}"),

@@ -119,6 +119,7 @@ public static class SiteSchema
         }
 
         string? pattern = type == typeof(TimeSpan) ? DurationText.Pattern
+            : type == typeof(long) ? SizeText.Pattern
             : type == typeof(SecretReference) ? SecretReference.Pattern
             : type == typeof(KeyReference) ? KeyReference.Pattern
             : SiteValueRule.Of(key.Kind).Pattern;

@@ -13,6 +13,9 @@ public static partial class SizeText
     /// <summary>What is accepted, for messages.</summary>
     public const string Expected = "a size with its unit, such as 512KiB, 200MB or 1GiB";
 
+    /// <summary>The same as an expression in the dialect that .NET and JSON Schema share.</summary>
+    internal const string Pattern = "^[0-9]{1,15}([.][0-9]{1,6})? ?([KMGTPkmgtp][Ii]?)?[Bb]$";
+
     private const string Units = "KMGTP";
 
     /// <summary>Parses a size.</summary>

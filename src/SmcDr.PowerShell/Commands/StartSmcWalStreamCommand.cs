@@ -35,6 +35,11 @@ namespace SmcDr.PowerShell.Commands;
 /// commits go on without, with a warning, until the stream has caught up.
 /// </example>
 /// <example>
+/// <code>Start-SmcWalStream -SpillDirectory /var/spool/smcdr -SpillLimit 50GiB</code>
+/// Streams until Ctrl+C. While the repository is full or cannot be reached, up to 50 GiB are kept on this host, so that the server's disk does
+/// not fill, and brought to the repository afterwards.
+/// </example>
+/// <example>
 /// <code>Start-SmcWalStream -Once -Timeout 2m | Select-Object -Last 1</code>
 /// Brings what the server has written by now, and shows where the stream stood at the end. It is an error if that takes longer than two
 /// minutes.
@@ -89,6 +94,20 @@ public sealed class StartSmcWalStreamCommand : SiteCmdlet
     [SmcDuration]
     public TimeSpan? SynchronousTimeout { get; set; }
 
+    /// <summary>
+    /// A directory of this host, used by nothing else, for write-ahead log that the repository cannot take because it is full or away. What
+    /// is there counts as received, and goes to the repository as soon as that takes it; until then it is on this host only. Without it the
+    /// site's; an empty one is for none. A synchronous stream spills nothing.
+    /// </summary>
+    [Parameter]
+    [AllowEmptyString]
+    public string? SpillDirectory { get; set; }
+
+    /// <summary>How much may be spilled, such as 50GiB; more stays on the server. Without it the site's, or 10 GiB.</summary>
+    [Parameter]
+    [SmcSize]
+    public long? SpillLimit { get; set; }
+
     /// <inheritdoc/>
     protected override async Task ProcessRecordAsync(SmcPipeline pipeline, CancellationToken cancellationToken)
     {
@@ -121,7 +140,11 @@ public sealed class StartSmcWalStreamCommand : SiteCmdlet
             }
 
             Repository repository = await site.OpenOrCreateRepositoryAsync(secrets, limit.Token).ConfigureAwait(false);
-            WalReceiver receiver = site.CreateWalReceiver(repository, secrets, Slot, CreateOptions(), pipeline);
+            string? spill = string.IsNullOrEmpty(SpillDirectory)
+                ? SpillDirectory
+                : await FilePaths.ResolveAsync(pipeline, SpillDirectory).ConfigureAwait(false);
+            WalReceiver receiver = site.CreateWalReceiver(
+                repository, secrets, Slot, CreateOptions() with { SpillDirectory = spill }, SpillLimit, pipeline);
             if (await StreamAsync(pipeline, receiver, until, limit.Token).ConfigureAwait(false) || until is null)
             {
                 return;

@@ -4,7 +4,8 @@ namespace SmcDr;
 public sealed record WalStreamStatus
 {
     /// <summary>
-    /// <c>Connecting</c>, <c>Streaming</c>, <c>Waiting</c> (server or repository is away and is tried again), <c>SlotLost</c> (it ended
+    /// <c>Connecting</c>, <c>Streaming</c>, <c>Spilling</c> (the repository is full or away, and what is received is kept on this host),
+    /// <c>Waiting</c> (server or repository is away and is tried again), <c>SlotLost</c> (it ended
     /// since the server has let go of WAL) or <c>Stopped</c>.
     /// </summary>
     public required string State { get; init; }
@@ -59,6 +60,15 @@ public sealed record WalStreamStatus
 
     /// <summary>Since when commits do not wait, in UTC; null where they do.</summary>
     public DateTimeOffset? DegradedSince { get; init; }
+
+    /// <summary>WAL that is kept on this host only, since the repository could not take it, in bytes as stored; null where none may be.</summary>
+    public long? SpilledBytes { get; init; }
+
+    /// <summary>Since when WAL is kept on this host only, in UTC; null where all is in the repository.</summary>
+    public DateTimeOffset? SpillingSince { get; init; }
+
+    /// <summary>Where on this host it is kept.</summary>
+    public string? SpillDirectory { get; init; }
 
     /// <summary>Whole segments stored since the start.</summary>
     public long SegmentCount { get; init; }

@@ -155,6 +155,45 @@ public sealed class CliWalTests : IDisposable
         Assert.Equal(SmcErrorCode.StreamTaken, error.Code);
     }
 
+    [Fact]
+    public async Task Stream_SpillOptions_AreTakenAndRefusedAsSaid()
+    {
+        await using PostgresServer server = await PostgresServer.StartAsync(new PostgresServerOptions { Fsync = false });
+        Environment.SetEnvironmentVariable(PasswordVariable, server.Password);
+        string spill = Path.Combine(_directory.Path, "spill");
+        await File.WriteAllTextAsync(Path.Combine(_directory.Path, "smcdr.yaml"), $$"""
+            name: cli-spill
+            repository:
+              location: file://{{_directory.Path}}/repository
+            regions:
+              here:
+                role: primary
+                database:
+                  connection: "Host=127.0.0.1;Port={{server.Port}};Username=postgres;SSL Mode=Disable"
+                  password: env:{{PasswordVariable}}
+            walStream: { spillDirectory: spill }
+
+            """);
+        CliRun once = await CliRun.InAsync(_directory.Path, ["wal", "stream", "--once", "--spill-limit", "100MB", "--json"]);
+        Assert.True(once.ExitCode == 0, once.Error);
+        JsonElement last = JsonDocument.Parse(once.Out.TrimEnd().Split('\n')[^1]).RootElement;
+        Assert.Equal(0, last.GetProperty("spilledBytes").GetInt64());
+        Assert.Equal(spill, last.GetProperty("spillDirectory").GetString());
+        Assert.Equal(["lock"], Directory.GetFiles(spill).Select(Path.GetFileName));
+
+        CliRun none = await CliRun.InAsync(_directory.Path, ["wal", "stream", "--once", "--spill-directory", "", "--json"]);
+        Assert.True(none.ExitCode == 0, none.Error);
+        last = JsonDocument.Parse(none.Out.TrimEnd().Split('\n')[^1]).RootElement;
+        Assert.False(last.TryGetProperty("spilledBytes", out JsonElement spilled) && spilled.ValueKind != JsonValueKind.Null);
+        CliRun lonely = await CliRun.InAsync(_directory.Path, ["wal", "stream", "--once", "--spill-directory", "", "--spill-limit", "1GiB"]);
+        Assert.Equal(SmcErrors.Get(SmcErrorCode.ArgumentInvalid).ExitCode, lonely.ExitCode);
+        CliRun wrong = await CliRun.InAsync(_directory.Path, ["wal", "stream", "--once", "--spill-limit", "5"]);
+        Assert.Contains("'5' is not a size", wrong.Error, StringComparison.Ordinal);
+        CliRun foreign = await CliRun.InAsync(_directory.Path, ["wal", "stream", "--once", "--spill-directory", "repository"]);
+        Assert.Equal(SmcErrors.Get(SmcErrorCode.TargetNotEmpty).ExitCode, foreign.ExitCode);
+        Assert.Contains("nothing else uses", foreign.Error, StringComparison.Ordinal);
+    }
+
     private async Task<JsonElement> RunAsync(int exitCode, params string[] arguments)
     {
         CliRun run = await CliRun.InAsync(_directory.Path, [.. arguments, "--json"]);

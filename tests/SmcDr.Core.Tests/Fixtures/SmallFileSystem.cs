@@ -1,19 +1,22 @@
 using System.Diagnostics;
+using System.Globalization;
 
 namespace SmcDr.Core.Tests.Fixtures;
 
-/// <summary>A file system of two mebibytes in memory.</summary>
+/// <summary>A file system in memory, of two mebibytes where nothing else is said.</summary>
 internal sealed class SmallFileSystem : IDisposable
 {
     private readonly TemporaryDirectory _directory = new();
 
-    public SmallFileSystem()
+    public SmallFileSystem(int mebibytes = 2)
     {
         Directory.CreateDirectory(Path);
-        Run("mount", "-t", "tmpfs", "-o", "size=2m,mode=700", "smcdr-test", Path);
+        Run("mount", "-t", "tmpfs", "-o", string.Create(CultureInfo.InvariantCulture, $"size={mebibytes}m,mode=700"), "smcdr-test", Path);
     }
 
     public string Path => System.IO.Path.Combine(_directory.Path, "mounted");
+
+    public void Grow(int mebibytes) => Run("mount", "-o", string.Create(CultureInfo.InvariantCulture, $"remount,size={mebibytes}m"), Path);
 
     public void MakeReadOnly() => Run("mount", "-o", "remount,ro", Path);
 

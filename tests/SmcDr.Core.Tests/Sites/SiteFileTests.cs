@@ -37,6 +37,7 @@ public sealed class SiteFileTests : IDisposable
           sql:  [ { query: "select count(*) from trades", expect: "> 0" }, { query: "select count(*) from users", expect: "> 0" } ]
         notifications: [ { slack: env:SLACK_WEBHOOK_URL } ]
         contacts: [ { role: DR Coordinator, address: dr-coordinator@smc-trading.com } ]
+        walStream: { spillDirectory: /var/spool/smcdr, spillLimit: 50GiB }
         schedules: { database: "0 */6 * * *", logical: "30 2 * * *", redis: "0 3 * * *", configuration: "0 4 * * *" }
         """;
 
@@ -78,6 +79,7 @@ public sealed class SiteFileTests : IDisposable
         Assert.Equal("redis:6379", east.Redis!.Endpoint);
         Assert.Equal([Path.Combine(_directory, "k8s/")], east.Manifests);
         Assert.Equal(["deployment/trading-engine", "deployment/api-gateway"], site.Writers);
+        Assert.Equal(new WalStreamSettings { SpillDirectory = "/var/spool/smcdr", SpillLimit = 50L << 30 }, site.WalStream);
         Assert.Equal([new FileStoreSettings { Name = "config", Path = "/etc/smc-trading" }], site.FileStores);
         Assert.Equal(60, site.Dns!.Ttl);
         Assert.Equal(2, site.Checks.Http.Count);
@@ -253,6 +255,12 @@ public sealed class SiteFileTests : IDisposable
         { "name: orders", "name: orders\nfileStores: [ { name: a, path: /a }, { name: a, path: /b } ]", 2, "2 entries of the name 'a'" },
         { "name: orders", "name: orders\nobjectives: { database: { rto: 15 } }", 2, "'objectives.database.rto' must be a duration" },
         { "name: orders", "name: orders\ndns: { hostedZoneId: Z1, record: a.b, ttl: 0 }", 2, "from 1 to 86400, not '0'" },
+        { "name: orders", "name: orders\nwalStream: { spillDirectory: /s, spillLimit: 50 }", 2, "'walStream.spillLimit' must be a size with its unit" },
+        { "name: orders", "name: orders\nwalStream: { spillDirectory: /s, spillLimit: 1MB }", 2, "must be at least 64.0 MiB" },
+        { "name: orders", "name: orders\nwalStream: { spillLimit: 1GiB }", 2, "is for a spillDirectory, and there is none" },
+        { "name: orders", "name: orders\nwalStream: { spillDirectory: /var/backups/orders/spill }", 2, "or within it, or around it" },
+        { "name: orders", "name: orders\nwalStream: { spillDirectory: /var/backups }", 2, "or within it, or around it" },
+        { "password: env:PGPASSWORD }", "dataDirectory: /srv/pg }\nwalStream: { spillDirectory: /srv/pg/spill }", 7, "a database's directory, '/srv/pg'" },
         { "name: orders", "name: \"orders", 1, "not valid YAML" },
         { "name: orders", "name: *missing", 1, "has no anchor" },
         { "name: orders", "name: orders\n--- {}", 2, "a second document" },

@@ -35,12 +35,16 @@ internal sealed class StreamClaim : IAsyncDisposable
     private readonly SemaphoreSlim _turn = new(1, 1);
     private readonly CancellationTokenSource _stop = new();
     private readonly CancellationTokenSource _lost = new();
+    private readonly bool _takeover;
+    private readonly List<StreamHolder> _replaced = [];
     private long _number;
+    private bool _isPending;
     private SmcException? _failure;
     private Task _renewing = Task.CompletedTask;
 
-    private StreamClaim(Repository repository, ulong systemId, StreamHolder holder, IOperationObserver observer)
+    private StreamClaim(Repository repository, ulong systemId, StreamHolder holder, bool takeover, IOperationObserver observer)
     {
+        _takeover = takeover;
         _repository = repository;
         _observer = observer;
         _folder = Folder(systemId);
@@ -57,10 +61,30 @@ internal sealed class StreamClaim : IAsyncDisposable
     /// <summary>Whether another stream's claim was ended by this one, so that its connection may still be there.</summary>
     public bool ReplacedAnother { get; private set; }
 
+    /// <summary>Those whose claims were ended by this one.</summary>
+    public IReadOnlyList<StreamHolder> Replaced => _replaced;
+
+    /// <summary>
+    /// Whether the claim is left to expire instead of being given back, since WAL of its holder is not in the repository yet: who comes next
+    /// elsewhere is to know.
+    /// </summary>
+    public bool IsLeft { get; set; }
+
     /// <summary>The folder of a cluster's claims, with its final <c>/</c>.</summary>
     public static string Folder(ulong systemId) => RepositoryKeys.Wal(systemId) + "streams/";
 
     /// <summary>Takes the claim and keeps it alive until disposed of.</summary>
+    /// <param name="repository">The repository.</param>
+    /// <param name="systemId">The database cluster.</param>
+    /// <param name="holder">Who takes it.</param>
+    /// <param name="interval">How often it is renewed.</param>
+    /// <param name="takeover">Whether claims of others do not count.</param>
+    /// <param name="mayWait">
+    /// Whether a repository that takes nothing is fine: nobody else is found by reading, and the claim is made once something can be written.
+    /// Until then <see cref="CheckAsync"/> fails as the repository does.
+    /// </param>
+    /// <param name="observer">Hears of claims that are void.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
     /// <exception cref="SmcException"><see cref="SmcErrorCode.StreamRunning"/>: another stream holds it.</exception>
     public static async Task<StreamClaim> TakeAsync(
         Repository repository,
@@ -68,12 +92,13 @@ internal sealed class StreamClaim : IAsyncDisposable
         StreamHolder holder,
         TimeSpan interval,
         bool takeover,
+        bool mayWait,
         IOperationObserver observer,
         CancellationToken cancellationToken)
     {
         for (int attempt = 1; ; attempt++)
         {
-            StreamClaim claim = new(repository, systemId, holder, observer);
+            StreamClaim claim = new(repository, systemId, holder, takeover, observer);
             try
             {
                 await claim.PutAsync(0, cancellationToken).ConfigureAwait(false);
@@ -90,6 +115,22 @@ internal sealed class StreamClaim : IAsyncDisposable
                     throw claim.Refuse(living[0], systemId);
                 }
             }
+            catch (SmcException e) when (mayWait && e.Code == SmcErrorCode.StorageFull)
+            {
+                try
+                {
+                    await claim.EnsureAloneAsync(systemId, cancellationToken).ConfigureAwait(false);
+                }
+                catch
+                {
+                    await claim.DisposeAsync().ConfigureAwait(false);
+                    throw;
+                }
+
+                claim._isPending = true;
+                claim._renewing = Task.Run(() => claim.KeepAsync(interval), CancellationToken.None);
+                return claim;
+            }
             catch
             {
                 await claim.DisposeAsync().ConfigureAwait(false);
@@ -101,6 +142,39 @@ internal sealed class StreamClaim : IAsyncDisposable
         }
     }
 
+    /// <summary>Those who have a claim, whether it still counts or not.</summary>
+    public static async Task<IReadOnlyList<StreamHolder>> ListHoldersAsync(
+        Repository repository, ulong systemId, CancellationToken cancellationToken)
+    {
+        Dictionary<string, string> last = new(StringComparer.Ordinal);
+        string folder = Folder(systemId);
+        await foreach (ObjectInfo info in repository.Store.ListAsync(folder, cancellationToken).ConfigureAwait(false))
+        {
+            if (!IsEnded(info.Key))
+            {
+                last[info.Key[..info.Key.LastIndexOf('/')]] = info.Key;
+            }
+        }
+
+        List<StreamHolder> holders = [];
+        foreach (string key in last.Values)
+        {
+            try
+            {
+                if (await repository.TryReadDocumentAsync(key, WalJson.Default.StreamHolder, cancellationToken).ConfigureAwait(false) is { } holder)
+                {
+                    holders.Add(holder);
+                }
+            }
+            catch (SmcException e) when (SmcErrors.IsDamage(e.Code) || e.Code == SmcErrorCode.KeyMissing)
+            {
+                // Who cannot be read cannot be named.
+            }
+        }
+
+        return holders;
+    }
+
     /// <summary>Makes sure that the claim still holds: what comes before each write.</summary>
     /// <exception cref="SmcException"><see cref="SmcErrorCode.StreamTaken"/>: it does not.</exception>
     public async Task CheckAsync(CancellationToken cancellationToken)
@@ -109,6 +183,11 @@ internal sealed class StreamClaim : IAsyncDisposable
         await _turn.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
+            if (_isPending)
+            {
+                await RenewHeldAsync(cancellationToken).ConfigureAwait(false);
+            }
+
             Task<ObjectInfo?> ended = _repository.Store.GetInfoAsync(_folder + _id + "/" + Ended, cancellationToken);
             ObjectInfo? last = await _repository.Store.GetInfoAsync(Key(_number), cancellationToken).ConfigureAwait(false);
             if (await ended.ConfigureAwait(false) is not null || last is null)
@@ -139,7 +218,7 @@ internal sealed class StreamClaim : IAsyncDisposable
         using CancellationTokenSource limit = new(TimeSpan.FromSeconds(10));
         try
         {
-            if (_failure is null)
+            if (_failure is null && !IsLeft)
             {
                 await RemoveAsync(await ListOwnAsync(limit.Token).ConfigureAwait(false), limit.Token).ConfigureAwait(false);
             }
@@ -184,6 +263,7 @@ internal sealed class StreamClaim : IAsyncDisposable
                 {
                     // What is written meets the same trouble and says so.
                     _observer.Verbose($"The claim of this stream could not be renewed and will be tried again: {e.Message}");
+                    await LookAsync().ConfigureAwait(false);
                 }
             }
         }
@@ -197,29 +277,61 @@ internal sealed class StreamClaim : IAsyncDisposable
         }
     }
 
+    /// <summary>A full store takes no sign of life, and still tells whether somebody else has taken over.</summary>
+    private async Task LookAsync()
+    {
+        try
+        {
+            if (!_isPending)
+            {
+                await CheckAsync(_stop.Token).ConfigureAwait(false);
+            }
+        }
+        catch (SmcException e) when (e.Code != SmcErrorCode.StreamTaken)
+        {
+            _observer.Verbose($"Nor can the claim of this stream be looked at: {e.Message}");
+        }
+    }
+
     /// <summary>A new sign of life; the former one must still be there, since whoever takes over removes it.</summary>
     private async Task RenewAsync(CancellationToken cancellationToken)
     {
         await _turn.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
-            long next = _number + 1;
-            await PutAsync(next, cancellationToken).ConfigureAwait(false);
-            List<ObjectInfo> own = await ListOwnAsync(cancellationToken).ConfigureAwait(false);
-            if (!own.Exists(info => info.Key == Key(_number)) || own.Exists(info => IsEnded(info.Key)))
-            {
-                await TryRemoveAsync([Key(next)], cancellationToken).ConfigureAwait(false);
-                throw await LoseAsync().ConfigureAwait(false);
-            }
-
-            long former = _number;
-            _number = next;
-            await TryRemoveAsync([Key(former)], cancellationToken).ConfigureAwait(false);
+            await RenewHeldAsync(cancellationToken).ConfigureAwait(false);
         }
         finally
         {
             _turn.Release();
         }
+    }
+
+    /// <summary>The same, by who has the turn. A claim that waited for room is made first.</summary>
+    private async Task RenewHeldAsync(CancellationToken cancellationToken)
+    {
+        if (_isPending)
+        {
+            await PutAsync(0, cancellationToken).ConfigureAwait(false);
+            if ((await ClearAsync(_takeover, cancellationToken).ConfigureAwait(false)).Count > 0)
+            {
+                await TryRemoveAsync([Key(0)], cancellationToken).ConfigureAwait(false);
+                throw await LoseAsync().ConfigureAwait(false);
+            }
+        }
+
+        long next = _number + 1;
+        await PutAsync(next, cancellationToken).ConfigureAwait(false);
+        List<ObjectInfo> own = await ListOwnAsync(cancellationToken).ConfigureAwait(false);
+        if (!own.Exists(info => info.Key == Key(_number)) || own.Exists(info => IsEnded(info.Key)))
+        {
+            await TryRemoveAsync([Key(next)], cancellationToken).ConfigureAwait(false);
+            throw await LoseAsync().ConfigureAwait(false);
+        }
+
+        long former = _number;
+        (_number, _isPending) = (next, false);
+        await TryRemoveAsync([Key(former)], cancellationToken).ConfigureAwait(false);
     }
 
     private async Task<SmcException> LoseAsync()
@@ -233,8 +345,33 @@ internal sealed class StreamClaim : IAsyncDisposable
         return failure;
     }
 
-    /// <summary>Ends the claims of others that do not count any more, and returns those that do.</summary>
-    private async Task<List<Other>> ClearAsync(bool takeover, CancellationToken cancellationToken)
+    /// <summary>
+    /// Throws where another stream may hold a claim, while nothing can be written. Without an object of its own there is no time of the store
+    /// to compare with, and a stream that lives cannot renew its claim either: only a dead process lets go.
+    /// </summary>
+    private async Task EnsureAloneAsync(ulong systemId, CancellationToken cancellationToken)
+    {
+        foreach ((string id, List<ObjectInfo> objects) in await ListClaimsAsync(cancellationToken).ConfigureAwait(false))
+        {
+            if (id != _id && !_takeover && !objects.Exists(static info => IsEnded(info.Key)) &&
+                await ReadAsync(objects[^1].Key, cancellationToken).ConfigureAwait(false) is { } holder && !IsGone(id, holder))
+            {
+                throw new SmcException(
+                    SmcErrorCode.StreamRunning,
+                    $"The WAL of the database cluster {systemId} may be streamed to {_repository.Location} already, by {holder.Describe()}. While " +
+                        "the repository takes nothing, it cannot be told whether that stream is alive.",
+                    recommendation: "Let that stream work. If it is surely gone, add -Takeover (or --takeover), or make room in the repository.",
+                    target: _repository.Location);
+            }
+        }
+    }
+
+    private static bool IsGone(string id, StreamHolder holder) =>
+        holder.ProcessId == Environment.ProcessId && holder.IsSame(StreamHolder.Create("", null, default))
+            ? !s_ownClaims.ContainsKey(id)
+            : holder.IsSurelyDead();
+
+    private async Task<Dictionary<string, List<ObjectInfo>>> ListClaimsAsync(CancellationToken cancellationToken)
     {
         Dictionary<string, List<ObjectInfo>> claims = new(StringComparer.Ordinal);
         await foreach (ObjectInfo info in _repository.Store.ListAsync(_folder, cancellationToken).ConfigureAwait(false))
@@ -248,6 +385,13 @@ internal sealed class StreamClaim : IAsyncDisposable
             }
         }
 
+        return claims;
+    }
+
+    /// <summary>Ends the claims of others that do not count any more, and returns those that do.</summary>
+    private async Task<List<Other>> ClearAsync(bool takeover, CancellationToken cancellationToken)
+    {
+        Dictionary<string, List<ObjectInfo>> claims = await ListClaimsAsync(cancellationToken).ConfigureAwait(false);
         List<Other> living = [];
         DateTimeOffset now = claims.GetValueOrDefault(_id)?.Max(static info => info.LastModified) ?? throw await LoseAsync().ConfigureAwait(false);
         foreach ((string id, List<ObjectInfo> objects) in claims.Where(claim => claim.Key != _id))
@@ -270,9 +414,7 @@ internal sealed class StreamClaim : IAsyncDisposable
                 continue;
             }
 
-            bool isGone = holder.ProcessId == Environment.ProcessId && holder.IsSame(StreamHolder.Create("", null, default))
-                ? !s_ownClaims.ContainsKey(id)
-                : holder.IsSurelyDead();
+            bool isGone = IsGone(id, holder);
             if (!isGone && age < TimeSpan.FromSeconds(holder.ExpiresAfterSeconds) && !takeover)
             {
                 living.Add(new Other(holder, objects.Exists(static info => !info.Key.EndsWith("/0000000000", StringComparison.Ordinal)), age));
@@ -289,6 +431,7 @@ internal sealed class StreamClaim : IAsyncDisposable
 
             await EndAsync(id, objects, stays: !isGone, cancellationToken).ConfigureAwait(false);
             ReplacedAnother = true;
+            _replaced.Add(holder);
         }
 
         return living;

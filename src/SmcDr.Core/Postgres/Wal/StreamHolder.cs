@@ -27,11 +27,14 @@ internal sealed record StreamHolder
     /// <summary>The replication slot; null = one that goes with the connection.</summary>
     public string? Slot { get; init; }
 
+    /// <summary>Where on its host WAL is kept that the repository cannot take; null where none is.</summary>
+    public string? SpillDirectory { get; init; }
+
     /// <summary>How long the claim holds after its last sign of life, by the clock of the store.</summary>
     public required double ExpiresAfterSeconds { get; init; }
 
     /// <summary>This process.</summary>
-    public static StreamHolder Create(string server, string? slot, TimeSpan expiry) => new()
+    public static StreamHolder Create(string server, string? slot, TimeSpan expiry, string? spillDirectory = null) => new()
     {
         Host = Environment.MachineName,
         ProcessId = Environment.ProcessId,
@@ -40,6 +43,7 @@ internal sealed record StreamHolder
         Since = DateTimeOffset.UtcNow,
         Server = server,
         Slot = slot,
+        SpillDirectory = spillDirectory,
         ExpiresAfterSeconds = expiry.TotalSeconds,
     };
 
@@ -47,6 +51,14 @@ internal sealed record StreamHolder
     public string Describe() =>
         $"process {ProcessId.ToString(CultureInfo.InvariantCulture)} on {Host} since {DisplayText.Time(Since)}, from {Server}" +
         (Slot is null ? "" : $" with slot '{Slot}'");
+
+    /// <summary>Where those who stream, or did, may have spilled WAL, as the end of a sentence.</summary>
+    public static string DescribeSpills(IEnumerable<StreamHolder> holders)
+    {
+        string[] places = [.. holders.Where(static holder => holder.SpillDirectory is not null)
+            .Select(static holder => $"on {holder.Host} in '{holder.SpillDirectory}'").Distinct(StringComparer.Ordinal)];
+        return places.Length == 0 ? "on the host of the stream that received it, where it has a spill directory" : string.Join(" or ", places);
+    }
 
     /// <summary>
     /// Whether the process surely is no more. Only its own kernel can say so, and only to who shares its numbers: a container has

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net.Sockets;
 using Npgsql;
+using NpgsqlTypes;
 using SmcDr.Core.Postgres.BaseBackups;
 
 namespace SmcDr.Core.Postgres.Wal;
@@ -27,12 +28,19 @@ internal sealed record UnarchivedWal
     /// <summary>The server's clock.</summary>
     public DateTimeOffset ServerTime { get; init; }
 
+    /// <summary>Up to where the slot of the stream was told that WAL is durable; null where there is no such slot.</summary>
+    public Lsn? Acknowledged { get; init; }
+
     /// <summary>Why it is not known.</summary>
     public string? Problem { get; init; }
 
     /// <summary>Asks the server. That it does not answer is an answer.</summary>
     public static async Task<UnarchivedWal> MeasureAsync(
-        PostgresConnector connector, IReadOnlyList<WalCoverage> coverages, TimeSpan timeout, CancellationToken cancellationToken)
+        PostgresConnector connector,
+        IReadOnlyList<WalCoverage> coverages,
+        string? slot,
+        TimeSpan timeout,
+        CancellationToken cancellationToken)
     {
         using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         limit.CancelAfter(timeout);
@@ -42,7 +50,7 @@ internal sealed record UnarchivedWal
             NpgsqlConnection connection = await connector.WithTimeout(timeout).OpenAsync(limit.Token).ConfigureAwait(false);
             await using (connection.ConfigureAwait(false))
             {
-                return await MeasureAsync(connection, connector, coverages, limit.Token).ConfigureAwait(false);
+                return await MeasureAsync(connection, connector, coverages, slot, limit.Token).ConfigureAwait(false);
             }
         }
         catch (Exception e) when (limit.IsCancellationRequested && !cancellationToken.IsCancellationRequested &&
@@ -65,7 +73,11 @@ internal sealed record UnarchivedWal
     }
 
     private static async Task<UnarchivedWal> MeasureAsync(
-        NpgsqlConnection connection, PostgresConnector connector, IReadOnlyList<WalCoverage> coverages, CancellationToken cancellationToken)
+        NpgsqlConnection connection,
+        PostgresConnector connector,
+        IReadOnlyList<WalCoverage> coverages,
+        string? slot,
+        CancellationToken cancellationToken)
     {
         if (await ServerFacts.ScalarAsync<bool>(connection, "SELECT pg_catalog.pg_is_in_recovery()", cancellationToken).ConfigureAwait(false))
         {
@@ -95,7 +107,14 @@ internal sealed record UnarchivedWal
             };
         }
 
-        UnarchivedWal result = new() { Coverage = last, Bytes = Math.Max(0, flushed - end), ServerTime = now, IsSearched = flushed <= end };
+        UnarchivedWal result = new()
+        {
+            Coverage = last,
+            Bytes = Math.Max(0, flushed - end),
+            ServerTime = now,
+            IsSearched = flushed <= end,
+            Acknowledged = await ReadSlotAsync(connection, slot, cancellationToken).ConfigureAwait(false),
+        };
         if (result.IsSearched || position.Timeline != last.EndTimeline || last.Items.Count == 0)
         {
             return result;
@@ -111,6 +130,19 @@ internal sealed record UnarchivedWal
             // How much it is, is known; how old, only within a bound: no privilege, no time, or WAL that was recycled while it was read.
             return result;
         }
+    }
+
+    private static async Task<Lsn?> ReadSlotAsync(NpgsqlConnection connection, string? slot, CancellationToken cancellationToken)
+    {
+        if (slot is null)
+        {
+            return null;
+        }
+
+        using NpgsqlCommand command = new(
+            "SELECT restart_lsn::pg_catalog.text FROM pg_catalog.pg_replication_slots WHERE slot_name = $1 AND slot_type = 'physical'", connection);
+        command.Parameters.AddWithValue(NpgsqlDbType.Name, slot);
+        return await command.ExecuteScalarAsync(cancellationToken).ConfigureAwait(false) is string lsn ? Lsn.Parse(lsn) : null;
     }
 
     /// <summary>Looks through the server's own files of WAL for the first commit that the window does not have.</summary>

@@ -39,6 +39,10 @@ internal sealed class WalCatalog
         return listing;
     }
 
+    /// <summary>Up to where there is WAL on any timeline, whatever is missing before.</summary>
+    public Lsn FindEnd(int segmentSize) => Timelines.Values.SelectMany(static listing => listing.Segments.Values.TakeLast(2))
+        .Select(segment => segment.Name.StartLsn(segmentSize) + segment.EndOffset(segmentSize)).DefaultIfEmpty().Max();
+
     /// <summary>A timeline.</summary>
     internal sealed class Listing(uint timeline)
     {

@@ -10,6 +10,7 @@ namespace SmcDr.Core.Postgres.Wal;
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
     UnmappedMemberHandling = JsonUnmappedMemberHandling.Skip,
     Converters = [typeof(Hash256JsonConverter), typeof(LsnJsonConverter)])]
+[JsonSerializable(typeof(Spilling.SpillIdentity))]
 [JsonSerializable(typeof(StreamHolder))]
 [JsonSerializable(typeof(WalObjectHead))]
 internal sealed partial class WalJson : JsonSerializerContext;

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Npgsql.Replication;
+using SmcDr.Core.Postgres.Wal.Spilling;
 
 namespace SmcDr.Core.Postgres.Wal;
 
@@ -18,9 +19,10 @@ public sealed partial class WalReceiver
             Lsn? server = stream is null ? null : new Lsn((ulong)stream.Connection.LastReceivedLsn);
             SlotFacts? slot = _slotWatch?.Facts;
             SynchronousFacts? synchronous = _guard?.Facts;
+            SpillFacts? spill = _spill?.Facts ?? _leftSpill;
             status = _status = _status with
             {
-                State = state,
+                State = state == "Streaming" && spill?.Since is not null ? "Spilling" : state,
                 SystemId = _systemId?.ToString(CultureInfo.InvariantCulture),
                 Timeline = (int?)stream?.Timeline ?? _status.Timeline,
                 Slot = stream?.Slot ?? _options.Slot,
@@ -36,11 +38,14 @@ public sealed partial class WalReceiver
                 SynchronousState = synchronous?.State,
                 BreachCount = synchronous?.BreachCount ?? 0,
                 DegradedSince = synchronous?.DegradedSince,
+                SpilledBytes = spill?.Bytes,
+                SpillingSince = spill?.Since,
+                SpillDirectory = spill?.Directory,
                 SegmentCount = _segments,
                 ReceivedBytes = Interlocked.Read(ref _receivedBytes),
                 Reconnects = _reconnects,
                 Time = DateTimeOffset.UtcNow,
-                Message = message ?? Note(synchronous),
+                Message = message ?? Note(synchronous, spill),
             };
         }
 
@@ -48,8 +53,10 @@ public sealed partial class WalReceiver
     }
 
     /// <summary>What must not be overlooked while nothing else is to be said.</summary>
-    private string? Note(SynchronousFacts? synchronous) =>
+    private string? Note(SynchronousFacts? synchronous, SpillFacts? spill) =>
         _needsBaseBackup ? "Take a base backup now: the stream went on behind a gap."
+        : spill is { Since: not null, IsFull: true } ? $"The spill in '{spill.Directory}' is full, and WAL stays on the server. {spill.Reason}".TrimEnd()
+        : spill is { Since: not null } ? $"{DisplayText.Size(spill.Bytes)} of WAL are on this host only, in '{spill.Directory}'. {spill.Reason}".TrimEnd()
         : synchronous is { DegradedSince: not null } ? "Commits do not wait for the repository."
         : null;
 
@@ -57,7 +64,8 @@ public sealed partial class WalReceiver
     private void ReportAgain()
     {
         WalStreamStatus status = Status;
-        Report(status.State, status.State == "Streaming" ? null : status.Message);
+        bool isLive = status.State is "Streaming" or "Spilling";
+        Report(isLive ? "Streaming" : status.State, isLive ? null : status.Message);
     }
 
     private void End(Exception cause)

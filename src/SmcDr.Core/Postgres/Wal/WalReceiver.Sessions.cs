@@ -39,12 +39,11 @@ public sealed partial class WalReceiver
                 await _slotWatch.CheckAsync(sql, cancellationToken).ConfigureAwait(false);
             }
 
-            await ClaimAsync(systemId, cancellationToken).ConfigureAwait(false);
-            WalArchive archive = new(_repository, systemId);
+            WalArchive archive = await OpenArchiveAsync(systemId, cancellationToken).ConfigureAwait(false);
             (int version, int segmentSize) = await ReadServerAsync(sql, cancellationToken).ConfigureAwait(false);
             PhysicalReplicationSlot slot = await PrepareSlotAsync(connection, sql, cancellationToken).ConfigureAwait(false);
             TimelineHistory history = await StoreHistoriesAsync(archive, sql, system.Timeline, cancellationToken).ConfigureAwait(false);
-            WalCatalog catalog = await archive.LoadCatalogAsync(cancellationToken).ConfigureAwait(false);
+            WalCatalog catalog = await LoadCatalogAsync(archive, cancellationToken).ConfigureAwait(false);
             if (await archive.GetSegmentSizeAsync(catalog, cancellationToken).ConfigureAwait(false) is { } known && known != segmentSize)
             {
                 throw new SmcException(
@@ -79,16 +78,17 @@ public sealed partial class WalReceiver
     {
         if (_claim is not null)
         {
-            await _claim.CheckAsync(cancellationToken).ConfigureAwait(false);
+            await CheckClaimAsync(cancellationToken).ConfigureAwait(false);
         }
         else if (_options.Exclusive)
         {
             _claim = await StreamClaim.TakeAsync(
                 _repository,
                 systemId,
-                StreamHolder.Create(_connector.Display, _options.Slot, _options.ClaimExpiry),
+                StreamHolder.Create(_connector.Display, _options.Slot, _options.ClaimExpiry, _spill?.Path),
                 _options.ClaimInterval,
                 _options.Takeover,
+                mayWait: MaySpill,
                 _observer,
                 cancellationToken).ConfigureAwait(false);
         }
@@ -125,6 +125,7 @@ public sealed partial class WalReceiver
             return await ReadSlotAsync(connection, temporary, cancellationToken).ConfigureAwait(false);
         }
 
+        _slotIsNew = false;
         if (!await CheckSlotAsync(sql, name, cancellationToken).ConfigureAwait(false))
         {
             try
@@ -132,6 +133,7 @@ public sealed partial class WalReceiver
                 // Without RESERVE_WAL a slot holds nothing until somebody streams from it.
                 await AskAsync(
                     token => connection.CreateReplicationSlot(name, isTemporary: false, reserveWal: true, token), cancellationToken).ConfigureAwait(false);
+                _slotIsNew = true;
                 _observer.Verbose($"The replication slot '{name}' was created.");
             }
             catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.DuplicateObject)
@@ -247,12 +249,14 @@ public sealed partial class WalReceiver
         CancellationToken cancellationToken)
     {
         _hole = null;
+        (uint Timeline, Lsn End)? archived = null;
         (uint timeline, Lsn end) = !_skipsGap && _position is { } position && history.Contains(position.Timeline) ? position
             : !_skipsGap && _position is null && _options.StartLsn is { } wanted ? (history.TimelineAt(wanted), wanted)
-            : !_skipsGap && FindEnd(catalog, history, segmentSize) is { } archived ? archived
+            : !_skipsGap && (archived = FindEnd(catalog, history, segmentSize)) is { } found ? found
             : slot.RestartLsn is { } restart ? (history.TimelineAt(new Lsn((ulong)restart)), new Lsn((ulong)restart))
             : (history.TimelineAt(serverLsn), serverLsn);
 
+        _spilledElsewhere = archived is null ? null : FindSpilledElsewhere(slot, end);
         while (history.SwitchPoint(timeline) is { } left && end >= left)
         {
             if (end > left)
@@ -269,6 +273,7 @@ public sealed partial class WalReceiver
         {
             // What is durable behind it is of a history that was left.
             _flushed = _flushed > end ? end : _flushed;
+            (_durable, _segmentSize) = (_durable > end ? end : _durable, segmentSize);
         }
 
         foreach (WalCatalog.Listing listing in catalog.Timelines.Values.Where(l => l.Timeline > history.Timeline && l.History is not null))

@@ -27,7 +27,7 @@ public sealed partial class WalReceiver
             session.SegmentSize,
             session.ServerVersion,
             _observer,
-            _claim is { } claim ? claim.CheckAsync : null,
+            _claim is not null ? CheckClaimAsync : null,
             cancellationToken).ConfigureAwait(false);
         _observer.Verbose($"WAL is streamed from {session.Start} on timeline {session.Timeline} by the slot '{session.Slot.Name}'.");
 
@@ -37,7 +37,7 @@ public sealed partial class WalReceiver
         // Stopping ends the reading at once and the writing only when all that was read is durable; a failed writer ends the reading.
         using CancellationTokenSource writing = new();
         using CancellationTokenSource reading = CancellationTokenSource.CreateLinkedTokenSource(
-            cancellationToken, _claim?.Lost ?? CancellationToken.None);
+            cancellationToken, _claim?.Lost ?? CancellationToken.None, _spill?.Failed ?? CancellationToken.None);
         using CancellationTokenRegistration stop = cancellationToken.Register(() => writing.CancelAfter(_options.StopTimeout));
         Task write = WriteAsync(connection, writer, session, queue.Reader, reading, writing.Token);
         using CancellationTokenSource replication = new();
@@ -89,6 +89,7 @@ public sealed partial class WalReceiver
         }
 
         _claim?.ThrowIfLost();
+        _spill?.ThrowIfFailed();
     }
 
     private void SetStream(StreamPositions? stream)
@@ -253,26 +254,18 @@ public sealed partial class WalReceiver
         }
     }
 
-    /// <summary>Tells server, waiters and observer that everything up to the writer's position is durable.</summary>
+    /// <summary>Tells the server that everything up to the writer's position is durable, and waiters and observer what of it is in the repository.</summary>
     private async Task AcknowledgeAsync(PhysicalReplicationConnection connection, WalStreamWriter writer, Session session, long segments)
     {
         Lsn flushed = writer.FlushedLsn;
         (_position, _skipsGap) = ((session.Timeline, flushed), false);
         _segments += writer.SegmentCount - segments;
-        _delay.Flushed(flushed);
-        List<TaskCompletionSource> reached = [];
         lock (_lock)
         {
-            _stream?.Flushed = flushed;
-            _flushed = flushed > _flushed ? flushed : _flushed;
-            reached.AddRange(_waiters.Where(waiter => waiter.Lsn <= _flushed).Select(static waiter => waiter.Completion));
+            _durable = flushed;
         }
 
-        foreach (TaskCompletionSource completion in reached)
-        {
-            completion.TrySetResult();
-        }
-
+        Advance();
         Report("Streaming", null);
         connection.SetReplicationStatus(new NpgsqlLogSequenceNumber(flushed.Value));
         try
@@ -284,6 +277,30 @@ public sealed partial class WalReceiver
         {
             // The connection is ending, and the reading side says why. Npgsql resets a timer then that the sending of a status expects
             // (ReplicationConnection.SendFeedback).
+        }
+    }
+
+    /// <summary>Notes up to where WAL is in the repository, and tells who waits for it.</summary>
+    private void Advance()
+    {
+        List<TaskCompletionSource> reached = [];
+        lock (_lock)
+        {
+            if (_segmentSize == 0)
+            {
+                return;
+            }
+
+            Lsn stored = _spill?.FindStored(_durable, _segmentSize) ?? _durable;
+            _stream?.Flushed = stored > _stream.Flushed ? stored : _stream.Flushed;
+            _delay.Flushed(stored);
+            _flushed = stored > _flushed ? stored : _flushed;
+            reached.AddRange(_waiters.Where(waiter => waiter.Lsn <= _flushed).Select(static waiter => waiter.Completion));
+        }
+
+        foreach (TaskCompletionSource completion in reached)
+        {
+            completion.TrySetResult();
         }
     }
 

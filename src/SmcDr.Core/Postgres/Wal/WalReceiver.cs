@@ -3,6 +3,7 @@ using System.Text.RegularExpressions;
 using Npgsql;
 using Npgsql.Replication;
 using SmcDr.Core.Operations;
+using SmcDr.Core.Postgres.Wal.Spilling;
 using SmcDr.Core.Repositories;
 
 namespace SmcDr.Core.Postgres.Wal;
@@ -41,6 +42,11 @@ public sealed partial class WalReceiver
     private bool _leavesHole;
     private bool _needsBaseBackup;
     private StreamClaim? _claim;
+    private WalSpill? _spill;
+    private Lsn _durable;
+    private int _segmentSize;
+    private string? _spilledElsewhere;
+    private bool _slotIsNew;
     private SlotWatch? _slotWatch;
     private SynchronousGuard? _guard;
 
@@ -66,6 +72,11 @@ public sealed partial class WalReceiver
                 SmcErrorCode.ArgumentInvalid,
                 "A synchronous stream needs a replication slot that stays: what commits waited for must not be removed by the server.",
                 recommendation: "Name the slot.");
+        }
+
+        if (options is { SpillDirectory: not null, SpillLimit: <= 0 })
+        {
+            throw new SmcException(SmcErrorCode.ArgumentInvalid, "The limit of what may be spilled must be more than nothing.");
         }
 
         _connector = connector;
@@ -121,6 +132,11 @@ public sealed partial class WalReceiver
         {
             await (_options.Synchronous ? RunSynchronouslyAsync(cancellationToken) : RunUntilStoppedAsync(cancellationToken)).ConfigureAwait(false);
         }
+        catch (SmcException e) when (e.Code == SmcErrorCode.StreamTaken && _spill is { Bytes: > 0 } spill)
+        {
+            failure = TakenWhileSpilling(e, spill);
+            throw failure;
+        }
         catch (Exception e)
         {
             failure = e;
@@ -128,6 +144,7 @@ public sealed partial class WalReceiver
         }
         finally
         {
+            await EndSpillAsync().ConfigureAwait(false);
             if (_claim is { } claim)
             {
                 _claim = null;
@@ -320,9 +337,11 @@ public sealed partial class WalReceiver
     private SmcException Translate(Exception exception) => exception is PostgresException { SqlState: PostgresErrorCodes.UndefinedFile } e
         ? new SmcException(
             SmcErrorCode.WalGap,
-            $"PostgreSQL at {_connector.Display} has removed WAL that is not archived yet: {e.MessageText}.",
+            $"PostgreSQL at {_connector.Display} has removed WAL that is not archived yet: {e.MessageText}." +
+                (_spilledElsewhere is null ? "" : $" {_spilledElsewhere}"),
             e,
-            recommendation: "Take a new base backup now: nothing in the gap can be recovered. Stream by a permanent slot, so that the server " +
+            recommendation: (_spilledElsewhere is null ? "" : "Run the stream on that host once, so that what it has spilled is brought. Otherwise: ") +
+                "Take a new base backup now: nothing in the gap can be recovered. Stream by a permanent slot, so that the server " +
                 "keeps what is not archived; to go on behind the gap, allow it explicitly.",
             target: _connector.Display)
         : _connector.Translate(exception);

@@ -79,6 +79,18 @@ public sealed record WalReceiverOptions
     /// <summary>How long commits may wait before they are let go without: a breach.</summary>
     public TimeSpan SynchronousTimeout { get; init; } = TimeSpan.FromSeconds(10);
 
+    /// <summary>
+    /// A directory of this host, which nothing else uses, for WAL that the repository cannot take because it is full or away; null where such
+    /// WAL stays on the server. A synchronous stream brings what is there and adds nothing.
+    /// </summary>
+    public string? SpillDirectory { get; init; }
+
+    /// <summary>How much may be spilled, in bytes. From then on WAL stays on the server.</summary>
+    public long SpillLimit { get; init; } = 10L << 30;
+
+    /// <summary>How long the repository may take for an object before what is received is spilled.</summary>
+    public TimeSpan SpillAfter { get; init; } = TimeSpan.FromSeconds(15);
+
     /// <summary>How long the last bytes may take to be stored when the stream is stopped.</summary>
     public TimeSpan StopTimeout { get; init; } = TimeSpan.FromSeconds(30);
 }

@@ -31,13 +31,20 @@ public static class WalWindows
     /// <summary>The same, and in the newest window of the server's cluster what would be lost if the server were gone now.</summary>
     /// <param name="repository">The repository.</param>
     /// <param name="connector">The server. Where it does not answer, the window says so.</param>
+    /// <param name="slot">The slot of the stream; null = it is not looked at.</param>
     /// <param name="timeout">How long the server may take.</param>
     /// <param name="observer">Is warned of backups that have no window because something of them cannot be read.</param>
     /// <param name="cancellationToken">Stops the work.</param>
     public static async Task<IReadOnlyList<RecoveryWindow>> ListAsync(
-        Repository repository, PostgresConnector connector, TimeSpan timeout, IOperationObserver observer, CancellationToken cancellationToken)
+        Repository repository,
+        PostgresConnector connector,
+        string? slot,
+        TimeSpan timeout,
+        IOperationObserver observer,
+        CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(connector);
+        ArgumentNullException.ThrowIfNull(observer);
         List<(RecoveryWindow Window, WalCoverage Coverage)> found = [];
         await foreach ((RecoveryWindow Window, WalCoverage Coverage) one in FindAsync(repository, observer, cancellationToken).ConfigureAwait(false))
         {
@@ -47,9 +54,14 @@ public static class WalWindows
         if (found.Count > 0)
         {
             UnarchivedWal loss = await UnarchivedWal
-                .MeasureAsync(connector, [.. found.Select(static one => one.Coverage)], timeout, cancellationToken).ConfigureAwait(false);
+                .MeasureAsync(connector, [.. found.Select(static one => one.Coverage)], slot, timeout, cancellationToken).ConfigureAwait(false);
             int i = loss.Coverage is null ? found.Count - 1 : found.FindIndex(one => one.Coverage == loss.Coverage);
             RecoveryWindow window = found[i].Window;
+            if (loss is { Coverage: { } end, Acknowledged: { } acknowledged } && acknowledged > end.EndLsn)
+            {
+                await WarnOfSpillAsync(repository, slot!, end, acknowledged, observer, cancellationToken).ConfigureAwait(false);
+            }
+
             found[i] = found[i] with
             {
                 Window = window with
@@ -170,6 +182,26 @@ public static class WalWindows
                     cancellationToken).ConfigureAwait(false);
             }
         }
+    }
+
+    /// <summary>
+    /// A stream that spills tells the server that WAL is durable which is on its own host only. Listed again, because one that works has brought
+    /// more since the windows were listed.
+    /// </summary>
+    private static async Task WarnOfSpillAsync(
+        Repository repository, string slot, WalCoverage end, Lsn acknowledged, IOperationObserver observer, CancellationToken cancellationToken)
+    {
+        WalArchive archive = new(repository, end.SystemId);
+        WalCatalog catalog = await archive.LoadCatalogAsync(cancellationToken).ConfigureAwait(false);
+        if (end.Items.Count > 0 && catalog.FindEnd(end.Items[0].SegmentSize) >= acknowledged)
+        {
+            return;
+        }
+
+        IReadOnlyList<StreamHolder> holders = await StreamClaim.ListHoldersAsync(repository, end.SystemId, cancellationToken).ConfigureAwait(false);
+        observer.Warning(
+            $"The slot '{slot}' was told that WAL up to {acknowledged} is durable, and {repository.Location} has it up to {end.EndLsn}: the rest may be " +
+            $"spilled {StreamHolder.DescribeSpills(holders)}. Until the stream there has brought it, it is on that host only.");
     }
 
     private static void Warn(IOperationObserver observer, BackupEntry backup, SmcException problem) =>

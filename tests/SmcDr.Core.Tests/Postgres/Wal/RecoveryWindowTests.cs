@@ -97,7 +97,7 @@ public sealed class RecoveryWindowTests
         }.ConnectionString);
 
         IReadOnlyList<RecoveryWindow> windows = await WalWindows.ListAsync(
-            repository, connector, TimeSpan.FromMilliseconds(200), NullObserver.Instance, CancellationToken.None);
+            repository, connector, null, TimeSpan.FromMilliseconds(200), NullObserver.Instance, CancellationToken.None);
 
         Assert.Contains("did not answer within 0.2 s", Assert.Single(windows).LossProblem, StringComparison.Ordinal);
     }
@@ -171,7 +171,7 @@ public sealed class RecoveryWindowTests
         server.CreateConnector(), repository, new BaseBackupOptions { Slot = "smcdr", Full = full }, NullObserver.Instance, CancellationToken.None);
 
     private static async Task<RecoveryWindow> NewestAsync(PostgresConnector connector, Repository repository) =>
-        (await WalWindows.ListAsync(repository, connector, s_patience, NullObserver.Instance, CancellationToken.None))[^1];
+        (await WalWindows.ListAsync(repository, connector, null, s_patience, NullObserver.Instance, CancellationToken.None))[^1];
 
     private static async Task<(List<RecoveryWindow> Windows, RecordingObserver Observer)> ListAsync(Repository repository)
     {

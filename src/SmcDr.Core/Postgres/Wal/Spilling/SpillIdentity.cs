@@ -1,0 +1,14 @@
+namespace SmcDr.Core.Postgres.Wal.Spilling;
+
+/// <summary>Whose WAL a spill holds.</summary>
+internal sealed record SpillIdentity
+{
+    /// <summary>The repository that it belongs to.</summary>
+    public required Guid RepositoryId { get; init; }
+
+    /// <summary>PostgreSQL's system identifier of the database cluster.</summary>
+    public required string SystemId { get; init; }
+
+    /// <summary>Where the repository was, for people.</summary>
+    public required string Location { get; init; }
+}
