@@ -197,6 +197,24 @@ Describe 'Backup and WAL' {
         Assert-SmcError SmcArgumentInvalid { Start-SmcWalStream -Synchronous -Slot '' -Once }
     }
 
+    It 'takes a spill directory below the location of the session, and refuses what is none' {
+        $root = (New-Item -ItemType Directory (Join-Path $TestDrive 'spilling')).FullName
+        Push-Location $root
+        try {
+            $last = Start-SmcWalStream -Once -Timeout 60s -SpillDirectory spill -SpillLimit 100MB | Select-Object -Last 1
+        }
+        finally {
+            Pop-Location
+        }
+
+        $last.SpillDirectory | Should -Be (Join-Path $root 'spill')
+        $last.SpilledBytes | Should -Be 0
+        Join-Path $root 'spill' | Should -Exist
+        Assert-SmcError SmcTargetNotEmpty { Start-SmcWalStream -Once -SpillDirectory $root }
+        Assert-SmcError SmcArgumentInvalid { Start-SmcWalStream -Once -SpillLimit 1GiB }
+        (Start-SmcWalStream -Once -Timeout 60s -SpillDirectory '' | Select-Object -Last 1).SpilledBytes | Should -BeNullOrEmpty
+    }
+
     It 'lists backups by id and by wildcard' {
         (Get-SmcBackup $backup.Id).Id | Should -Be $backup.Id
         (Get-SmcBackup).Id | Should -Be $backup.Id

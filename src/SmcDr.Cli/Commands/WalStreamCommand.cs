@@ -94,12 +94,13 @@ internal sealed class WalStreamCommand : CliCommand
 
         PlainObserver observer = context.CreatePlainObserver();
         StreamStatusWriter status = new(context.Host.Out, context.Host.Error, context.Json, TimeProvider.System);
+        string? spill = context.Parsed.GetValue(_spillDirectory);
         WalReceiverOptions options = new()
         {
             Takeover = context.Parsed.GetValue(_takeover),
             ContinueAfterGap = context.Parsed.GetValue(_continueAfterGap),
             Synchronous = context.Parsed.GetValue(_synchronous),
-            SpillDirectory = context.Parsed.GetValue(_spillDirectory) is { Length: > 0 } path ? Path.GetFullPath(path) : context.Parsed.GetValue(_spillDirectory),
+            SpillDirectory = string.IsNullOrEmpty(spill) ? spill : context.FullPath(spill),
         };
         options = context.Parsed.GetValue(_synchronousTimeout) is { } limit ? options with { SynchronousTimeout = limit } : options;
         WalReceiver receiver = site.CreateWalReceiver(

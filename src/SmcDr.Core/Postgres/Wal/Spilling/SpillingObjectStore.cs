@@ -398,7 +398,7 @@ internal sealed class SpillingObjectStore : IObjectStore
             DriveInfo drive = new(FileSystems.Existing(_directory.Path));
             return drive.AvailableFreeSpace - length >= Math.Min(MaximumReserve, drive.TotalSize / 20);
         }
-        catch (IOException)
+        catch (Exception e) when (DirectoryObjectStore.IsFileSystemError(e))
         {
             // Then the write tells.
             return true;

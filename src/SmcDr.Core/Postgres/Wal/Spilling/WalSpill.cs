@@ -314,6 +314,12 @@ internal sealed class WalSpill : IAsyncDisposable
         DateTimeOffset? since;
         lock (_lock)
         {
+            if (_store.IsActive)
+            {
+                // The repository did not take what came next.
+                return;
+            }
+
             (since, _since, _level) = (_since, null, 0);
         }
 
