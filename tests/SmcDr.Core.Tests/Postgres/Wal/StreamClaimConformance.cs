@@ -192,7 +192,7 @@ public abstract class StreamClaimConformance : IAsyncLifetime
         // The copy is a repository of its own, in which another stream may begin.
         Repository copied = await Repository.OpenAsync(destination, CancellationToken.None);
         await using StreamClaim second = await StreamClaim.TakeAsync(
-            copied, SystemId, StreamHolder.Create("db:5432", "slot_b", s_never), s_never, false, NullObserver.Instance, CancellationToken.None);
+            copied, SystemId, StreamHolder.Create("db:5432", "slot_b", s_never), s_never, false, false, NullObserver.Instance, CancellationToken.None);
         Assert.False(second.ReplacedAnother);
     }
 
@@ -217,6 +217,7 @@ public abstract class StreamClaimConformance : IAsyncLifetime
         StreamHolder.Create("db:5432", "slot_a", expiry ?? TimeSpan.FromMinutes(1)),
         interval ?? s_never,
         takeover,
+        mayWait: false,
         NullObserver.Instance,
         CancellationToken.None);
 
