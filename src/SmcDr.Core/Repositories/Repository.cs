@@ -58,6 +58,9 @@ public sealed partial class Repository
     /// <summary>What it is kept in, as it is stored.</summary>
     internal IObjectStore RawStore { get; }
 
+    /// <summary>Whether an object may make way for another of the same content, so that what a listing said of it does not hold.</summary>
+    internal bool IsMoving { get; private init; }
+
     /// <summary>Where it is, and where its copies are that reading falls back to.</summary>
     public IEnumerable<string> Locations => _copies?.Locations ?? [Location];
 
@@ -72,7 +75,8 @@ public sealed partial class Repository
     }
 
     /// <summary>The same repository, kept in another store: one that stands before its own, or holds a part of it.</summary>
-    internal Repository Over(IObjectStore store) => new(store, _root, (Store as EncryptedObjectStore)?.Keyring);
+    internal Repository Over(IObjectStore store, bool isMoving = false) =>
+        new(store, _root, (Store as EncryptedObjectStore)?.Keyring) { IsMoving = isMoving };
 
     /// <summary>Begins a backup: claims an id that nobody else has.</summary>
     /// <param name="component">The component.</param>

@@ -61,9 +61,8 @@ internal static class WalObject
         Repository repository, ulong systemId, WalKey wal, ObjectInfo info, CancellationToken cancellationToken) =>
         repository.ReadAsync(
             info.Key,
-            async (store, token) =>
+            (store, token) => ReadAsync(repository, store, info, async actual =>
             {
-                ObjectInfo actual = await FindAsync(repository, store, info, token).ConfigureAwait(false);
                 for (int limit = HeadLength; ; limit *= 16)
                 {
                     int length = (int)Math.Min(limit, actual.Length);
@@ -73,7 +72,7 @@ internal static class WalObject
                         return OpenHead(repository, systemId, wal, actual, buffer);
                     }
                 }
-            },
+            }, token),
             cancellationToken);
 
     /// <summary>Reads an object whole and gives its bytes, all verified.</summary>
@@ -87,14 +86,13 @@ internal static class WalObject
         Repository repository, ulong systemId, WalKey wal, ObjectInfo info, Hash256? expected, CancellationToken cancellationToken) =>
         repository.ReadAsync(
             info.Key,
-            async (store, token) =>
+            (store, token) => ReadAsync(repository, store, info, async actual =>
             {
-                ObjectInfo actual = await FindAsync(repository, store, info, token).ConfigureAwait(false);
                 (StoredWal stored, byte[] content, _) = await ReadAsync(store, repository, systemId, wal, actual, token).ConfigureAwait(false);
                 return expected is null || stored.Head.Sha256 == expected
                     ? (stored, content)
                     : throw Damaged(info.Key, "it has another content than the object that was listed");
-            },
+            }, token),
             cancellationToken);
 
     /// <summary>Reads an object whole from one store and gives its bytes, all verified, and the object as it is stored.</summary>
@@ -124,10 +122,37 @@ internal static class WalObject
         return (stored, content, buffer);
     }
 
+    /// <summary>
+    /// Reads an object as the store has it. One that was exchanged meanwhile, for the same content in other bytes, is read again: only where it
+    /// is still the same it is damaged.
+    /// </summary>
+    private static async Task<T> ReadAsync<T>(
+        Repository repository, IObjectStore store, ObjectInfo info, Func<ObjectInfo, Task<T>> read, CancellationToken cancellationToken)
+    {
+        ObjectInfo actual = await FindAsync(repository, store, info, cancellationToken).ConfigureAwait(false);
+        while (true)
+        {
+            try
+            {
+                return await read(actual).ConfigureAwait(false);
+            }
+            catch (SmcException e) when (repository.IsMoving && SmcErrors.IsDamage(e.Code))
+            {
+                ObjectInfo now = await FindAsync(repository, store, info, cancellationToken).ConfigureAwait(false);
+                if (now == actual)
+                {
+                    throw;
+                }
+
+                actual = now;
+            }
+        }
+    }
+
     /// <summary>The object as this store has it. What a listing said of it holds for the repository's own store only.</summary>
     private static async ValueTask<ObjectInfo> FindAsync(
         Repository repository, IObjectStore store, ObjectInfo info, CancellationToken cancellationToken) =>
-        store == repository.Store
+        store == repository.Store && !repository.IsMoving
             ? info
             : await store.GetInfoAsync(info.Key, cancellationToken).ConfigureAwait(false) ?? throw new SmcException(
                 SmcErrorCode.ObjectNotFound, $"There is no object '{info.Key}' in {store.Location}.", target: info.Key);

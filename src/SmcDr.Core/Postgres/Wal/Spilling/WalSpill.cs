@@ -36,7 +36,7 @@ internal sealed class WalSpill : IAsyncDisposable
     {
         (_target, _directory, _systemId, _options, _observer) = (target, directory, systemId, options, observer);
         _store = new SpillingObjectStore(target.RawStore, directory, systemId, options) { Spilled = OnSpilled };
-        Repository = target.Over(_store);
+        Repository = target.Over(_store, isMoving: true);
         Local = target.Over(new SpilledObjectStore(directory));
         _since = directory.First?.Time;
     }

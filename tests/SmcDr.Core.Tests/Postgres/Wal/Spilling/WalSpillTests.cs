@@ -249,6 +249,25 @@ public sealed class WalSpillTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Read_ExchangedForTheSameContentSinceItWasListed_IsNotDamaged()
+    {
+        await using WalSpill spill = await OpenSpillAsync();
+        WalArchive archive = new(spill.Repository, SystemId);
+        _isFull = true;
+        await archive.PutSegmentAsync(Name(1), Content(1), Facts(1), CancellationToken.None);
+        WalCatalog listed = await archive.LoadCatalogAsync(CancellationToken.None);
+        _isFull = false;
+
+        // Another stream has stored the same, with a longer head.
+        await new WalArchive(await OpenAsync(_inner), SystemId).PutSegmentAsync(
+            Name(1), Content(1), Facts(1) with { ServerTime = DateTimeOffset.UtcNow }, CancellationToken.None);
+        await spill.BringAllAsync(static _ => Task.CompletedTask, CancellationToken.None);
+        Assert.Equal(SegmentSize, await archive.GetSegmentSizeAsync(listed, CancellationToken.None));
+        WalItem item = (await archive.TryLoadItemAsync(listed.Timelines[1].Find(Name(1))!, SegmentSize, CancellationToken.None))!;
+        Assert.Equal(Content(1), await archive.ReadAsync(item, CancellationToken.None));
+    }
+
+    [Fact]
     public async Task Put_RepositoryDoesNotAnswer_SpillsAfterAWhileAndReadsAndListsBoth()
     {
         TaskCompletionSource hangs = new();
