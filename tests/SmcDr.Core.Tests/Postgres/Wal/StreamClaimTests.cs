@@ -45,36 +45,6 @@ public sealed class StreamClaimTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task TakeAsync_ManyAtOnce_NeverLetsTwoIn()
-    {
-        for (int round = 0; round < 5; round++)
-        {
-            Task<StreamClaim>[] takers = [.. Enumerable.Range(0, 4).Select(_ => Task.Run(() => TakeAsync()))];
-            List<StreamClaim> holders = [];
-            foreach (Task<StreamClaim> taker in takers)
-            {
-                try
-                {
-                    holders.Add(await taker);
-                }
-                catch (SmcException e)
-                {
-                    Assert.Equal(SmcErrorCode.StreamRunning, e.Code);
-                }
-            }
-
-            Assert.True(holders.Count <= 1);
-            foreach (StreamClaim holder in holders)
-            {
-                await holder.CheckAsync(CancellationToken.None);
-                await holder.DisposeAsync();
-            }
-
-            Assert.Empty(Claims());
-        }
-    }
-
-    [Fact]
     public async Task TakeAsync_HolderGaveNoSignOfLife_TakesOverAndTheSleeperNoticesBeforeItWrites()
     {
         await using StreamClaim sleeper = await TakeAsync(expiry: TimeSpan.FromMilliseconds(200));
