@@ -137,17 +137,30 @@ internal sealed class SpillDirectory : IDisposable
         Add(item);
     }
 
-    /// <summary>Removes an object.</summary>
+    /// <summary>
+    /// Removes an object. It is out of sight before its file is gone: who looks for it in between must not be told of what it cannot read.
+    /// </summary>
     public async Task RemoveAsync(SpilledWal item, CancellationToken cancellationToken)
     {
-        await _files.DeleteAsync(NameOf(item), cancellationToken).ConfigureAwait(false);
         lock (_lock)
         {
-            if (_byNumber.Remove(item.Number))
+            if (!_byNumber.Remove(item.Number))
             {
-                _byKey.Remove(item.Key);
-                _bytes -= item.Length;
+                return;
             }
+
+            _byKey.Remove(item.Key);
+            _bytes -= item.Length;
+        }
+
+        try
+        {
+            await _files.DeleteAsync(NameOf(item), cancellationToken).ConfigureAwait(false);
+        }
+        catch
+        {
+            Add(item);
+            throw;
         }
     }
 
