@@ -64,7 +64,8 @@ internal sealed class ClusterTransport : IDisposable
             async (identity, token) =>
             {
                 ClientWebSocket socket = new();
-                using UpgradeHandler handler = new(HandlerFor(identity), message => Authorize(message, identity));
+                using HttpMessageInvoker shared = new(HandlerFor(identity), disposeHandler: false);
+                using UpgradeHandler handler = new(shared, message => Authorize(message, identity));
                 using HttpMessageInvoker invoker = new(handler, disposeHandler: false);
                 try
                 {
@@ -462,14 +463,14 @@ internal sealed class ClusterTransport : IDisposable
     /// Keeps the answer to an upgrade that was refused: a WebSocket tells its number only, and the reason is in the body. Headers are added here,
     /// since a WebSocket's own options take one value of a name, and a user may act for several groups.
     /// </summary>
-    private sealed class UpgradeHandler(HttpMessageHandler inner, Action<HttpRequestMessage> authorize) : DelegatingHandler(inner)
+    private sealed class UpgradeHandler(HttpMessageInvoker inner, Action<HttpRequestMessage> authorize) : HttpMessageHandler
     {
         public (int Code, byte[] Body, TimeSpan? RetryAfter)? Refusal { get; private set; }
 
         protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
         {
             authorize(request);
-            HttpResponseMessage response = await base.SendAsync(request, cancellationToken).ConfigureAwait(false);
+            HttpResponseMessage response = await inner.SendAsync(request, cancellationToken).ConfigureAwait(false);
             if (response.StatusCode != HttpStatusCode.SwitchingProtocols)
             {
                 Refusal = (
@@ -479,11 +480,6 @@ internal sealed class ClusterTransport : IDisposable
             }
 
             return response;
-        }
-
-        // The handler inside is shared and stays.
-        protected override void Dispose(bool disposing)
-        {
         }
     }
 }

@@ -8,7 +8,7 @@ using System.Text.Json.Nodes;
 namespace SmcDr.Core.Kubernetes;
 
 /// <summary>Credentials that a program gives, as the managed clusters of the large clouds have it.</summary>
-internal sealed class ExecPluginCredential(ExecPluginSettings settings, TimeProvider time) : ClusterCredential
+internal sealed class ExecPluginCredential(ExecPluginSettings settings, TimeProvider time) : ClusterCredential, IDisposable
 {
     private const int MaximumOutput = 1 << 20;
 
@@ -43,6 +43,8 @@ internal sealed class ExecPluginCredential(ExecPluginSettings settings, TimeProv
             _gate.Release();
         }
     }
+
+    public void Dispose() => _gate.Dispose();
 
     private async Task<string> RunAsync(CancellationToken cancellationToken)
     {

@@ -4,7 +4,7 @@ namespace SmcDr.Core.Kubernetes;
 /// Token and certificate as a kubeconfig has them, written down or in files. Files are read again while they are used: a kubelet replaces a
 /// pod's token about every 50 minutes, and other programs renew certificates.
 /// </summary>
-internal sealed class FileCredential : ClusterCredential
+internal sealed class FileCredential : ClusterCredential, IDisposable
 {
     /// <summary>How long something read from a file is used before the file is looked at again.</summary>
     public static readonly TimeSpan Freshness = TimeSpan.FromSeconds(10);
@@ -77,6 +77,8 @@ internal sealed class FileCredential : ClusterCredential
             _gate.Release();
         }
     }
+
+    public void Dispose() => _gate.Dispose();
 
     private static async Task<string> ReadAsync(string path, string what, CancellationToken cancellationToken)
     {

@@ -125,36 +125,39 @@ public sealed partial class KubernetesClient
             }
 
             bool hasEvents = false;
-            await using WatchReader reader = await OpenWatchAsync(resource, @namespace, options, version!, cancellationToken).ConfigureAwait(false);
-            while (await reader.ReadAsync(cancellationToken).ConfigureAwait(false) is JsonObject line)
+            WatchReader reader = await OpenWatchAsync(resource, @namespace, options, version!, cancellationToken).ConfigureAwait(false);
+            await using (reader.ConfigureAwait(false))
             {
-                JsonObject? body = line["object"] as JsonObject;
-                switch ((string?)line["type"])
+                while (await reader.ReadAsync(cancellationToken).ConfigureAwait(false) is JsonObject line)
                 {
-                    case "ERROR":
-                        KubernetesStatus status = KubernetesStatus.FromJson(body) ?? new KubernetesStatus { Code = 500 };
-                        if (status.Code == 410 || status.Reason is "Expired" or "Gone")
-                        {
-                            version = null;
-                        }
-                        else if (status.Code is not (429 or >= 500))
-                        {
-                            throw KubernetesErrors.Translate(Access, Request(HttpMethod.Get, "watch", resource, @namespace), status);
-                        }
+                    JsonObject? body = line["object"] as JsonObject;
+                    switch ((string?)line["type"])
+                    {
+                        case "ERROR":
+                            KubernetesStatus status = KubernetesStatus.FromJson(body) ?? new KubernetesStatus { Code = 500 };
+                            if (status.Code == 410 || status.Reason is "Expired" or "Gone")
+                            {
+                                version = null;
+                            }
+                            else if (status.Code is not (429 or >= 500))
+                            {
+                                throw KubernetesErrors.Translate(Access, Request(HttpMethod.Get, "watch", resource, @namespace), status);
+                            }
 
-                        goto ended;
-                    case "BOOKMARK":
-                        version = (string?)body?["metadata"]?["resourceVersion"] ?? version;
-                        hasEvents = true;
-                        continue;
-                    case string type when body is not null && Enum.TryParse(type, ignoreCase: true, out WatchEventKind kind):
-                        KubernetesObject item = new(body);
-                        version = item.ResourceVersion ?? version;
-                        hasEvents = true;
-                        yield return new WatchEvent(kind, item);
-                        continue;
-                    default:
-                        continue;
+                            goto ended;
+                        case "BOOKMARK":
+                            version = (string?)body?["metadata"]?["resourceVersion"] ?? version;
+                            hasEvents = true;
+                            continue;
+                        case string type when body is not null && Enum.TryParse(type, ignoreCase: true, out WatchEventKind kind):
+                            KubernetesObject item = new(body);
+                            version = item.ResourceVersion ?? version;
+                            hasEvents = true;
+                            yield return new WatchEvent(kind, item);
+                            continue;
+                        default:
+                            continue;
+                    }
                 }
             }
 

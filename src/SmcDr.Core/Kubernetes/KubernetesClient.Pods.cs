@@ -57,7 +57,7 @@ public sealed partial class KubernetesClient
 
     /// <summary>Opens a connection to a port of a pod.</summary>
     /// <exception cref="SmcException">There is no such pod, or it does not run.</exception>
-    public async Task<PodConnection> ConnectAsync(PodTarget target, int port, CancellationToken cancellationToken)
+    public async Task<PodPortStream> ConnectAsync(PodTarget target, int port, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(target);
         ArgumentOutOfRangeException.ThrowIfLessThan(port, 1);
@@ -66,7 +66,7 @@ public sealed partial class KubernetesClient
             HttpMethod.Get, "create", KubernetesResource.Pods, target.Namespace ?? Access.Namespace, target.Pod, "portforward",
             ("ports", port.ToString(CultureInfo.InvariantCulture))) with { IsIdempotent = false };
         WebSocket socket = await _transport.ConnectAsync(request, s_forwardProtocols, cancellationToken).ConfigureAwait(false);
-        return await PodConnection.OpenAsync(new ChannelSocket(socket), Qualify(target), port, cancellationToken).ConfigureAwait(false);
+        return await PodPortStream.OpenAsync(new ChannelSocket(socket), Qualify(target), port, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Listens on a port of this host's loopback interface, and leads each connection to a port of a pod.</summary>

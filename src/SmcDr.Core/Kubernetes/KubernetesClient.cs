@@ -266,7 +266,7 @@ public sealed partial class KubernetesClient : IDisposable
                         continue;
                     default:
                         isThere = each.Kind is WatchEventKind.Added or WatchEventKind.Modified;
-                        if (until(isThere ? each.Object : null))
+                        if (until(isThere ? each.Item : null))
                         {
                             return true;
                         }

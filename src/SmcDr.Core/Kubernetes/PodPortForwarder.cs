@@ -134,7 +134,7 @@ public sealed class PodPortForwarder : IAsyncDisposable
     {
         try
         {
-            PodConnection connection = await _client.ConnectAsync(_target, _port, _stop.Token).ConfigureAwait(false);
+            PodPortStream connection = await _client.ConnectAsync(_target, _port, _stop.Token).ConfigureAwait(false);
             await using (connection.ConfigureAwait(false))
             {
                 await PumpAsync(socket, connection).ConfigureAwait(false);
@@ -158,7 +158,7 @@ public sealed class PodPortForwarder : IAsyncDisposable
         }
     }
 
-    private async Task PumpAsync(Socket socket, PodConnection connection)
+    private async Task PumpAsync(Socket socket, PodPortStream connection)
     {
         using NetworkStream local = new(socket, ownsSocket: false);
         using CancellationTokenSource end = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);

@@ -10,8 +10,10 @@ namespace SmcDr.Core.Kubernetes;
 public sealed partial class PodTransfer
 {
     // $1 the file, $2 where to begin, $3 the segment's size, $4 how the file was at first (empty: it is the first time). Bytes go to the output;
-    // what is told about them, to the errors. The shell waits at the end until the reader has all: when it ends, the connection is torn down,
-    // and with it what is still on the way (kubernetes issue 60140).
+    // what is told about them, to the errors, always before they come: all is on one connection, and who waits for a digest behind bytes that
+    // nobody takes waits for ever. The shell ends only when the reader says that it has all: with it the connection is torn down, and what is
+    // still on the way would be lost (kubernetes issue 60140). When the reader is gone its input ends; nobody else would end a dd that
+    // writes to nobody, so the shell then kills its process group, if that is its own.
     private const string DownloadScript = HashFunction + """
         p=$1 o=$2 g=$3
         [ -f "$p" ] && [ -r "$p" ] || exit 70
@@ -19,22 +21,27 @@ public sealed partial class PodTransfer
         [ -z "$4" ] || [ "$4" = "$i" ] || exit 71
         echo "smcdr file $i" >&2
         s=${i%% *}
-        (
-          a=$o
-          while [ "$a" -lt "$s" ]; do
-            x=$(dd if="$p" bs=65536 skip=$((a / 65536)) count=$((g / 65536)) 2>/dev/null | h) || exit 1
-            echo "smcdr hash $a ${x%% *}" >&2
-            a=$((a + g))
-          done
-        ) &
-        b=$!
-        trap 'kill "$b" 2>/dev/null' EXIT
-        dd if="$p" bs=65536 skip=$((o / 65536)) 2>/dev/null || exit 75
-        wait
+        read -r x x x x k x < /proc/$$/stat
+        exec 3<&0
+        ( read -r x <&3; [ "$x" = done ] || [ "$k" != $$ ] || kill -9 -- "-$$" ) &
+        w=$!
+        t() {
+          x=$(dd if="$p" bs=65536 skip=$(($1 / 65536)) count=$((g / 65536)) 2>/dev/null | h)
+          echo "smcdr hash $1 ${x%% *}" >&2
+        }
+        [ "$o" -ge "$s" ] || t "$o"
+        while [ "$o" -lt "$s" ]; do
+          n=$((o + g))
+          t "$n" &
+          j=$!
+          dd if="$p" bs=65536 skip=$((o / 65536)) count=$((g / 65536)) 2>/dev/null || exit 75
+          wait "$j"
+          o=$n
+        done
         j=$(stat -L -c '%s %Y %i' "$p") || exit 71
         [ "$i" = "$j" ] || exit 71
         echo "smcdr end" >&2
-        read -r x
+        wait "$w"
         exit 0
         """;
 
@@ -108,7 +115,7 @@ public sealed partial class PodTransfer
                 try
                 {
                     // Everything is proven; the shell may end, and how it does is of no interest any more.
-                    await process.StandardInput.WriteAsync("\n"u8.ToArray(), cancellationToken).ConfigureAwait(false);
+                    await process.StandardInput.WriteAsync("done\n"u8.ToArray(), cancellationToken).ConfigureAwait(false);
                     await exit.WaitAsync(TimeSpan.FromSeconds(2), cancellationToken).ConfigureAwait(false);
                 }
                 catch (Exception e) when (e is TimeoutException || IsBreak(e))

@@ -12,8 +12,6 @@ namespace SmcDr.Core.Kubernetes;
 /// </summary>
 public sealed partial class PodTransfer
 {
-    private const int BlockSize = 64 << 10;
-
     /// <summary>How many segments may be on the way or being hashed in the pod.</summary>
     private const int Window = 3;
 

@@ -9,7 +9,7 @@ namespace SmcDr.Core.Kubernetes;
 /// A connection to a port of a pod. Its end is clean only when the other side said farewell and told of no error; everything else is an error for
 /// whoever reads. One direction alone cannot be closed (the protocol has no means for it).
 /// </summary>
-public sealed class PodConnection : Stream
+public sealed class PodPortStream : Stream
 {
     private const int DataChannel = 0;
     private const int ErrorChannel = 1;
@@ -22,7 +22,7 @@ public sealed class PodConnection : Stream
     private readonly PipeReader _reader;
     private volatile bool _disposed;
 
-    private PodConnection(ChannelSocket socket, PodTarget target, int port)
+    private PodPortStream(ChannelSocket socket, PodTarget target, int port)
     {
         _socket = socket;
         _target = target;
@@ -91,9 +91,9 @@ public sealed class PodConnection : Stream
         }
     }
 
-    internal static async Task<PodConnection> OpenAsync(ChannelSocket socket, PodTarget target, int port, CancellationToken cancellationToken)
+    internal static async Task<PodPortStream> OpenAsync(ChannelSocket socket, PodTarget target, int port, CancellationToken cancellationToken)
     {
-        PodConnection connection = new(socket, target, port);
+        PodPortStream connection = new(socket, target, port);
         try
         {
             // The first message of either channel is the port (kubelet, pkg/cri/streaming/portforward/websocket.go).
