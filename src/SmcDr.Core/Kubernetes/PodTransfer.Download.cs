@@ -23,8 +23,9 @@ public sealed partial class PodTransfer
         s=${i%% *}
         read -r x x x x k x < /proc/$$/stat
         exec 3<&0
-        ( read -r x <&3; [ "$x" = done ] || [ "$k" != $$ ] || kill -9 -- "-$$" ) &
+        ( read -r x <&3; [ "$x" = done ] || [ "$k" != $$ ] || kill -9 -- "-$$" ) > /dev/null 2>&1 &
         w=$!
+        trap 'kill "$w" 2>/dev/null' EXIT
         t() {
           x=$(dd if="$p" bs=65536 skip=$(($1 / 65536)) count=$((g / 65536)) 2>/dev/null | h)
           echo "smcdr hash $1 ${x%% *}" >&2

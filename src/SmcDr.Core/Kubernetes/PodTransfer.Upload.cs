@@ -12,11 +12,11 @@ namespace SmcDr.Core.Kubernetes;
 public sealed partial class PodTransfer
 {
     // $1 the file, $2 where to begin. Each segment comes as a line with its length and then its bytes; lengths, since an input cannot be closed
-    // before 1.30. Bytes are written at their own place and never appended: a shell whose connection was cut may still write what it has,
+    // before 1.30; nothing is made before the first one, for a connection that is given up at once. Bytes are written at their own place and never appended: a shell whose connection was cut may still write what it has,
     // and then writes what belongs there. What is hashed is what the file holds.
     private const string UploadScript = HashFunction + """
         p=$1 o=$2
-        if [ "$o" -eq 0 ]; then true >> "$p" || exit 74; else [ -f "$p" ] || exit 72; fi
+        [ "$o" -eq 0 ] || [ -f "$p" ] || exit 72
         while read -r n; do
           [ "$n" = end ] && break
           dd of="$p" bs=65536 seek=$((o / 65536)) count="$n" iflag=fullblock,count_bytes conv=notrunc status=none || exit 74
@@ -28,6 +28,7 @@ public sealed partial class PodTransfer
         done
         wait
         [ "$n" = end ] || exit 76
+        [ "$o" -gt 0 ] || true >> "$p" || exit 74
         exit 0
         """;
 
@@ -41,6 +42,15 @@ public sealed partial class PodTransfer
         mv -f "$1" "$2" || exit 74
         if [ "$4" = 1 ]; then sync "${2%/*}/" 2>/dev/null || sync; fi
         exit 0
+        """;
+
+    // $1 the part. A shell whose connection was given up may still be about to write to it.
+    private const string RemoveScript = """
+        for c in /proc/[0-9]*/cmdline; do
+          q=${c#/proc/} q=${q%/cmdline}
+          [ "$q" = $$ ] || ! grep -qF "$1" "$c" 2>/dev/null || kill -9 "$q" 2>/dev/null
+        done
+        rm -f "$1"
         """;
 
     /// <summary>How long a disk may take to have everything that is in memory.</summary>
@@ -106,7 +116,7 @@ public sealed partial class PodTransfer
         using CancellationTokenSource timer = new(TimeSpan.FromSeconds(5));
         try
         {
-            await _client.RunAsync(target, ["rm", "-f", part], timer.Token).ConfigureAwait(false);
+            await _client.RunAsync(target, ["sh", "-c", RemoveScript, "smcdr", part], timer.Token).ConfigureAwait(false);
         }
         catch (Exception e) when (e is SmcException or OperationCanceledException or IOException)
         {
