@@ -4,7 +4,7 @@ using SmcDr.Core.Kubernetes;
 
 namespace SmcDr.Core.Tests.Kubernetes;
 
-[Collection(ClusterCollection.Name)]
+[Collection(ClusterGroup.Name)]
 public sealed class ClusterObjectTests(ClusterFixture cluster)
 {
     [ClusterFact]
@@ -183,7 +183,7 @@ public sealed class ClusterObjectTests(ClusterFixture cluster)
         await using PodPortStream? stream = await ConnectAsync(pod);
         SmcException failure = stream is null
             ? forwarder.LastFailure!
-            : await Assert.ThrowsAsync<SmcException>(async () => await stream.ReadAsync(new byte[1]));
+            : await Assert.ThrowsAsync<SmcException>(async () => await stream.ReadExactlyAsync(new byte[1]));
 
         Assert.Equal(SmcErrorCode.PodStreamBroken, failure.Code);
         Assert.Contains("4999", failure.Message, StringComparison.Ordinal);

@@ -4,7 +4,7 @@ using SmcDr.Core.Kubernetes;
 
 namespace SmcDr.Core.Tests.Kubernetes;
 
-[Collection(ClusterCollection.Name)]
+[Collection(ClusterGroup.Name)]
 public sealed class PodExecTests(ClusterFixture cluster)
 {
     [ClusterFact]

@@ -6,7 +6,7 @@ using Xunit.Abstractions;
 
 namespace SmcDr.Core.Tests.Kubernetes;
 
-[Collection(ClusterCollection.Name)]
+[Collection(ClusterGroup.Name)]
 public sealed class PodTransferTests(ClusterFixture cluster, ITestOutputHelper output)
 {
     [ClusterFact]

@@ -2,7 +2,7 @@ namespace SmcDr.Core.Tests.Kubernetes;
 
 /// <summary>The tests that share a namespace of a cluster, and its pods.</summary>
 [CollectionDefinition(Name)]
-public sealed class ClusterCollection : ICollectionFixture<ClusterFixture>
+public sealed class ClusterGroup : ICollectionFixture<ClusterFixture>
 {
     public const string Name = "Kubernetes cluster";
 }
