@@ -154,7 +154,7 @@ public sealed class ClusterObjectTests(ClusterFixture cluster)
     {
         // cat behind nc: what comes in goes out.
         PodTarget pod = await cluster.PodAsync("echoing", "busybox:1.35", "exec nc -ll -p 7000 -e cat");
-        await cluster.Client.RunAsync(pod, ["sh", "-c", "until nc -z 127.0.0.1 7000; do sleep 0.1; done"], default);
+        await cluster.Client.RunAsync(pod, ["sh", "-c", "until netstat -tln | grep -q ':7000 '; do sleep 0.1; done"], default);
         await using PodPortForwarder forwarder = cluster.Client.Forward(pod, 7000);
 
         await Task.WhenAll(Enumerable.Range(0, 8).Select(async number =>
