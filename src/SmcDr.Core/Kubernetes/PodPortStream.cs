@@ -134,7 +134,7 @@ public sealed class PodPortStream : Stream
     {
         string said = _errors.Length <= 2
             ? ""
-            : KubeText.Clean(Encoding.UTF8.GetString(_errors.GetBuffer(), 2, (int)_errors.Length - 2), 300);
+            : KubeText.Clean(Encoding.UTF8.GetString(_errors.GetBuffer(), 2, (int)_errors.Length - 2));
         return said.Length > 0
             ? Broken(cause, said)
             : isFarewell
