@@ -134,6 +134,32 @@ public enum SmcErrorCode
     /// <summary>A Redis dump (RDB) holds what SmcDr cannot read.</summary>
     RdbUnsupported,
 
+    // Kubernetes
+    /// <summary>There is no kubeconfig, or it is not valid, or does not name what was asked for.</summary>
+    KubeconfigInvalid,
+    /// <summary>The cluster's API server cannot be reached or keeps failing.</summary>
+    ClusterUnavailable,
+    /// <summary>The cluster does not accept the credentials.</summary>
+    ClusterAuthenticationFailed,
+    /// <summary>The user may not do this in the cluster.</summary>
+    ClusterForbidden,
+    /// <summary>An object, a kind or a namespace is not in the cluster.</summary>
+    ResourceNotFound,
+    /// <summary>An object is in the cluster already, or was changed by somebody else meanwhile.</summary>
+    ResourceConflict,
+    /// <summary>The cluster does not accept an object as it is.</summary>
+    ResourceInvalid,
+    /// <summary>A quota of the namespace is used up.</summary>
+    QuotaExceeded,
+    /// <summary>An admission check of the cluster refused the object, or could not be asked.</summary>
+    AdmissionRefused,
+    /// <summary>A command in a pod failed.</summary>
+    PodCommandFailed,
+    /// <summary>A connection into a pod ended before its end was told.</summary>
+    PodStreamBroken,
+    /// <summary>What arrived in, or came out of, a pod is not what was sent.</summary>
+    PodTransferFailed,
+
     // Restore and recovery
     /// <summary>The target directory holds data.</summary>
     TargetNotEmpty,

@@ -1,0 +1,17 @@
+namespace SmcDr.Core.Kubernetes;
+
+/// <summary>The server's own words, as the inner exception of what became of them.</summary>
+public sealed class KubernetesStatusException : Exception
+{
+    public KubernetesStatusException(KubernetesStatus status)
+        : base(status?.Message)
+    {
+        ArgumentNullException.ThrowIfNull(status);
+        Status = status;
+    }
+
+    public KubernetesStatus Status { get; }
+
+    /// <summary>What the server said where <paramref name="exception"/> came of it.</summary>
+    public static KubernetesStatus? Of(Exception exception) => (exception?.InnerException as KubernetesStatusException)?.Status;
+}
