@@ -113,7 +113,8 @@ class Smcdr(Contender):
 
     def finish(self):
         if self.stream is not None:
-            self.stream.send_signal(signal.SIGINT)
+            # Not SIGINT: what runs behind a shell in the background has it ignored.
+            self.stream.send_signal(signal.SIGTERM)
             self.stream.wait(120)
             self.server.sql("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots", database="postgres")
             self.stream = None
