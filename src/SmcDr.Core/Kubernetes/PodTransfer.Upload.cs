@@ -12,8 +12,9 @@ namespace SmcDr.Core.Kubernetes;
 public sealed partial class PodTransfer
 {
     // $1 the file, $2 where to begin. Each segment comes as a line with its length and then its bytes; lengths, since an input cannot be closed
-    // before 1.30; nothing is made before the first one, for a connection that is given up at once. Bytes are written at their own place and never appended: a shell whose connection was cut may still write what it has,
-    // and then writes what belongs there. What is hashed is what the file holds.
+    // before 1.30; nothing is made before the first one, for a connection that is given up at once. Bytes are written at their own place and never
+    // appended: a shell whose connection was cut may still write what it has, and then writes what belongs there. What is hashed is what the file
+    // holds.
     private const string UploadScript = HashFunction + """
         p=$1 o=$2
         [ "$o" -eq 0 ] || [ -f "$p" ] || exit 72

@@ -56,6 +56,39 @@ function Invoke-PostgresProgram {
     $output
 }
 
+function Get-FreePort {
+    [CmdletBinding()]
+    [OutputType([int])]
+    param()
+
+    $listener = [System.Net.Sockets.TcpListener]::new([System.Net.IPAddress]::Loopback, 0)
+    $listener.Start()
+    $listener.LocalEndpoint.Port
+    $listener.Stop()
+}
+
+function Save-TestSecret {
+    <#
+    .SYNOPSIS
+    Writes the superuser's password to a file that the server's account may read, below a root that becomes that account's, and gives its path.
+    #>
+    [CmdletBinding()]
+    [OutputType([string])]
+    param(
+        [Parameter(Mandatory)] [string] $Root,
+        [Parameter(Mandatory)] [string] $Secret
+    )
+
+    $path = Join-Path $Root 'password'
+    Set-Content -LiteralPath $path -Value $Secret
+    chmod 600 $path
+    if ((id -u) -eq '0') {
+        chown postgres $Root $path
+    }
+
+    $path
+}
+
 function Open-TestServer {
     <#
     .SYNOPSIS
@@ -67,17 +100,9 @@ function Open-TestServer {
 
     $root = [System.IO.Directory]::CreateTempSubdirectory('smcdr-pester-').FullName
     $secret = [guid]::NewGuid().ToString('N')
-    $secretFile = Join-Path $root 'password'
-    Set-Content -LiteralPath $secretFile -Value $secret
-    chmod 600 $secretFile
-    if ((id -u) -eq '0') {
-        chown postgres $root $secretFile
-    }
+    $secretFile = Save-TestSecret $root $secret
 
-    $listener = [System.Net.Sockets.TcpListener]::new([System.Net.IPAddress]::Loopback, 0)
-    $listener.Start()
-    $port = $listener.LocalEndpoint.Port
-    $listener.Stop()
+    $port = Get-FreePort
 
     $data = Join-Path $root 'data'
     $null = Invoke-PostgresProgram initdb @(
@@ -203,22 +228,20 @@ function Open-TestStandby {
     param([Parameter(Mandatory)] $Server)
 
     $root = [System.IO.Directory]::CreateTempSubdirectory('smcdr-pester-').FullName
-    $secretFile = Join-Path $root 'password'
-    Copy-Item -LiteralPath $Server.SecretFile -Destination $secretFile
-    chmod 600 $secretFile
-    if ((id -u) -eq '0') {
-        chown postgres $root $secretFile
-    }
+    $secretFile = Save-TestSecret $root $Server.Secret
 
-    $listener = [System.Net.Sockets.TcpListener]::new([System.Net.IPAddress]::Loopback, 0)
-    $listener.Start()
-    $port = $listener.LocalEndpoint.Port
-    $listener.Stop()
+    $port = Get-FreePort
 
     $data = Join-Path $root 'data'
-    $null = Invoke-PostgresProgram pg_basebackup @(
-        '-D', $data, '-R', '-c', 'fast', '-X', 'stream',
-        '-d', "host=127.0.0.1 port=$($Server.Port) user=postgres password=$($Server.Secret) sslmode=disable")
+    # Everybody on the host can read a program's arguments.
+    $env:PGPASSWORD = $Server.Secret
+    try {
+        $null = Invoke-PostgresProgram pg_basebackup @(
+            '-D', $data, '-R', '-c', 'fast', '-X', 'stream', '-d', "host=127.0.0.1 port=$($Server.Port) user=postgres sslmode=disable")
+    } finally {
+        Remove-Item -LiteralPath env:PGPASSWORD
+    }
+
     Add-Content -LiteralPath (Join-Path $data 'postgresql.conf') -Value "port = $port"
     $standby = [pscustomobject]@{
         Root          = $root

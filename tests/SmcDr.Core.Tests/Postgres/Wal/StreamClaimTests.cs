@@ -163,13 +163,13 @@ public sealed class StreamClaimTests : IAsyncLifetime
         }
     }
 
-    private Task<StreamClaim> TakeAsync(TimeSpan? interval = null, TimeSpan? expiry = null, bool takeover = false, bool mayWait = false) => StreamClaim.TakeAsync(
+    private Task<StreamClaim> TakeAsync(TimeSpan? interval = null, TimeSpan? expiry = null, bool takeover = false) => StreamClaim.TakeAsync(
         _repository,
         SystemId,
         StreamHolder.Create("db:5432", "slot_a", expiry ?? TimeSpan.FromMinutes(1)),
         interval ?? s_never,
         takeover,
-        mayWait,
+        mayWait: false,
         NullObserver.Instance,
         CancellationToken.None);
 
