@@ -5,6 +5,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 POWERSHELL_TELEMETRY_OPTOUT=1
 readonly results=out/test-results
+readonly tools=$PWD/out/tools
 
 say() { printf 'build.sh: %s\n' "$*"; }
 fail() { printf 'build.sh: %s\n' "$*" >&2; exit 1; }
@@ -142,6 +143,32 @@ ensure_dotnet() {
     say "found .NET SDK $(dotnet --version)"
 }
 
+# What 'pwsh' lacks for the module's tests, in a sentence; nothing where all is there.
+powershell_lacks() {
+    if ! command -v pwsh >/dev/null; then
+        printf 'PowerShell (pwsh) is not here'
+        return
+    fi
+    pwsh -NoProfile -NonInteractive -Command '
+        if ($PSVersionTable.PSVersion -lt [version]"7.6") { "PowerShell is older than 7.6" }
+        elseif (-not (Get-Module -ListAvailable -Name Pester | Where-Object Version -ge "5.0")) { "Pester 5 is not here" }'
+}
+
+# Brings PowerShell as a .NET tool and Pester as a package, both below out/, where the machine has none and the package feed has them.
+ensure_powershell() {
+    export PATH=$PATH:$tools PSModulePath=$tools/Modules${PSModulePath:+:$PSModulePath}
+    mkdir -p "$tools/Modules"
+    # Not the newest: that is for the next .NET.
+    if ! command -v pwsh >/dev/null && dotnet tool install PowerShell --version 7.6.9 --tool-path "$tools" >out/powershell.log 2>&1; then
+        say 'installed PowerShell 7.6.9 in out/tools'
+    fi
+    if [[ $(powershell_lacks) == Pester* ]] && dotnet restore tests/tools/pester --packages "$tools/packages" -v quiet >out/pester.log 2>&1; then
+        mkdir -p "$tools/Modules/Pester"
+        cp -R "$tools/packages/pester/5.9.1/tools" "$tools/Modules/Pester/5.9.1"
+        say 'installed Pester 5.9.1 in out/tools'
+    fi
+}
+
 # --- Commands -------------------------------------------------------------------------------------
 
 drill() {
@@ -184,17 +211,6 @@ count_trx() {
         END { print passed + 0, failed + 0, skipped + 0 }'
 }
 
-# Says why PowerShell's part must be left out, or nothing.
-powershell_lacks() {
-    if ! command -v pwsh >/dev/null; then
-        printf 'PowerShell (pwsh) is not here'
-        return
-    fi
-    pwsh -NoProfile -NonInteractive -Command '
-        if ($PSVersionTable.PSVersion -lt [version]"7.6") { "PowerShell is older than 7.6" }
-        elseif (-not (Get-Module -ListAvailable -Name Pester | Where-Object Version -ge "5.0")) { "Pester 5 is not here" }'
-}
-
 run_tests() {
     ensure_postgres
     ensure_zstd
@@ -202,6 +218,7 @@ run_tests() {
     ensure_redis
     ensure_moto
     ensure_dotnet
+    ensure_powershell
     rm -rf "$results"
     mkdir -p "$results"
 

@@ -64,12 +64,22 @@ class Contender:
     def prefix(self):
         return self.name.split(" ")[0].rstrip(",")
 
+    def prove(self, rows):
+        """Whether what was restored starts, and has as many rows as there should be."""
+        for step in self.server.started(self.data, self.port, self.log):
+            call(*step["args"])
+        found = self.server.ask("SELECT count(*) FROM orders", port=self.port)
+        call(*self.server.stopped(self.data)["args"])
+        if found != rows:
+            raise SystemExit("%s restored %s rows of %s." % (self.name, found, rows))
+
     def started(self):
         return self.server.started(self.data, self.port, self.log) + [self.server.stopped(self.data)]
 
 
 class Smcdr(Contender):
     name = "smcdr"
+    repository_settings = ""
     stream = None
 
     def prepare(self):
@@ -78,9 +88,9 @@ class Smcdr(Contender):
         site = os.path.join(self.work, "smcdr.yaml")
         with open(site, "w") as file:
             file.write(
-                "name: bench\nrepository:\n  location: '%s'\nregions:\n  here:\n    role: primary\n    database:\n      connection: "
+                "name: bench\nrepository:\n  location: '%s'\n%sregions:\n  here:\n    role: primary\n    database:\n      connection: "
                 "'Host=127.0.0.1;Port=%d;Username=postgres;Database=bench;SSL Mode=Disable'\n      dataDirectory: '%s'\n      slot: smcdr_bench\n" % (
-                    location, self.server.port, self.data))
+                    location, self.repository_settings, self.server.port, self.data))
         self.env = {**(self.bucket.env if self.bucket else {}), "SMCDR_SITE": site}
         if not self.bucket:
             self.stream = subprocess.Popen(
@@ -122,6 +132,7 @@ class Smcdr(Contender):
 
 class PgBackRest(Contender):
     name = "pgBackRest"
+    repository_settings = ""
 
     def prepare(self):
         super().prepare()
@@ -129,10 +140,10 @@ class PgBackRest(Contender):
         repository = self.bucket.pgbackrest(self.prefix()) if self.bucket else "repo1-path=%s\n" % self.repository
         with open(self.config, "w") as file:
             file.write(
-                "[global]\n%srepo1-retention-full=9\nrepo1-bundle=y\nprocess-max=%d\nstart-fast=y\ncompress-type=zst\narchive-async=y\n"
+                "[global]\n%s%srepo1-retention-full=9\nrepo1-bundle=y\nprocess-max=%d\nstart-fast=y\ncompress-type=zst\narchive-async=y\n"
                 "log-path=%s\nlock-path=%s\nspool-path=%s\n"
                 "[bench]\npg1-path=%s\npg1-port=%d\npg1-socket-path=%s\npg1-user=postgres\npg1-database=bench\n" % (
-                    repository, PROCESSES, self.work, self.work, self.work, self.server.data, self.server.port, self.server.work))
+                    repository, self.repository_settings, PROCESSES, self.work, self.work, self.work, self.server.data, self.server.port, self.server.work))
         if self.server.user:
             shutil.chown(self.config, self.server.user, self.server.user)
         os.chmod(self.config, 0o600)

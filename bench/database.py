@@ -35,17 +35,6 @@ def prepare_server(server, pristine):
     server.start()
 
 
-def prove(server, contender, rows):
-    """Whether what was restored starts, and has as many rows as there should be."""
-    data, port = contender.data, contender.port
-    for step in server.started(data, port, contender.log):
-        call(*step["args"])
-    found = server.ask("SELECT count(*) FROM orders", port=port)
-    call(*server.stopped(data)["args"])
-    if found != rows:
-        raise SystemExit("%s restored %s rows of %s." % (contender.name, found, rows))
-
-
 def run_round(options, meter, server, pristine, work, bucket, number):
     prepare_server(server, pristine)
     if bucket:
@@ -88,14 +77,14 @@ def restore(meter, server, contender, rows):
     if not os.path.isdir(contender.data):
         server.sql("DROP DATABASE IF EXISTS restored", database="postgres")
         return
-    prove(server, contender, rows)
+    contender.prove(rows)
     if contender.delta():
         for step in server.started(contender.data, contender.port, contender.log):
             call(*step["args"])
         server.change(contender.port)
         call(*server.stopped(contender.data)["args"])
         take(meter, contender, "delta restore", contender.delta())
-        prove(server, contender, rows)
+        contender.prove(rows)
     shutil.rmtree(contender.data)
 
 
@@ -111,7 +100,7 @@ def recover(options, meter, server, contenders, number):
         contender.flush()
     for contender in alternate(contenders, number):
         if take(meter, contender, "recovery to a time", contender.recover(target.replace(" ", "T", 1) + ":00" if contender.name == Smcdr.name else target)):
-            prove(server, contender, rows)
+            contender.prove(rows)
             shutil.rmtree(contender.data)
 
 
