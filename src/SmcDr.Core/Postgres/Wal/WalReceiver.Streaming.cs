@@ -27,7 +27,6 @@ public sealed partial class WalReceiver
             session.SegmentSize,
             session.ServerVersion,
             _observer,
-            _claim is not null ? CheckClaimAsync : null,
             cancellationToken).ConfigureAwait(false);
         _observer.Verbose($"WAL is streamed from {session.Start} on timeline {session.Timeline} by the slot '{session.Slot.Name}'.");
 
@@ -37,7 +36,10 @@ public sealed partial class WalReceiver
         // Stopping ends the reading at once and the writing only when all that was read is durable; a failed writer ends the reading.
         using CancellationTokenSource writing = new();
         using CancellationTokenSource reading = CancellationTokenSource.CreateLinkedTokenSource(
-            cancellationToken, _claim?.Lost ?? CancellationToken.None, _spill?.Failed ?? CancellationToken.None);
+            cancellationToken,
+            _claim?.Lost ?? CancellationToken.None,
+            _fence?.Closed ?? CancellationToken.None,
+            _spill?.Failed ?? CancellationToken.None);
         using CancellationTokenRegistration stop = cancellationToken.Register(() => writing.CancelAfter(_options.StopTimeout));
         Task write = WriteAsync(connection, writer, session, queue.Reader, reading, writing.Token);
         using CancellationTokenSource replication = new();
@@ -46,7 +48,7 @@ public sealed partial class WalReceiver
             .GetAsyncEnumerator(CancellationToken.None);
         Task<bool> next = Task.FromResult(false);
         SetStream(new StreamPositions(connection, session.Timeline, session.Slot.Name, session.Start));
-        Task watch = WatchAsync(writing.Token);
+        Task watch = Task.WhenAll(WatchAsync(writing.Token), WatchFenceAsync(writing.Token));
         try
         {
             Lsn expected = session.Start;
@@ -88,6 +90,7 @@ public sealed partial class WalReceiver
             }
         }
 
+        _fence?.ThrowIfClosed();
         _claim?.ThrowIfLost();
         _spill?.ThrowIfFailed();
     }
