@@ -181,11 +181,11 @@ public static class SmcErrors
             "Read the drill's report: the step that failed says what was expected and what was found."),
 
         new(SmcErrorCode.LeaseLost, SmcErrorCategory.ResourceBusy, 34,
-            "Look what the other operation has done before you start anything; the journal says how far each is."),
+            "Look what the other operation has done before you start anything: 'smcdr plan list' shows how far each is."),
         new(SmcErrorCode.PlanUnfinished, SmcErrorCategory.InvalidOperation, 36,
             "Finish that plan by running its command again, or take it back; only where neither is wanted, give it up."),
         new(SmcErrorCode.PlanUnsuitable, SmcErrorCategory.InvalidOperation, 37,
-            "Run Get-SmcPlan (or 'smcdr plan list') to see which plans there are and how far each is."),
+            "Run 'smcdr plan list' to see which plans there are and how far each is."),
         new(SmcErrorCode.Fenced, SmcErrorCategory.PermissionDenied, 35,
             "Stop what writes to the former primary: nothing that is committed there is kept. Then see which region leads the site now."),
     }.ToFrozenDictionary(static info => info.Code);
