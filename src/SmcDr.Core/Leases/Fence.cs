@@ -6,7 +6,6 @@ namespace SmcDr.Core.Leases;
 public sealed class Fence
 {
     private readonly FencingEpochs _epochs;
-    private readonly CancellationTokenSource _closed = new();
     private SmcException? _failure;
 
     internal Fence(FencingEpochs epochs, long epoch, string region) => (_epochs, Epoch, Region) = (epochs, epoch, region);
@@ -17,8 +16,8 @@ public sealed class Fence
     /// <summary>The region that writes.</summary>
     public string Region { get; }
 
-    /// <summary>Cancelled when <see cref="CheckAsync"/> has found that the epoch is over.</summary>
-    public CancellationToken Closed => _closed.Token;
+    /// <summary>Whether <see cref="CheckAsync"/> has found that the epoch is over.</summary>
+    public bool IsClosed => Volatile.Read(ref _failure) is not null;
 
     /// <summary>Enters the present epoch on behalf of a region; null where nothing is known of regions.</summary>
     /// <exception cref="SmcException"><see cref="SmcErrorCode.Fenced"/>: it is that of another region.</exception>
@@ -47,7 +46,6 @@ public sealed class Fence
         }
 
         Interlocked.CompareExchange(ref _failure, Refuse(next), null);
-        await _closed.CancelAsync().ConfigureAwait(false);
         ThrowIfClosed();
     }
 

@@ -20,9 +20,9 @@ internal sealed class PlanJournal
     private readonly Repository _repository;
     private readonly string _folder;
     private readonly string _run = Guid.NewGuid().ToString("N");
-    private readonly SemaphoreSlim _turn = new(1, 1);
     private readonly Lock _lock = new();
     private readonly Dictionary<string, StepRecord> _steps = new(StringComparer.Ordinal);
+    private Task _appending = Task.CompletedTask;
     private long _next;
 
     private PlanJournal(Repository repository, string site, string planId)
@@ -281,46 +281,48 @@ internal sealed class PlanJournal
 
     private string KeyOf(long number) => string.Create(CultureInfo.InvariantCulture, $"{_folder}{number:D10}");
 
-    private async Task AppendAsync(PlanJournalEntry entry, CancellationToken cancellationToken)
+    /// <summary>Appends behind what is being appended.</summary>
+    private Task AppendAsync(PlanJournalEntry entry, CancellationToken cancellationToken)
     {
-        await _turn.WaitAsync(cancellationToken).ConfigureAwait(false);
-        try
+        lock (_lock)
         {
-            while (true)
+            return _appending = AppendBehindAsync(_appending, entry, cancellationToken);
+        }
+    }
+
+    private async Task AppendBehindAsync(Task before, PlanJournalEntry entry, CancellationToken cancellationToken)
+    {
+        await before.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ForceYielding);
+        while (true)
+        {
+            PlanJournalEntry numbered = entry with { Number = _next };
+            try
             {
-                PlanJournalEntry numbered = entry with { Number = _next };
-                try
+                await Repository.PutDocumentAsync(
+                    _repository.Store, KeyOf(_next), numbered, PlanJson.Default.PlanJournalEntry, cancellationToken).ConfigureAwait(false);
+                Apply(numbered);
+                return;
+            }
+            catch (SmcException e) when (e.Code == SmcErrorCode.ObjectExists)
+            {
+                PlanJournalEntry there = await TryReadAsync(_next, cancellationToken).ConfigureAwait(false)
+                    ?? throw new SmcException(SmcErrorCode.ObjectNotFound, $"The object '{KeyOf(_next)}' is there and cannot be read.", e);
+                if (there.Run != _run)
                 {
-                    await Repository.PutDocumentAsync(
-                        _repository.Store, KeyOf(_next), numbered, PlanJson.Default.PlanJournalEntry, cancellationToken).ConfigureAwait(false);
-                    Apply(numbered);
+                    throw new SmcException(
+                        SmcErrorCode.LeaseLost,
+                        $"{there.User} on {there.Host} (process {there.ProcessId}) goes on with the plan '{PlanId}' since {DisplayText.Time(there.Time)}.",
+                        e,
+                        target: PlanId);
+                }
+
+                // An answer was lost: that of this very write, or of an earlier one.
+                Apply(there);
+                if (there.Time == entry.Time && there.Step == entry.Step && there.State == entry.State)
+                {
                     return;
                 }
-                catch (SmcException e) when (e.Code == SmcErrorCode.ObjectExists)
-                {
-                    PlanJournalEntry there = await TryReadAsync(_next, cancellationToken).ConfigureAwait(false)
-                        ?? throw new SmcException(SmcErrorCode.ObjectNotFound, $"The object '{KeyOf(_next)}' is there and cannot be read.", e);
-                    if (there.Run != _run)
-                    {
-                        throw new SmcException(
-                            SmcErrorCode.LeaseLost,
-                            $"{there.User} on {there.Host} (process {there.ProcessId}) goes on with the plan '{PlanId}' since {DisplayText.Time(there.Time)}.",
-                            e,
-                            target: PlanId);
-                    }
-
-                    // An answer was lost: that of this very write, or of an earlier one.
-                    Apply(there);
-                    if (there.Time == entry.Time && there.Step == entry.Step && there.State == entry.State)
-                    {
-                        return;
-                    }
-                }
             }
-        }
-        finally
-        {
-            _turn.Release();
         }
     }
 

@@ -53,7 +53,7 @@ public abstract class FencingConformance : IAsyncLifetime
         Assert.Contains("'west'", error.Message, StringComparison.Ordinal);
         Assert.Contains("the primary is gone", error.Message, StringComparison.Ordinal);
         Assert.Contains(Environment.MachineName, error.Message, StringComparison.Ordinal);
-        Assert.True(east.Closed.IsCancellationRequested);
+        Assert.True(east.IsClosed);
         await SmcErrorCode.Fenced.ThrowsAsync(() => _epochs.EnterAsync("east", CancellationToken.None));
 
         Fence west = await _epochs.EnterAsync("west", CancellationToken.None);

@@ -66,9 +66,9 @@ public sealed partial class WalReceiver
     private Task CheckFenceAsync(CancellationToken cancellationToken) => _fence?.CheckAsync(cancellationToken) ?? Task.CompletedTask;
 
     /// <summary>A stream that has nothing to store is to learn of the next epoch as well.</summary>
-    private async Task WatchFenceAsync(CancellationToken cancellationToken)
+    private async Task WatchFenceAsync(CancellationTokenSource reading, CancellationToken cancellationToken)
     {
-        while (_fence is { Closed.IsCancellationRequested: false } fence)
+        while (_fence is { IsClosed: false } fence)
         {
             await Task.Delay(_options.ClaimInterval, cancellationToken).ConfigureAwait(false);
             try
@@ -78,6 +78,10 @@ public sealed partial class WalReceiver
             catch (SmcException e) when (e.Code != SmcErrorCode.Fenced)
             {
                 _observer.Verbose($"Whether the region is fenced off cannot be looked at: {e.Message}");
+            }
+            catch (SmcException)
+            {
+                await reading.CancelAsync().ConfigureAwait(false);
             }
         }
     }

@@ -36,10 +36,7 @@ public sealed partial class WalReceiver
         // Stopping ends the reading at once and the writing only when all that was read is durable; a failed writer ends the reading.
         using CancellationTokenSource writing = new();
         using CancellationTokenSource reading = CancellationTokenSource.CreateLinkedTokenSource(
-            cancellationToken,
-            _claim?.Lost ?? CancellationToken.None,
-            _fence?.Closed ?? CancellationToken.None,
-            _spill?.Failed ?? CancellationToken.None);
+            cancellationToken, _claim?.Lost ?? CancellationToken.None, _spill?.Failed ?? CancellationToken.None);
         using CancellationTokenRegistration stop = cancellationToken.Register(() => writing.CancelAfter(_options.StopTimeout));
         Task write = WriteAsync(connection, writer, session, queue.Reader, reading, writing.Token);
         using CancellationTokenSource replication = new();
@@ -48,7 +45,7 @@ public sealed partial class WalReceiver
             .GetAsyncEnumerator(CancellationToken.None);
         Task<bool> next = Task.FromResult(false);
         SetStream(new StreamPositions(connection, session.Timeline, session.Slot.Name, session.Start));
-        Task watch = Task.WhenAll(WatchAsync(writing.Token), WatchFenceAsync(writing.Token));
+        Task watch = Task.WhenAll(WatchAsync(writing.Token), WatchFenceAsync(reading, writing.Token));
         try
         {
             Lsn expected = session.Start;
