@@ -132,7 +132,7 @@ public sealed class PlanJournalTests
         // Who restores from the copy, and makes it the repository, must still keep out who was kept out.
         Repository copy = await Repository.OpenAsync(destination, CancellationToken.None);
         Assert.Equal(epoch, await new FencingEpochs(copy, Site).ReadAsync(CancellationToken.None));
-        Assert.Equal("Unfinished", (await PlanJournals.GetAsync(repository, Site, id, CancellationToken.None)).State);
+        Assert.Equal("Running", (await PlanJournals.GetAsync(repository, Site, id, CancellationToken.None)).State);
     }
 
     /// <summary>A plan of two steps of which one is done.</summary>
