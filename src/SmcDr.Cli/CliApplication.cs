@@ -44,6 +44,11 @@ internal sealed class CliApplication
                 new WalImportCommand(host),
                 new WalFindCommand(host),
             },
+            new Command("plan", "Shows what was planned and carried out, and how far it is.")
+            {
+                new PlanListCommand(host),
+                new PlanShowCommand(host),
+            },
             new Command("window", "Shows what can be recovered.")
             {
                 new WindowListCommand(host),

@@ -40,6 +40,7 @@ internal sealed class WalImportCommand : CliCommand
                 Path = context.FullPath(parsed.GetValue(_path)!),
                 Recurse = parsed.GetValue(_recurse),
                 SystemId = parsed.GetValue(_systemId),
+                Fencing = site.GetFencingScope(),
             },
             cancellationToken).ConfigureAwait(false);
         if (parsed.GetValue(_dryRun))

@@ -65,7 +65,9 @@ public sealed partial class RepositoryCopy
         Repository copy = open is null
             ? await Repository.OpenAsync(destination, cancellationToken).ConfigureAwait(false)
             : await open(cancellationToken).ConfigureAwait(false);
-        return new RepositoryCopy(source, copy, observer, parallelism);
+        RepositoryCopy result = new(source, copy, observer, parallelism);
+        await result.CopyEpochsAsync(cancellationToken).ConfigureAwait(false);
+        return result;
     }
 
     /// <summary>Finds a backup that is to be copied.</summary>
@@ -171,6 +173,28 @@ public sealed partial class RepositoryCopy
         }
 
         return entries;
+    }
+
+    /// <summary>Should the copy become the repository, it must keep out who is kept out here.</summary>
+    private async Task CopyEpochsAsync(CancellationToken cancellationToken)
+    {
+        Dictionary<string, long> here = await ListAsync(_source.Store, [RepositoryKeys.FencingFolder], cancellationToken).ConfigureAwait(false);
+        Dictionary<string, long> there = here.Count == 0
+            ? here
+            : await ListAsync(_destination.Store, [RepositoryKeys.FencingFolder], cancellationToken).ConfigureAwait(false);
+        foreach (string key in here.Keys.Where(key => !there.ContainsKey(key)).Order(StringComparer.Ordinal))
+        {
+            try
+            {
+                byte[] epoch = await ReadDocumentAsync(_source.Store, key, cancellationToken).ConfigureAwait(false);
+                _ = Envelope.OpenWhole(epoch, key);
+                await PutAsync(_destination.Store, key, epoch, cancellationToken).ConfigureAwait(false);
+            }
+            catch (SmcException e) when (IsDamage(e))
+            {
+                _observer.Warning($"{e.Message} {_destination.Location} will not know which region may write.");
+            }
+        }
     }
 
     private static bool IsDamage(SmcException e) => SmcErrors.IsDamage(e.Code) || e.Code == SmcErrorCode.ObjectNotFound;

@@ -47,6 +47,18 @@ public static partial class RepositoryKeys
     /// <summary>The folder of what deep verifications have found right, with its final <c>/</c>.</summary>
     public const string Verifications = "verifications/";
 
+    /// <summary>The folder of the claims to be the one who changes a site, with its final <c>/</c>.</summary>
+    public static string Leases(string site) => $"leases/{ValidateSite(site)}/";
+
+    /// <summary>The folder of the fencing epochs of all sites, with its final <c>/</c>.</summary>
+    public const string FencingFolder = "fencing/";
+
+    /// <summary>The folder of a site's fencing epochs, with its final <c>/</c>.</summary>
+    public static string Fencing(string site) => $"{FencingFolder}{ValidateSite(site)}/";
+
+    /// <summary>The folder of the journals of a site's plans, with its final <c>/</c>.</summary>
+    public static string Journals(string site) => $"journal/{ValidateSite(site)}/";
+
     /// <summary>The folder of a cluster's WAL, with its final <c>/</c>.</summary>
     public static string Wal(ulong systemId) => string.Create(CultureInfo.InvariantCulture, $"wal/{systemId}/");
 
@@ -80,6 +92,10 @@ public static partial class RepositoryKeys
     /// <summary>Whether a text has the form of a backup's id.</summary>
     public static bool IsId(string? text) => text is not null && IdPattern().IsMatch(text);
 
+    private static string ValidateSite(string site) => site is not null && SitePattern().IsMatch(site)
+        ? site
+        : throw new ArgumentException($"'{site}' is not the name of a site.", nameof(site));
+
     private static string ValidateId(string id) => IsId(id)
         ? id
         : throw new SmcException(
@@ -87,4 +103,7 @@ public static partial class RepositoryKeys
 
     [GeneratedRegex(@"\A[0-9]{8}T[0-9]{6}Z-[a-z]{1,20}\z", RegexOptions.CultureInvariant)]
     private static partial Regex IdPattern();
+
+    [GeneratedRegex(@"\A[A-Za-z0-9][A-Za-z0-9._-]{0,62}\z", RegexOptions.CultureInvariant)]
+    private static partial Regex SitePattern();
 }

@@ -1,3 +1,4 @@
+using SmcDr.Core.Leases;
 using SmcDr.Core.Operations;
 using SmcDr.Core.Postgres;
 using SmcDr.Core.Postgres.BaseBackups;
@@ -19,7 +20,20 @@ public static class SiteOperations
     public static BaseBackupOptions CreateBackupOptions(this Site site)
     {
         ArgumentNullException.ThrowIfNull(site);
-        return new BaseBackupOptions { Site = site.Name, Slot = site.GetDatabase().Slot, FullInterval = site.Repository.FullEvery };
+        return new BaseBackupOptions
+        {
+            Site = site.Name,
+            Slot = site.GetDatabase().Slot,
+            FullInterval = site.Repository.FullEvery,
+            Fencing = site.GetFencingScope(),
+        };
+    }
+
+    /// <summary>On whose behalf the primary region's WAL is written.</summary>
+    public static FencingScope GetFencingScope(this Site site)
+    {
+        ArgumentNullException.ThrowIfNull(site);
+        return new FencingScope(site.Name, site.PrimaryRegion.Name);
     }
 
     /// <summary>How a logical backup of the primary region's databases is taken.</summary>
@@ -66,6 +80,7 @@ public static class SiteOperations
             {
                 Slot = name.Length == 0 ? null : name,
                 Exclusive = true,
+                Fencing = site.GetFencingScope(),
                 SpillDirectory = string.IsNullOrEmpty(spill) ? null : spill,
                 SpillLimit = spillLimit ?? site.WalStream.SpillLimit ?? options.SpillLimit,
             },

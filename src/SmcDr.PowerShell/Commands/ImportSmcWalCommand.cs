@@ -55,7 +55,7 @@ public sealed class ImportSmcWalCommand : SiteCmdlet
         string path = await FilePaths.ResolveAsync(pipeline, Path).ConfigureAwait(false);
         Site site = await LoadSiteAsync(pipeline).ConfigureAwait(false);
         WalImportPlan plan = await WalImportPlan.CreateAsync(
-            new WalImportOptions { Path = path, Recurse = Recurse, SystemId = SystemId }, cancellationToken).ConfigureAwait(false);
+            new WalImportOptions { Path = path, Recurse = Recurse, SystemId = SystemId, Fencing = site.GetFencingScope() }, cancellationToken).ConfigureAwait(false);
         if (!await pipeline.ShouldProcessAsync(plan.Describe(), $"Import to {site.Repository.Location}").ConfigureAwait(false))
         {
             return;

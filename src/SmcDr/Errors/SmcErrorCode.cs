@@ -185,4 +185,14 @@ public enum SmcErrorCode
     OperationStopped,
     /// <summary>A drill found lost or unexpected data.</summary>
     DrillFailed,
+
+    // Plans and regions
+    /// <summary>The lease of a site was taken by somebody else, or could not be renewed.</summary>
+    LeaseLost,
+    /// <summary>The region that this comes from does not lead its site any more.</summary>
+    Fenced,
+    /// <summary>A plan of the site was not finished, and stands in the way of another.</summary>
+    PlanUnfinished,
+    /// <summary>A plan in the journal cannot be gone on with, or not be taken back, as it was asked.</summary>
+    PlanUnsuitable,
 }

@@ -179,6 +179,15 @@ public static class SmcErrors
             "Run the command again when ready."),
         new(SmcErrorCode.DrillFailed, SmcErrorCategory.InvalidResult, 72,
             "Read the drill's report: the step that failed says what was expected and what was found."),
+
+        new(SmcErrorCode.LeaseLost, SmcErrorCategory.ResourceBusy, 34,
+            "Look what the other operation has done before you start anything: 'smcdr plan list' shows how far each is."),
+        new(SmcErrorCode.PlanUnfinished, SmcErrorCategory.InvalidOperation, 36,
+            "Finish that plan by running its command again, or take it back; only where neither is wanted, give it up."),
+        new(SmcErrorCode.PlanUnsuitable, SmcErrorCategory.InvalidOperation, 37,
+            "Run 'smcdr plan list' to see which plans there are and how far each is."),
+        new(SmcErrorCode.Fenced, SmcErrorCategory.PermissionDenied, 35,
+            "Stop what writes to the former primary: nothing that is committed there is kept. Then see which region leads the site now."),
     }.ToFrozenDictionary(static info => info.Code);
 
     /// <summary>Every error, in the order of the codes.</summary>

@@ -35,7 +35,7 @@ internal static class BackupWal
         WalReceiver receiver = new(
             request.Connector,
             request.Repository,
-            new WalReceiverOptions { StartLsn = request.StartLsn, ExpectedSystemId = request.SystemId },
+            new WalReceiverOptions { StartLsn = request.StartLsn, ExpectedSystemId = request.SystemId, Fencing = request.Options.Fencing },
             request.Observer);
         return new ReceivedWal(receiver);
     }

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Runtime.ExceptionServices;
 using System.Text;
 using Npgsql;
+using SmcDr.Core.Leases;
 using SmcDr.Core.Operations;
 using SmcDr.Core.Repositories;
 
@@ -161,9 +162,11 @@ public static class BaseBackup
         Action<SmcException> breakOff)
     {
         private readonly int _parallelism = options.Parallelism ?? Math.Min(4, Math.Max(2, Environment.ProcessorCount));
+        private Fence? _fence;
 
         public async Task<BackupInfo> ExecuteAsync(CancellationToken cancellationToken)
         {
+            _fence = await Fence.EnterAsync(repository, options.Fencing, cancellationToken).ConfigureAwait(false);
             HashSet<string> refused = new(StringComparer.Ordinal);
             while (true)
             {
@@ -282,6 +285,7 @@ public static class BaseBackup
                     await parent.CheckPacksAsync(cancellationToken).ConfigureAwait(false);
                 }
 
+                await (_fence?.CheckAsync(cancellationToken) ?? Task.CompletedTask).ConfigureAwait(false);
                 BackupHeader header = await writer.CompleteAsync(
                     KindOf(parent), header => header with { StopTime = stop.ServerTime, Database = details }, cancellationToken).ConfigureAwait(false);
                 if (details.PageChecksumErrors > 0)

@@ -1,3 +1,4 @@
+using SmcDr.Core.Leases;
 using SmcDr.Core.Repositories;
 
 namespace SmcDr.Core.Postgres.BaseBackups;
@@ -10,6 +11,12 @@ public sealed record BaseBackupOptions
 
     /// <summary>The site's name.</summary>
     public string? Site { get; init; }
+
+    /// <summary>
+    /// The site and the region that is backed up: refused where another region leads the site, since what happens here is not of its history.
+    /// Null where nothing is known of regions.
+    /// </summary>
+    public FencingScope? Fencing { get; init; }
 
     /// <summary>How many connections read files; null for a number that fits this machine.</summary>
     public int? Parallelism { get; init; }

@@ -32,6 +32,9 @@ public sealed class WalArchive
     /// <summary>PostgreSQL's system identifier of the cluster.</summary>
     public ulong SystemId { get; }
 
+    /// <summary>Is asked around the storing of each object; null where it may always be stored.</summary>
+    internal IWalGuard? Guard { get; init; }
+
     private IObjectStore Store => Repository.Store;
 
     /// <summary>The clusters that have WAL in a repository.</summary>
@@ -725,6 +728,7 @@ public sealed class WalArchive
     private async Task PutAsync(WalKey wal, WalObjectHead head, ReadOnlyMemory<byte> content, CancellationToken cancellationToken)
     {
         string key = wal.ToKey(SystemId);
+        await (Guard?.BeforeStoringAsync(cancellationToken) ?? Task.CompletedTask).ConfigureAwait(false);
         try
         {
             await Store.PutAsync(key, WalObject.Seal(head, content.Span), cancellationToken).ConfigureAwait(false);
@@ -744,6 +748,8 @@ public sealed class WalArchive
                 throw Duplicate(wal.Name, key);
             }
         }
+
+        await (Guard?.AfterStoringAsync(cancellationToken) ?? Task.CompletedTask).ConfigureAwait(false);
     }
 
     private SmcException Duplicate(string name, string key) => new(

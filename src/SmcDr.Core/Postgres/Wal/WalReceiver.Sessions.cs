@@ -78,7 +78,7 @@ public sealed partial class WalReceiver
     {
         if (_claim is not null)
         {
-            await CheckClaimAsync(cancellationToken).ConfigureAwait(false);
+            await CheckAsync(CheckPermissionAsync, cancellationToken).ConfigureAwait(false);
         }
         else if (_options.Exclusive)
         {

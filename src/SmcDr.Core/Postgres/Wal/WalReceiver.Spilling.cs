@@ -1,4 +1,5 @@
 using Npgsql.Replication;
+using SmcDr.Core.Leases;
 using SmcDr.Core.Postgres.Wal.Spilling;
 
 namespace SmcDr.Core.Postgres.Wal;
@@ -14,12 +15,14 @@ public sealed partial class WalReceiver
     /// <summary>Opens the archive as the stream sees it: with what is spilled, which is on its way to the repository from here on.</summary>
     private async Task<WalArchive> OpenArchiveAsync(ulong systemId, CancellationToken cancellationToken)
     {
+        _fence ??= await Fence.EnterAsync(_repository, _options.Fencing, cancellationToken).ConfigureAwait(false);
         if (_options.SpillDirectory is { } directory)
         {
             // Before the claim: a spill of somebody else's is to be refused before anything of this stream shows.
             _spill ??= await WalSpill.OpenAsync(
                 _repository,
                 systemId,
+                _fence?.Epoch ?? 0,
                 new WalSpillOptions
                 {
                     Directory = directory,
@@ -36,32 +39,64 @@ public sealed partial class WalReceiver
         await ClaimAsync(systemId, cancellationToken).ConfigureAwait(false);
         if (_spill is null)
         {
-            return new WalArchive(_repository, systemId);
+            return new WalArchive(_repository, systemId) { Guard = this };
         }
 
-        Func<CancellationToken, Task> check = token => _claim?.CheckAsync(token) ?? Task.CompletedTask;
         if (!MaySpill)
         {
-            await _spill.BringAllAsync(check, cancellationToken).ConfigureAwait(false);
-            return new WalArchive(_repository, systemId);
+            await _spill.BringAllAsync(CheckPermissionAsync, CheckFenceAsync, cancellationToken).ConfigureAwait(false);
+            return new WalArchive(_repository, systemId) { Guard = this };
         }
 
         _spill.ThrowIfFailed();
-        _spill.Start(check, OnSpillChanged, DescribeServer);
-        return new WalArchive(_spill.Repository, systemId);
+        _spill.Start(CheckPermissionAsync, CheckFenceAsync, OnSpillChanged, DescribeServer);
+        return new WalArchive(_spill.Repository, systemId) { Guard = this };
     }
 
-    /// <summary>Makes sure that the claim still holds. What cannot be found out is left to when WAL goes to the repository.</summary>
-    private async Task CheckClaimAsync(CancellationToken cancellationToken)
+    /// <inheritdoc/>
+    Task IWalGuard.BeforeStoringAsync(CancellationToken cancellationToken) => CheckAsync(CheckPermissionAsync, cancellationToken);
+
+    /// <inheritdoc/>
+    Task IWalGuard.AfterStoringAsync(CancellationToken cancellationToken) => CheckAsync(CheckFenceAsync, cancellationToken);
+
+    /// <summary>Makes sure that this stream is still the one, and its region the one, that brings the WAL.</summary>
+    private Task CheckPermissionAsync(CancellationToken cancellationToken) =>
+        Task.WhenAll(CheckFenceAsync(cancellationToken), _claim?.CheckAsync(cancellationToken) ?? Task.CompletedTask);
+
+    private Task CheckFenceAsync(CancellationToken cancellationToken) => _fence?.CheckAsync(cancellationToken) ?? Task.CompletedTask;
+
+    /// <summary>A stream that has nothing to store is to learn of the next epoch as well.</summary>
+    private async Task WatchFenceAsync(CancellationTokenSource reading, CancellationToken cancellationToken)
     {
-        StreamClaim claim = _claim!;
+        while (_fence is { IsClosed: false } fence)
+        {
+            await Task.Delay(_options.ClaimInterval, cancellationToken).ConfigureAwait(false);
+            try
+            {
+                await fence.CheckAsync(cancellationToken).ConfigureAwait(false);
+            }
+            catch (SmcException e) when (e.Code != SmcErrorCode.Fenced)
+            {
+                _observer.Verbose($"Whether the region is fenced off cannot be looked at: {e.Message}");
+            }
+            catch (SmcException)
+            {
+                await reading.CancelAsync().ConfigureAwait(false);
+            }
+        }
+    }
+
+    /// <summary>Carries a check of the repository out. What cannot be found out is left to when WAL goes to the repository.</summary>
+    private async Task CheckAsync(Func<CancellationToken, Task> check, CancellationToken cancellationToken)
+    {
         if (!MaySpill)
         {
-            await claim.CheckAsync(cancellationToken).ConfigureAwait(false);
+            await check(cancellationToken).ConfigureAwait(false);
             return;
         }
 
-        claim.ThrowIfLost();
+        _fence?.ThrowIfClosed();
+        _claim?.ThrowIfLost();
         if (_spill!.IsActive)
         {
             return;
@@ -72,7 +107,7 @@ public sealed partial class WalReceiver
         try
         {
             // A directory whose file system hangs does not return at all.
-            await Task.Run(() => claim.CheckAsync(token), CancellationToken.None).WaitAsync(_options.SpillAfter, cancellationToken).ConfigureAwait(false);
+            await Task.Run(() => check(token), CancellationToken.None).WaitAsync(_options.SpillAfter, cancellationToken).ConfigureAwait(false);
         }
         catch (SmcException e) when (SpillingObjectStore.IsAway(e))
         {

@@ -27,7 +27,6 @@ public sealed partial class WalReceiver
             session.SegmentSize,
             session.ServerVersion,
             _observer,
-            _claim is not null ? CheckClaimAsync : null,
             cancellationToken).ConfigureAwait(false);
         _observer.Verbose($"WAL is streamed from {session.Start} on timeline {session.Timeline} by the slot '{session.Slot.Name}'.");
 
@@ -46,7 +45,7 @@ public sealed partial class WalReceiver
             .GetAsyncEnumerator(CancellationToken.None);
         Task<bool> next = Task.FromResult(false);
         SetStream(new StreamPositions(connection, session.Timeline, session.Slot.Name, session.Start));
-        Task watch = WatchAsync(writing.Token);
+        Task watch = Task.WhenAll(WatchAsync(writing.Token), WatchFenceAsync(reading, writing.Token));
         try
         {
             Lsn expected = session.Start;
@@ -88,6 +87,7 @@ public sealed partial class WalReceiver
             }
         }
 
+        _fence?.ThrowIfClosed();
         _claim?.ThrowIfLost();
         _spill?.ThrowIfFailed();
     }

@@ -2,6 +2,7 @@ using System.Net.Sockets;
 using System.Text.RegularExpressions;
 using Npgsql;
 using Npgsql.Replication;
+using SmcDr.Core.Leases;
 using SmcDr.Core.Operations;
 using SmcDr.Core.Postgres.Wal.Spilling;
 using SmcDr.Core.Repositories;
@@ -17,7 +18,7 @@ namespace SmcDr.Core.Postgres.Wal;
 /// connection begins at the beginning of a segment and compares what comes again with what is archived: stopping the receiver in any way
 /// leaves nothing to repair.
 /// </remarks>
-public sealed partial class WalReceiver
+public sealed partial class WalReceiver : IWalGuard
 {
     private readonly PostgresConnector _connector;
     private readonly Repository _repository;
@@ -42,6 +43,7 @@ public sealed partial class WalReceiver
     private bool _leavesHole;
     private bool _needsBaseBackup;
     private StreamClaim? _claim;
+    private Fence? _fence;
     private WalSpill? _spill;
     private Lsn _durable;
     private int _segmentSize;
@@ -226,9 +228,13 @@ public sealed partial class WalReceiver
             await guarding.CancelAsync().ConfigureAwait(false);
             await watch.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
 
-            // Where another stream is at work by the same name, what commits wait for is its.
+            // Where another stream is at work by the same name, what commits wait for is its. Where the region is fenced off, they must not be
+            // acknowledged at all: that they wait is what keeps writers from a former primary.
             Exception? reason = failed?.Exception?.InnerException;
-            if (reason is not SmcException { Code: SmcErrorCode.StreamRunning or SmcErrorCode.StreamTaken or SmcErrorCode.SlotUnavailable })
+            if (reason is not SmcException
+                {
+                    Code: SmcErrorCode.StreamRunning or SmcErrorCode.StreamTaken or SmcErrorCode.SlotUnavailable or SmcErrorCode.Fenced,
+                })
             {
                 using CancellationTokenSource limit = new(_options.StopTimeout);
                 await guard.LeaveAsync(reason?.Message, limit.Token).ConfigureAwait(false);

@@ -1,3 +1,5 @@
+using SmcDr.Core.Leases;
+
 namespace SmcDr.Core.Postgres.Wal;
 
 /// <summary>How WAL is received.</summary>
@@ -55,7 +57,10 @@ public sealed record WalReceiverOptions
     /// <summary>Whether to take over from another stream whose claim still stands.</summary>
     public bool Takeover { get; init; }
 
-    /// <summary>How often the claim of an exclusive stream is renewed.</summary>
+    /// <summary>The site and its region whose WAL it is: refused once the site is led by another region. Null where nothing is known of regions.</summary>
+    public FencingScope? Fencing { get; init; }
+
+    /// <summary>How often the claim of an exclusive stream is renewed, and an idle one looks whether its region is fenced off.</summary>
     public TimeSpan ClaimInterval { get; init; } = TimeSpan.FromSeconds(15);
 
     /// <summary>How long the claim holds after its last sign of life, by the clock of the store.</summary>

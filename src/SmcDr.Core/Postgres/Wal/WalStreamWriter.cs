@@ -18,7 +18,6 @@ internal sealed class WalStreamWriter
     private readonly WalArchive _archive;
     private readonly WalCatalog.Listing? _listing;
     private readonly IOperationObserver _observer;
-    private readonly Func<CancellationToken, Task>? _beforeWrite;
     private readonly int _segmentSize;
     private readonly int _serverVersion;
     private readonly byte[] _segment;
@@ -44,10 +43,8 @@ internal sealed class WalStreamWriter
         WalSegmentName segment,
         int segmentSize,
         int serverVersion,
-        IOperationObserver observer,
-        Func<CancellationToken, Task>? beforeWrite)
+        IOperationObserver observer)
     {
-        _beforeWrite = beforeWrite;
         _archive = archive;
         _listing = listing;
         _observer = observer;
@@ -75,7 +72,6 @@ internal sealed class WalStreamWriter
     public TimeSpan? Waiting => _waitingSince is { } since ? Stopwatch.GetElapsedTime(since) : null;
 
     /// <summary>Prepares to write from the beginning of a segment on.</summary>
-    /// <remarks>What <c>beforeWrite</c> throws keeps the next object from being stored.</remarks>
     public static async Task<WalStreamWriter> OpenAsync(
         WalArchive archive,
         WalCatalog catalog,
@@ -84,11 +80,10 @@ internal sealed class WalStreamWriter
         int segmentSize,
         int serverVersion,
         IOperationObserver observer,
-        Func<CancellationToken, Task>? beforeWrite,
         CancellationToken cancellationToken)
     {
         WalStreamWriter writer = new(
-            archive, catalog.Timelines.GetValueOrDefault(segment.Timeline), segment, segmentSize, serverVersion, observer, beforeWrite);
+            archive, catalog.Timelines.GetValueOrDefault(segment.Timeline), segment, segmentSize, serverVersion, observer);
         await writer.ScanBeforeAsync(catalog, history, cancellationToken).ConfigureAwait(false);
         await writer.BeginSegmentAsync(cancellationToken).ConfigureAwait(false);
         return writer;
@@ -149,7 +144,6 @@ internal sealed class WalStreamWriter
 
         if (_filled > _durable && !_isWhole)
         {
-            await BeforeWriteAsync(cancellationToken).ConfigureAwait(false);
             WalIndex index = _pieceIndex.Take();
             _runIndex = _runIndex.Concat(index);
             bool mergesRun = _run.Count + 1 >= PiecesPerRun;
@@ -208,11 +202,8 @@ internal sealed class WalStreamWriter
         $"The server's WAL segment '{Segment}' differs at {lsn} from what is in the archive.",
         target: Segment.ToString());
 
-    private Task BeforeWriteAsync(CancellationToken cancellationToken) => _beforeWrite?.Invoke(cancellationToken) ?? Task.CompletedTask;
-
     private async Task CompleteAsync(CancellationToken cancellationToken)
     {
-        await BeforeWriteAsync(cancellationToken).ConfigureAwait(false);
         WalFacts facts = NewFacts(_segmentIndex.Take());
         _ = _pieceIndex.Take();
         await _archive.PutSegmentAsync(Segment, _segment, facts, cancellationToken).ConfigureAwait(false);

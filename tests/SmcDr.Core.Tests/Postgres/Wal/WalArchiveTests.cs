@@ -573,7 +573,6 @@ public sealed class WalArchiveTests(WalSample sample) : IClassFixture<WalSample>
         Size,
         150000,
         NullObserver.Instance,
-        null,
         CancellationToken.None);
 
     private async Task<string> BackupAsync(int first, int last)

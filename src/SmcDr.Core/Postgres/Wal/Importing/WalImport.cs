@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using SmcDr.Core.Leases;
 using SmcDr.Core.Operations;
 using SmcDr.Core.Repositories;
 
@@ -62,7 +63,11 @@ public sealed class WalImport
         ArgumentNullException.ThrowIfNull(plan);
         ArgumentNullException.ThrowIfNull(observer);
         long begin = Stopwatch.GetTimestamp();
-        WalArchive archive = new(repository, await ChooseSystemAsync(repository, plan, cancellationToken).ConfigureAwait(false));
+        Fence? fence = await Fence.EnterAsync(repository, plan.Options.Fencing, cancellationToken).ConfigureAwait(false);
+        WalArchive archive = new(repository, await ChooseSystemAsync(repository, plan, cancellationToken).ConfigureAwait(false))
+        {
+            Guard = fence is null ? null : new FenceGuard(fence),
+        };
         WalCatalog catalog = await archive.LoadCatalogAsync(cancellationToken).ConfigureAwait(false);
         int size = await archive.GetSegmentSizeAsync(catalog, cancellationToken).ConfigureAwait(false) ?? (int?)plan.Head?.SegmentSize ?? 16 << 20;
         WalImport import = new(archive, catalog, plan, size, observer);

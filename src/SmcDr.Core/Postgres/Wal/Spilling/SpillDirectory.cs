@@ -78,9 +78,11 @@ internal sealed class SpillDirectory : IDisposable
     /// <summary>Takes the directory, and what an earlier process has left in it.</summary>
     /// <exception cref="SmcException">
     /// <see cref="SmcErrorCode.RepositoryMismatch"/>, <see cref="SmcErrorCode.SystemIdMismatch"/>: it holds WAL of another repository or
-    /// cluster. <see cref="SmcErrorCode.OperationInProgress"/>: another process has it. <see cref="SmcErrorCode.TargetNotEmpty"/>.
+    /// cluster. <see cref="SmcErrorCode.Fenced"/>: of an epoch that is over. <see cref="SmcErrorCode.OperationInProgress"/>: another process
+    /// has it. <see cref="SmcErrorCode.TargetNotEmpty"/>.
     /// </exception>
-    public static async Task<SpillDirectory> OpenAsync(string path, Repository repository, ulong systemId, CancellationToken cancellationToken)
+    public static async Task<SpillDirectory> OpenAsync(
+        string path, Repository repository, ulong systemId, long epoch, CancellationToken cancellationToken)
     {
         path = System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(path));
         DirectoryObjectStore files = new(path);
@@ -88,6 +90,7 @@ internal sealed class SpillDirectory : IDisposable
         {
             RepositoryId = repository.Id,
             SystemId = systemId.ToString(CultureInfo.InvariantCulture),
+            Epoch = epoch,
             Location = repository.Location,
         };
         FileStream hold = Hold(path, systemId, files);
@@ -264,6 +267,17 @@ internal sealed class SpillDirectory : IDisposable
         if (left.SystemId != _identity.SystemId)
         {
             throw Foreign(SmcErrorCode.SystemIdMismatch, left, $"and this stream brings that of the database cluster {_identity.SystemId}");
+        }
+
+        if (left.Epoch != _identity.Epoch)
+        {
+            throw new SmcException(
+                SmcErrorCode.Fenced,
+                $"'{Path}' holds {DisplayText.Size(Bytes)} of WAL that was received in epoch {left.Epoch} of the site, and the site is in epoch " +
+                    $"{_identity.Epoch} now: it is not of the history that goes on.",
+                recommendation: "Keep the directory, since it may hold the only copy of what was committed last on the former primary: move it aside, and " +
+                    "start the stream again with an empty one.",
+                target: Path);
         }
 
         _isIdentified = true;

@@ -9,6 +9,9 @@ internal sealed record SpillIdentity
     /// <summary>PostgreSQL's system identifier of the database cluster.</summary>
     public required string SystemId { get; init; }
 
+    /// <summary>The site's fencing epoch in which it was received; 0 where there was none.</summary>
+    public long Epoch { get; init; }
+
     /// <summary>Where the repository was, for people.</summary>
     public required string Location { get; init; }
 }

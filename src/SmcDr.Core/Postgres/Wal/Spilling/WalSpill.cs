@@ -25,6 +25,7 @@ internal sealed class WalSpill : IAsyncDisposable
     private readonly Lock _lock = new();
     private Task _bringing = Task.CompletedTask;
     private Func<CancellationToken, Task>? _beforeWrite;
+    private Func<CancellationToken, Task>? _afterWrite;
     private Action? _changed;
     private Func<string?>? _serverState;
     private DateTimeOffset? _since;
@@ -73,9 +74,10 @@ internal sealed class WalSpill : IAsyncDisposable
 
     /// <summary>Opens a spill, and takes up what an earlier process has left in it.</summary>
     public static async Task<WalSpill> OpenAsync(
-        Repository repository, ulong systemId, WalSpillOptions options, IOperationObserver observer, CancellationToken cancellationToken)
+        Repository repository, ulong systemId, long epoch, WalSpillOptions options, IOperationObserver observer, CancellationToken cancellationToken)
     {
-        SpillDirectory directory = await SpillDirectory.OpenAsync(options.Directory, repository, systemId, cancellationToken).ConfigureAwait(false);
+        SpillDirectory directory = await SpillDirectory
+            .OpenAsync(options.Directory, repository, systemId, epoch, cancellationToken).ConfigureAwait(false);
         WalSpill spill = new(repository, directory, systemId, options, observer);
         if (directory.Bytes > 0)
         {
@@ -89,21 +91,24 @@ internal sealed class WalSpill : IAsyncDisposable
 
     /// <summary>Begins to bring what is spilled, and goes on until disposed of.</summary>
     /// <param name="beforeWrite">What it throws keeps an object from being brought.</param>
+    /// <param name="afterWrite">What it throws keeps an object from counting as brought.</param>
     /// <param name="changed">Is called when something was spilled or brought.</param>
     /// <param name="serverState">What the server can still hold, as a sentence; null where that is not known.</param>
-    public void Start(Func<CancellationToken, Task> beforeWrite, Action changed, Func<string?> serverState)
+    public void Start(
+        Func<CancellationToken, Task> beforeWrite, Func<CancellationToken, Task> afterWrite, Action changed, Func<string?> serverState)
     {
         if (!_isStarted)
         {
-            (_isStarted, _beforeWrite, _changed, _serverState) = (true, beforeWrite, changed, serverState);
+            (_isStarted, _beforeWrite, _afterWrite, _changed, _serverState) = (true, beforeWrite, afterWrite, changed, serverState);
             _bringing = Task.Run(RunAsync, CancellationToken.None);
         }
     }
 
     /// <summary>Brings what an earlier process has spilled, all of it, and fails where that cannot be.</summary>
-    public async Task BringAllAsync(Func<CancellationToken, Task> beforeWrite, CancellationToken cancellationToken)
+    public async Task BringAllAsync(
+        Func<CancellationToken, Task> beforeWrite, Func<CancellationToken, Task> afterWrite, CancellationToken cancellationToken)
     {
-        _beforeWrite = beforeWrite;
+        (_beforeWrite, _afterWrite) = (beforeWrite, afterWrite);
         while (_directory.First is { } item)
         {
             await BringAsync(item, cancellationToken).ConfigureAwait(false);
@@ -231,6 +236,7 @@ internal sealed class WalSpill : IAsyncDisposable
                 target: item.Key);
         }
 
+        await (_afterWrite?.Invoke(cancellationToken) ?? Task.CompletedTask).ConfigureAwait(false);
         await _store.RemoveBroughtAsync(item, cancellationToken).ConfigureAwait(false);
         _brought += item.Length;
         if (!_store.IsActive)

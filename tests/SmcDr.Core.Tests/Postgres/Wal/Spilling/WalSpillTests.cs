@@ -59,7 +59,7 @@ public sealed class WalSpillTests : IAsyncLifetime
             {
                 try
                 {
-                    await spill.BringAllAsync(static _ => Task.CompletedTask, CancellationToken.None);
+                    await spill.BringAllAsync(static _ => Task.CompletedTask, static _ => Task.CompletedTask, CancellationToken.None);
                     isDone = true;
                 }
                 catch (SmcException e) when (e.Code == SmcErrorCode.StorageUnavailable)
@@ -74,7 +74,7 @@ public sealed class WalSpillTests : IAsyncLifetime
 
             await using (WalSpill spill = await OpenSpillAsync(repository))
             {
-                await spill.BringAllAsync(static _ => Task.CompletedTask, CancellationToken.None);
+                await spill.BringAllAsync(static _ => Task.CompletedTask, static _ => Task.CompletedTask, CancellationToken.None);
             }
 
             await AssertArchivedAsync();
@@ -112,7 +112,7 @@ public sealed class WalSpillTests : IAsyncLifetime
         await using (WalSpill spill = await OpenSpillAsync())
         {
             Assert.False(Directory.Exists(temporary));
-            await spill.BringAllAsync(static _ => Task.CompletedTask, CancellationToken.None);
+            await spill.BringAllAsync(static _ => Task.CompletedTask, static _ => Task.CompletedTask, CancellationToken.None);
         }
 
         await AssertArchivedAsync();
@@ -142,7 +142,7 @@ public sealed class WalSpillTests : IAsyncLifetime
         _isFull = false;
         await using (WalSpill spill = await OpenSpillAsync())
         {
-            await spill.BringAllAsync(static _ => Task.CompletedTask, CancellationToken.None);
+            await spill.BringAllAsync(static _ => Task.CompletedTask, static _ => Task.CompletedTask, CancellationToken.None);
         }
 
         await (await OpenSpillAsync(other)).DisposeAsync();
@@ -198,7 +198,7 @@ public sealed class WalSpillTests : IAsyncLifetime
         await using (WalSpill spill = await OpenSpillAsync())
         {
             SmcException error = await Assert.ThrowsAsync<SmcException>(
-                () => spill.BringAllAsync(static _ => Task.CompletedTask, CancellationToken.None));
+                () => spill.BringAllAsync(static _ => Task.CompletedTask, static _ => Task.CompletedTask, CancellationToken.None));
             Assert.Equal(SmcErrorCode.ChecksumMismatch, error.Code);
             Assert.Contains(Spill, error.Recommendation, StringComparison.Ordinal);
         }
@@ -242,7 +242,7 @@ public sealed class WalSpillTests : IAsyncLifetime
         await using WalSpill spill = await OpenSpillAsync(repository.Over(store));
         await new WalArchive(spill.Repository, SystemId).PutSegmentAsync(Name(1), Content(1), Facts(1), CancellationToken.None);
         Assert.Single(Files());
-        await spill.BringAllAsync(static _ => Task.CompletedTask, CancellationToken.None);
+        await spill.BringAllAsync(static _ => Task.CompletedTask, static _ => Task.CompletedTask, CancellationToken.None);
         Assert.Empty(Files());
         byte[] stored = await ReadAsync(WalKey.Whole(Name(1)).ToKey(SystemId));
         Assert.Equal(_sealed, stored);
@@ -261,7 +261,7 @@ public sealed class WalSpillTests : IAsyncLifetime
         // Another stream has stored the same, with a longer head.
         await new WalArchive(await OpenAsync(_inner), SystemId).PutSegmentAsync(
             Name(1), Content(1), Facts(1) with { ServerTime = DateTimeOffset.UtcNow }, CancellationToken.None);
-        await spill.BringAllAsync(static _ => Task.CompletedTask, CancellationToken.None);
+        await spill.BringAllAsync(static _ => Task.CompletedTask, static _ => Task.CompletedTask, CancellationToken.None);
         Assert.Equal(SegmentSize, await archive.GetSegmentSizeAsync(listed, CancellationToken.None));
         WalItem item = (await archive.TryLoadItemAsync(listed.Timelines[1].Find(Name(1))!, SegmentSize, CancellationToken.None))!;
         Assert.Equal(Content(1), await archive.ReadAsync(item, CancellationToken.None));
@@ -283,7 +283,7 @@ public sealed class WalSpillTests : IAsyncLifetime
         Assert.Equal(Name(2).EndLsn(SegmentSize), coverage.EndLsn);
         Assert.Equal(Content(2), await archive.ReadAsync(coverage.Items[1], CancellationToken.None));
         hangs.SetResult();
-        await spill.BringAllAsync(static _ => Task.CompletedTask, CancellationToken.None);
+        await spill.BringAllAsync(static _ => Task.CompletedTask, static _ => Task.CompletedTask, CancellationToken.None);
         Assert.False(spill.IsActive);
     }
 
@@ -302,7 +302,7 @@ public sealed class WalSpillTests : IAsyncLifetime
         Assert.Single(Files());
         Assert.Contains(piece, await KeysAsync());
         _isFull = false;
-        await spill.BringAllAsync(static _ => Task.CompletedTask, CancellationToken.None);
+        await spill.BringAllAsync(static _ => Task.CompletedTask, static _ => Task.CompletedTask, CancellationToken.None);
         Assert.Equal([WalKey.Whole(Name(1)).ToKey(SystemId)], (await KeysAsync()).Where(static key => key.StartsWith("wal/", StringComparison.Ordinal)));
     }
 
@@ -320,9 +320,11 @@ public sealed class WalSpillTests : IAsyncLifetime
 
     private static Task<Repository> OpenAsync(IObjectStore store) => Repository.OpenAsync(store, CancellationToken.None);
 
-    private Task<WalSpill> OpenSpillAsync(Repository? repository = null, ulong systemId = SystemId, TimeSpan? patience = null) => WalSpill.OpenAsync(
+    private Task<WalSpill> OpenSpillAsync(
+        Repository? repository = null, ulong systemId = SystemId, TimeSpan? patience = null, long epoch = 0) => WalSpill.OpenAsync(
         repository ?? _repository,
         systemId,
+        epoch,
         new WalSpillOptions
         {
             Directory = Spill,
