@@ -184,6 +184,17 @@ internal sealed class EncryptedObjectStore : IObjectStore
     }
 
     /// <inheritdoc/>
+    public async Task DiscardAsync(IReadOnlyCollection<string> keys, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(keys);
+        await Inner.DiscardAsync(keys, cancellationToken).ConfigureAwait(false);
+        foreach (string key in keys)
+        {
+            _headers.TryRemove(key, out _);
+        }
+    }
+
+    /// <inheritdoc/>
     public Task LockAsync(string key, DateTimeOffset until, ObjectLockMode mode, CancellationToken cancellationToken) =>
         Inner.LockAsync(key, until, mode, cancellationToken);
 

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.IO.Enumeration;
 using System.Runtime.CompilerServices;
 using Microsoft.Win32.SafeHandles;
@@ -15,6 +16,7 @@ public sealed class DirectoryObjectStore : IObjectStore
     internal const string TemporaryFolder = "~tmp";
 
     private const int BufferSize = 128 * 1024;
+    private const int MaximumDurable = 1000;
 
     // errno.h of Linux; macOS differs in the quota's number alone.
     private const int NoSuchFile = 2;
@@ -38,6 +40,7 @@ public sealed class DirectoryObjectStore : IObjectStore
 
     private readonly string _root;
     private readonly TimeProvider _time;
+    private readonly ConcurrentDictionary<string, DirectoryIdentity> _durable = new(StringComparer.Ordinal);
     private int _swept;
     private bool _rootSeen;
 
@@ -61,6 +64,9 @@ public sealed class DirectoryObjectStore : IObjectStore
 
     /// <inheritdoc/>
     public string Location { get; }
+
+    /// <summary>Makes the names in a directory durable.</summary>
+    internal Action<string> SyncDirectory { get; init; } = Posix.SyncDirectory;
 
     /// <inheritdoc/>
     public Task<ObjectWriter> CreateAsync(string key, CancellationToken cancellationToken)
@@ -242,7 +248,42 @@ public sealed class DirectoryObjectStore : IObjectStore
     public Task DeleteAsync(string key, CancellationToken cancellationToken)
     {
         string path = PathOf(key);
-        return Task.Run(() => Delete(key, path), cancellationToken);
+        return Task.Run(
+            () =>
+            {
+                // The order of deletions must survive a power cut: a marker that came back without its data would be a lie.
+                if (TryDelete(key, path, isDurable: true))
+                {
+                    RemoveEmptyDirectories(Path.GetDirectoryName(path)!);
+                }
+            },
+            cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public Task DiscardAsync(IReadOnlyCollection<string> keys, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(keys);
+        return Task.Run(
+            () =>
+            {
+                HashSet<string> directories = new(StringComparer.Ordinal);
+                foreach (string key in keys)
+                {
+                    cancellationToken.ThrowIfCancellationRequested();
+                    string path = PathOf(key);
+                    if (TryDelete(key, path, isDurable: false))
+                    {
+                        directories.Add(Path.GetDirectoryName(path)!);
+                    }
+                }
+
+                foreach (string directory in directories)
+                {
+                    RemoveEmptyDirectories(directory);
+                }
+            },
+            cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -333,17 +374,38 @@ public sealed class DirectoryObjectStore : IObjectStore
             // new: this account may not even be allowed to open what stands above.
             if (current.Length <= _root.Length)
             {
-                Posix.SyncDirectory(Path.GetDirectoryName(current)!);
+                SyncDirectory(Path.GetDirectoryName(current)!);
             }
         }
     }
 
     /// <summary>Makes the names in a directory durable, and the directory's own name in those above it, up to the root.</summary>
+    /// <remarks>
+    /// The latter once: each sync makes the disk empty its cache, which the server waits for where it commits to the same disk. Another process may
+    /// remove the directory when it is empty and make it anew, so it is known by more than its name.
+    /// </remarks>
     internal void SyncUpwards(string directory)
     {
-        for (string current = directory; current.Length >= _root.Length; current = Path.GetDirectoryName(current)!)
+        DirectoryIdentity? identity = DirectoryIdentity.Find(directory);
+        SyncDirectory(directory);
+        if (directory.Length == _root.Length || (identity is not null && _durable.GetValueOrDefault(directory) == identity))
         {
-            Posix.SyncDirectory(current);
+            return;
+        }
+
+        for (string current = Path.GetDirectoryName(directory)!; current.Length >= _root.Length; current = Path.GetDirectoryName(current)!)
+        {
+            SyncDirectory(current);
+        }
+
+        if (identity is not null)
+        {
+            if (_durable.Count >= MaximumDurable)
+            {
+                _durable.Clear();
+            }
+
+            _durable[directory] = identity.Value;
         }
     }
 
@@ -452,25 +514,27 @@ public sealed class DirectoryObjectStore : IObjectStore
             || entries.Exists(entry => HoldsObject(entry.Key, cancellationToken));
     }
 
-    private void Delete(string key, string path)
+    private bool TryDelete(string key, string path, bool isDurable)
     {
         try
         {
             if (Directory.Exists(path))
             {
-                return;
+                return false;
             }
 
             File.Delete(path);
+            if (isDurable)
+            {
+                SyncDirectory(Path.GetDirectoryName(path)!);
+            }
 
-            // The order of deletions must survive a power cut: a marker that came back without its data would be a lie.
-            string directory = Path.GetDirectoryName(path)!;
-            Posix.SyncDirectory(directory);
-            RemoveEmptyDirectories(directory);
+            return true;
         }
         catch (IOException exception) when (IsPathMissing(exception))
         {
             // Absent with its folder.
+            return false;
         }
         catch (Exception exception) when (IsFileSystemError(exception))
         {

@@ -63,6 +63,18 @@ public interface IObjectStore : IAsyncDisposable
     Task DeleteAsync(string key, CancellationToken cancellationToken);
 
     /// <summary>
+    /// Removes objects that are superfluous, in any order. Unlike after <see cref="DeleteAsync"/>, a power cut may bring some of them back.
+    /// </summary>
+    async Task DiscardAsync(IReadOnlyCollection<string> keys, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(keys);
+        foreach (string key in keys)
+        {
+            await DeleteAsync(key, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>
     /// Locks an object against removal and replacement until an instant. A lock that lasts longer already is left as it is: none is ever
     /// shortened.
     /// </summary>

@@ -17,6 +17,7 @@ internal readonly record struct FileStatus
         Inode = Read<ulong>(statx, 32);
         Size = (long)Read<ulong>(statx, 40);
         AllocatedBytes = (long)Read<ulong>(statx, 48) * 512;
+        Born = (Read<uint>(statx, 0) & LinuxCalls.BirthTime) != 0 ? new FileTime(Read<long>(statx, 80), (int)Read<uint>(statx, 88)) : null;
         Changed = new FileTime(Read<long>(statx, 96), (int)Read<uint>(statx, 104));
         Modified = new FileTime(Read<long>(statx, 112), (int)Read<uint>(statx, 120));
         DeviceMajor = Read<uint>(statx, 128);
@@ -52,6 +53,9 @@ internal readonly record struct FileStatus
 
     /// <summary>When content or status was changed (<c>st_ctime</c>); nobody can set it.</summary>
     public FileTime Changed { get; }
+
+    /// <summary>When it was made; null where that was not asked for, or the file system does not know.</summary>
+    public FileTime? Born { get; }
 
     /// <summary>The device that a device file stands for.</summary>
     public uint DeviceMajor { get; }

@@ -23,6 +23,7 @@ internal static unsafe partial class LinuxCalls
     public const int NoAutomount = 0x800;
     public const int EmptyPath = 0x1000;
     public const uint BasicStatus = 0x7FF;
+    public const uint BirthTime = 0x800;
     public const uint RenameNoReplace = 1;
     public const int SeekData = 3;
     public const int LockExclusive = 2;

@@ -21,6 +21,10 @@ public static partial class Posix
     /// <summary>Whether this process may do everything.</summary>
     public static bool IsRoot => !OperatingSystem.IsWindows() && geteuid() == 0;
 
+    /// <summary>The number of the account of this process.</summary>
+    [UnsupportedOSPlatform("windows")]
+    public static uint UserId => geteuid();
+
     /// <summary>
     /// Makes the names in a directory durable. A file that was created or renamed is only safe after its directory was synced
     /// (fsync(2)). On Windows, where a directory cannot be synced, renames are journaled by NTFS and this does nothing.
@@ -148,6 +152,20 @@ public static partial class Posix
             : throw Failure($"The owner of '{path}' cannot be read");
     }
 
+    /// <summary>What is known of a file or directory, its birth included; links are followed. Null where there is none, or it cannot be asked.</summary>
+    [SupportedOSPlatform("linux")]
+    internal static FileStatus? FindStatus(string path)
+    {
+        Span<byte> buffer = stackalloc byte[256];
+        return statx(CurrentDirectory, path, 0, LinuxCalls.BasicStatus | LinuxCalls.BirthTime, ref MemoryMarshal.GetReference(buffer)) == 0
+            ? FileStatus.FromStatx(buffer)
+            : null;
+    }
+
+    /// <summary>Whether this account may list a directory and put something into it (access(2)), which a file system that is read-only forbids root, too.</summary>
+    [UnsupportedOSPlatform("windows")]
+    public static bool MayWrite(string directory) => access(directory, 4 | 2 | 1) == 0;
+
     /// <summary>Gives a file, directory or link to a user; the link itself, not what it points to.</summary>
     [UnsupportedOSPlatform("windows")]
     public static void SetOwner(string path, uint user, uint group)
@@ -178,6 +196,9 @@ public static partial class Posix
 
     [LibraryImport("libc")]
     private static partial uint geteuid();
+
+    [LibraryImport("libc", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int access(string path, int mode);
 
     [LibraryImport("libc")]
     private static partial int shmctl(int id, int command, nint buffer);

@@ -7,6 +7,8 @@ namespace SmcDr.Core.Postgres;
 /// <summary>Opens connections to one PostgreSQL server: the only place that sees the password.</summary>
 public sealed class PostgresConnector
 {
+    private const int ReplicationBuffer = 256 << 10;
+
     private readonly NpgsqlConnectionStringBuilder _settings;
     private readonly Func<CancellationToken, ValueTask<string?>>? _password;
 
@@ -107,7 +109,12 @@ public sealed class PostgresConnector
     {
         // A cancelled stream breaks its connection at once. Npgsql's polite way asks the server first, and where the server hears of it
         // before it hears START_REPLICATION the request is lost: the stream then hangs beyond wal_sender_timeout.
-        NpgsqlConnectionStringBuilder settings = new(await BuildAsync(cancellationToken).ConfigureAwait(false)) { CancellationTimeout = -1 };
+        NpgsqlConnectionStringBuilder settings = new(await BuildAsync(cancellationToken).ConfigureAwait(false))
+        {
+            CancellationTimeout = -1,
+            // One call of the system then takes what many commits have left, and not 8 KB.
+            ReadBufferSize = ReplicationBuffer,
+        };
         settings.ApplicationName = applicationName ?? settings.ApplicationName;
         PhysicalReplicationConnection connection = new(settings.ConnectionString);
         try

@@ -6,7 +6,7 @@ using SmcDr.Core.Repositories;
 namespace SmcDr.Core.Sites;
 
 /// <summary>
-/// Whether a site is as it must be before it is relied on: repository, primary database and Redis. Looks and measures; nothing is
+/// Whether a site is as it must be before it is relied on: repository, primary database, spill directory and Redis. Looks and measures; nothing is
 /// changed on a server, and in the repository one small object is written and removed again.
 /// </summary>
 public sealed class SiteChecks
@@ -72,6 +72,11 @@ public sealed class SiteChecks
             {
                 yield return result;
             }
+        }
+
+        if (_site.WalStream.SpillDirectory is { } spill)
+        {
+            yield return await new SpillChecks(_site, spill, _clock).RunAsync().ConfigureAwait(false);
         }
 
         if (region.Redis is not null)

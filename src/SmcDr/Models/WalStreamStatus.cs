@@ -32,8 +32,9 @@ public sealed record WalStreamStatus
     public long? LagBytes { get; init; }
 
     /// <summary>
-    /// How long the oldest byte that is received and not durable has waited, in seconds; where all are durable, how long it took with the
-    /// last ones.
+    /// How old the oldest WAL is that is not in the repository, in seconds, at the worst moment of the last second: what would be lost if the server
+    /// died. It counts from when the stream first heard of it; while the server cannot be heard, from when it was heard last. Zero where the
+    /// repository has all.
     /// </summary>
     public double? LagSeconds { get; init; }
 

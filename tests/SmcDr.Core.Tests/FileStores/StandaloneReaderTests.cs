@@ -246,7 +246,7 @@ public sealed class StandaloneReaderTests : IDisposable
             Stored = 0,
             Crc32C = 0,
         };
-        byte[] content = WalObject.Seal(head, wal.AsSpan((int)start, (int)(end - start)));
+        byte[] content = WalObject.Seal(head, wal.AsMemory((int)start, (int)(end - start)));
         return repository.Store.PutAsync(key.ToKey(7234567890123456789), content, CancellationToken.None);
     }
 

@@ -75,7 +75,7 @@ public sealed class WalArchive
     {
         _ = TimelineHistory.Parse(timeline, content.Span);
         WalKey key = WalKey.History(timeline);
-        await PutAsync(key, NewHead(key, key.Name), content, cancellationToken).ConfigureAwait(false);
+        await PutAsync(key, NewHead(key, key.Name), content, null, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Stores a whole segment. Storing the same again is fine.</summary>
@@ -87,7 +87,12 @@ public sealed class WalArchive
     /// <see cref="SmcErrorCode.WalDuplicate"/>: it is there with other content. <see cref="SmcErrorCode.WalInvalid"/>.
     /// </exception>
     public Task PutSegmentAsync(
-        WalSegmentName name, ReadOnlyMemory<byte> content, WalFacts? facts, CancellationToken cancellationToken)
+        WalSegmentName name, ReadOnlyMemory<byte> content, WalFacts? facts, CancellationToken cancellationToken) =>
+        PutSegmentAsync(name, content, facts, null, cancellationToken);
+
+    /// <summary>As the public one, of content that is compressed already.</summary>
+    internal Task PutSegmentAsync(
+        WalSegmentName name, ReadOnlyMemory<byte> content, WalFacts? facts, WalPayload? payload, CancellationToken cancellationToken)
     {
         if (!WalSegmentName.IsSegmentSize(content.Length))
         {
@@ -98,13 +103,24 @@ public sealed class WalArchive
         WalKey key = WalKey.Whole(name);
         Lsn start = name.StartLsn(content.Length);
         facts ??= Scan(name, content.Span);
-        return PutAsync(key, NewHead(key, name.ToString(), start, content.Length, content.Length, facts), content, cancellationToken);
+        return PutAsync(key, NewHead(key, name.ToString(), start, content.Length, content.Length, facts), content, payload, cancellationToken);
     }
 
     /// <summary>Stores a piece of a segment that is not complete yet. Storing the same again is fine.</summary>
     /// <exception cref="SmcException"><see cref="SmcErrorCode.WalDuplicate"/>: it is there with other content.</exception>
     public Task PutPieceAsync(
-        WalSegmentName name, int segmentSize, int startOffset, ReadOnlyMemory<byte> content, WalFacts facts, CancellationToken cancellationToken)
+        WalSegmentName name, int segmentSize, int startOffset, ReadOnlyMemory<byte> content, WalFacts facts, CancellationToken cancellationToken) =>
+        PutPieceAsync(name, segmentSize, startOffset, content, facts, null, cancellationToken);
+
+    /// <summary>As the public one, of content that is compressed already.</summary>
+    internal Task PutPieceAsync(
+        WalSegmentName name,
+        int segmentSize,
+        int startOffset,
+        ReadOnlyMemory<byte> content,
+        WalFacts facts,
+        WalPayload? payload,
+        CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(facts);
         ArgumentOutOfRangeException.ThrowIfNegative(startOffset);
@@ -115,7 +131,7 @@ public sealed class WalArchive
 
         WalKey key = WalKey.Piece(name, (uint)startOffset, (uint)(startOffset + content.Length));
         Lsn start = name.StartLsn(segmentSize) + (uint)startOffset;
-        return PutAsync(key, NewHead(key, name.ToString(), start, content.Length, segmentSize, facts), content, cancellationToken);
+        return PutAsync(key, NewHead(key, name.ToString(), start, content.Length, segmentSize, facts), content, payload, cancellationToken);
     }
 
     /// <summary>
@@ -349,13 +365,8 @@ public sealed class WalArchive
     }
 
     /// <summary>Removes pieces that a longer object has made superfluous. What cannot be removed now is swept later.</summary>
-    internal async Task RemoveAsync(IEnumerable<WalKey> pieces, CancellationToken cancellationToken)
-    {
-        foreach (WalKey piece in pieces)
-        {
-            await Store.DeleteAsync(piece.ToKey(SystemId), cancellationToken).ConfigureAwait(false);
-        }
-    }
+    internal Task RemoveAsync(IEnumerable<WalKey> pieces, CancellationToken cancellationToken) =>
+        Store.DiscardAsync([.. pieces.Select(piece => piece.ToKey(SystemId))], cancellationToken);
 
     internal async Task<TimelineHistory> ReadHistoryAsync(uint timeline, ObjectInfo info, CancellationToken cancellationToken)
     {
@@ -725,13 +736,15 @@ public sealed class WalArchive
         Index = facts.Index,
     };
 
-    private async Task PutAsync(WalKey wal, WalObjectHead head, ReadOnlyMemory<byte> content, CancellationToken cancellationToken)
+    private async Task PutAsync(
+        WalKey wal, WalObjectHead head, ReadOnlyMemory<byte> content, WalPayload? payload, CancellationToken cancellationToken)
     {
         string key = wal.ToKey(SystemId);
+        byte[] sealedObject = payload is { } known ? WalObject.Seal(head, content, known) : WalObject.Seal(head, content);
         await (Guard?.BeforeStoringAsync(cancellationToken) ?? Task.CompletedTask).ConfigureAwait(false);
         try
         {
-            await Store.PutAsync(key, WalObject.Seal(head, content.Span), cancellationToken).ConfigureAwait(false);
+            await Store.PutAsync(key, sealedObject, cancellationToken).ConfigureAwait(false);
         }
         catch (SmcException e) when (e.Code == SmcErrorCode.ObjectExists)
         {

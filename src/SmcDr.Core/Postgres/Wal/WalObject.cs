@@ -17,43 +17,45 @@ internal static class WalObject
     private const int CompressionLevel = 3;
 
     /// <summary>Makes an object. What depends on the content is filled into <paramref name="head"/>.</summary>
-    public static byte[] Seal(WalObjectHead head, ReadOnlySpan<byte> content)
+    public static byte[] Seal(WalObjectHead head, ReadOnlyMemory<byte> content)
     {
         byte[] payload = ArrayPool<byte>.Shared.Rent(BlockCodecs.Bound(content.Length));
         try
         {
-            BlockCodec codec = BlockCodecs.Default;
-            int stored = BlockCodecs.Compress(codec, content, payload, CompressionLevel);
-            if (stored == 0)
-            {
-                codec = BlockCodec.None;
-            }
-
-            ReadOnlySpan<byte> bytes = stored == 0 ? content : payload.AsSpan(0, stored);
-            byte[] line = Envelope.Seal(JsonSerializer.SerializeToUtf8Bytes(
-                head with
-                {
-                    Length = content.Length,
-                    Sha256 = Hash256.Compute(content),
-                    Codec = BlockCodecs.NameOf(codec),
-                    Stored = bytes.Length,
-                    Crc32C = Repositories.Crc32C.Compute(bytes),
-                },
-                WalJson.Default.WalObjectHead));
-            if (line.Length > Envelope.MaximumLength)
-            {
-                throw new InvalidOperationException($"The head of '{head.Name}' has {line.Length} bytes.");
-            }
-
-            byte[] result = GC.AllocateUninitializedArray<byte>(line.Length + bytes.Length);
-            line.CopyTo(result, 0);
-            bytes.CopyTo(result.AsSpan(line.Length));
-            return result;
+            int stored = BlockCodecs.Compress(BlockCodecs.Default, content.Span, payload, CompressionLevel);
+            return Seal(
+                head,
+                content,
+                stored == 0 ? new WalPayload(BlockCodec.None, content) : new WalPayload(BlockCodecs.Default, payload.AsMemory(0, stored)));
         }
         finally
         {
             ArrayPool<byte>.Shared.Return(payload);
         }
+    }
+
+    /// <summary>Makes an object of content that is compressed already.</summary>
+    public static byte[] Seal(WalObjectHead head, ReadOnlyMemory<byte> content, WalPayload payload)
+    {
+        byte[] line = Envelope.Seal(JsonSerializer.SerializeToUtf8Bytes(
+            head with
+            {
+                Length = content.Length,
+                Sha256 = Hash256.Compute(content.Span),
+                Codec = BlockCodecs.NameOf(payload.Codec),
+                Stored = payload.Bytes.Length,
+                Crc32C = Repositories.Crc32C.Compute(payload.Bytes.Span),
+            },
+            WalJson.Default.WalObjectHead));
+        if (line.Length > Envelope.MaximumLength)
+        {
+            throw new InvalidOperationException($"The head of '{head.Name}' has {line.Length} bytes.");
+        }
+
+        byte[] result = GC.AllocateUninitializedArray<byte>(line.Length + payload.Bytes.Length);
+        line.CopyTo(result, 0);
+        payload.Bytes.CopyTo(result.AsMemory(line.Length));
+        return result;
     }
 
     /// <summary>Reads the head of an object, and no more of it than that takes.</summary>

@@ -7,7 +7,7 @@ namespace SmcDr.Core.Postgres.Wal;
 /// <content>What is told of the stream.</content>
 public sealed partial class WalReceiver
 {
-    private readonly WalDelay _delay = new();
+    private readonly WalDelay _delay = new(TimeProvider.System);
     private StreamPositions? _stream;
 
     private void Report(string state, string? message)
@@ -30,7 +30,8 @@ public sealed partial class WalReceiver
                 FlushedLsn = stream?.Flushed.ToString() ?? _status.FlushedLsn,
                 ServerLsn = server is { Value: > 0 } ? server.ToString() : _status.ServerLsn,
                 LagBytes = server is { Value: > 0 } lsn ? Math.Max(0, lsn - stream!.Flushed) : _status.LagBytes,
-                LagSeconds = _delay.Value.TotalSeconds,
+                // What an earlier process has spilled is as old as its file.
+                LagSeconds = Math.Max(_delay.Value.TotalSeconds, spill?.Since is { } since ? (DateTimeOffset.UtcNow - since).TotalSeconds : 0),
                 SlotState = slot?.State,
                 RetainedBytes = slot?.RetainedBytes,
                 SafeWalBytes = slot?.SafeBytes,

@@ -30,6 +30,7 @@ public sealed partial class WalReceiver
         }
 
         _systemId = systemId;
+        _delay.Connected(new Lsn((ulong)system.XLogPos));
         NpgsqlConnection sql = await _connector.OpenAsync(cancellationToken).ConfigureAwait(false);
         await using (sql.ConfigureAwait(false))
         {
@@ -274,6 +275,7 @@ public sealed partial class WalReceiver
             // What is durable behind it is of a history that was left.
             _flushed = _flushed > end ? end : _flushed;
             (_durable, _segmentSize) = (_durable > end ? end : _durable, segmentSize);
+            _delay.Flushed(_spill?.FindStored(end, segmentSize) ?? end);
         }
 
         foreach (WalCatalog.Listing listing in catalog.Timelines.Values.Where(l => l.Timeline > history.Timeline && l.History is not null))

@@ -1,7 +1,5 @@
-using System.Buffers;
 using System.Diagnostics;
 using System.Net.Sockets;
-using System.Threading.Channels;
 using Npgsql;
 using Npgsql.Replication;
 using NpgsqlTypes;
@@ -11,8 +9,9 @@ namespace SmcDr.Core.Postgres.Wal;
 /// <content>Reading from the server and writing to the repository.</content>
 public sealed partial class WalReceiver
 {
-    // walsender.c sends at most 16 blocks at a time, so this is at most 8 MiB.
-    private const int QueueLength = 64;
+    // A busy server sends a message for each commit, and each that is read alone costs a turn of several threads, which the server on the same
+    // machine lacks. So what has come is read together, now and then.
+    private static readonly TimeSpan s_gatheringTime = TimeSpan.FromMilliseconds(50);
 
     // While more comes all the time, commits that wait for what has come are not kept waiting longer.
     private static readonly TimeSpan s_synchronousInterval = TimeSpan.FromMilliseconds(20);
@@ -30,7 +29,7 @@ public sealed partial class WalReceiver
             cancellationToken).ConfigureAwait(false);
         _observer.Verbose($"WAL is streamed from {session.Start} on timeline {session.Timeline} by the slot '{session.Slot.Name}'.");
 
-        Channel<Chunk> queue = Channel.CreateBounded<Chunk>(new BoundedChannelOptions(QueueLength) { SingleReader = true, SingleWriter = true });
+        using WalInbox inbox = new();
         connection.WalReceiverStatusInterval = _options.StatusInterval;
 
         // Stopping ends the reading at once and the writing only when all that was read is durable; a failed writer ends the reading.
@@ -38,7 +37,7 @@ public sealed partial class WalReceiver
         using CancellationTokenSource reading = CancellationTokenSource.CreateLinkedTokenSource(
             cancellationToken, _claim?.Lost ?? CancellationToken.None, _spill?.Failed ?? CancellationToken.None);
         using CancellationTokenRegistration stop = cancellationToken.Register(() => writing.CancelAfter(_options.StopTimeout));
-        Task write = WriteAsync(connection, writer, session, queue.Reader, reading, writing.Token);
+        Task write = WriteAsync(connection, writer, session, inbox, reading, writing.Token);
         using CancellationTokenSource replication = new();
         IAsyncEnumerator<XLogDataMessage> messages = connection
             .StartReplication(session.Slot, new NpgsqlLogSequenceNumber(session.Start.Value), replication.Token, session.Timeline)
@@ -50,16 +49,22 @@ public sealed partial class WalReceiver
         {
             Lsn expected = session.Start;
             Lsn? limit = session.History.SwitchPoint(session.Timeline);
+            TimeSpan gathering = TimeSpan.FromTicks(Math.Min(s_gatheringTime.Ticks, _options.FlushInterval.Ticks / 10));
             Report("Streaming", null);
             while (limit is null || expected < limit)
             {
                 next = messages.MoveNextAsync().AsTask();
+                bool isAll = !next.IsCompleted;
                 if (!await next.WaitAsync(reading.Token).ConfigureAwait(false))
                 {
                     break;
                 }
 
-                expected = await ReceiveAsync(messages.Current, expected, limit, queue.Writer, reading.Token).ConfigureAwait(false);
+                expected = await ReceiveAsync(messages.Current, expected, limit, inbox, reading.Token).ConfigureAwait(false);
+                if (isAll && !_options.Synchronous)
+                {
+                    await Task.Delay(gathering, reading.Token).ConfigureAwait(false);
+                }
             }
         }
         catch (OperationCanceledException) when (reading.IsCancellationRequested)
@@ -73,7 +78,7 @@ public sealed partial class WalReceiver
         }
         finally
         {
-            queue.Writer.Complete();
+            inbox.Complete();
             try
             {
                 await write.ConfigureAwait(false);
@@ -84,6 +89,7 @@ public sealed partial class WalReceiver
                 await writing.CancelAsync().ConfigureAwait(false);
                 await watch.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                 SetStream(null);
+                _delay.Disconnected();
             }
         }
 
@@ -149,7 +155,7 @@ public sealed partial class WalReceiver
     }
 
     private async Task<Lsn> ReceiveAsync(
-        XLogDataMessage message, Lsn expected, Lsn? limit, ChannelWriter<Chunk> queue, CancellationToken cancellationToken)
+        XLogDataMessage message, Lsn expected, Lsn? limit, WalInbox inbox, CancellationToken cancellationToken)
     {
         Lsn start = new((ulong)message.WalStart);
         if (start != expected)
@@ -158,36 +164,36 @@ public sealed partial class WalReceiver
                 SmcErrorCode.WalGap, $"PostgreSQL at {_connector.Display} sent WAL from {start} on, and {expected} was to follow.", target: _connector.Display);
         }
 
-        // The message and its stream are used again for the next one.
         int length = checked((int)message.Data.Length);
-        byte[] buffer = ArrayPool<byte>.Shared.Rent(length);
-        await message.Data.ReadExactlyAsync(buffer.AsMemory(0, length), CancellationToken.None).ConfigureAwait(false);
+        await message.Data.ReadExactlyAsync(inbox.GetRoom(length), CancellationToken.None).ConfigureAwait(false);
         int used = limit is { } end ? (int)Math.Min(length, end - start) : length;
-        _delay.Received(start + (uint)used);
+        Lsn received = start + (uint)used;
+        Lsn known = limit is null && new Lsn((ulong)message.WalEnd) is var serverEnd && serverEnd > received ? serverEnd : received;
+        _delay.Known(known);
         lock (_lock)
         {
-            _stream?.Received = start + (uint)used;
+            _stream?.Received = received;
         }
 
         // While it catches up, the server's clock is that of transactions which only come later; and a timeline that was left goes on elsewhere.
-        bool isAll = limit is null && start + (uint)used >= new Lsn((ulong)message.WalEnd);
+        bool isAll = limit is null && received == known;
         DateTimeOffset? time = isAll ? new DateTimeOffset(DateTime.SpecifyKind(message.ServerClock, DateTimeKind.Utc)) : null;
-        await queue.WriteAsync(new Chunk(buffer, used, time), cancellationToken).ConfigureAwait(false);
+        await inbox.AddAsync(used, time, cancellationToken).ConfigureAwait(false);
         Interlocked.Add(ref _receivedBytes, used);
-        return start + (uint)used;
+        return received;
     }
 
     private async Task WriteAsync(
         PhysicalReplicationConnection connection,
         WalStreamWriter writer,
         Session session,
-        ChannelReader<Chunk> queue,
+        WalInbox inbox,
         CancellationTokenSource reading,
         CancellationToken cancellationToken)
     {
         try
         {
-            await WriteAsync(connection, writer, session, queue, cancellationToken).ConfigureAwait(false);
+            await WriteAsync(connection, writer, session, inbox, cancellationToken).ConfigureAwait(false);
         }
         catch (OperationCanceledException e) when (cancellationToken.IsCancellationRequested)
         {
@@ -205,45 +211,27 @@ public sealed partial class WalReceiver
     }
 
     private async Task WriteAsync(
-        PhysicalReplicationConnection connection,
-        WalStreamWriter writer,
-        Session session,
-        ChannelReader<Chunk> queue,
-        CancellationToken cancellationToken)
+        PhysicalReplicationConnection connection, WalStreamWriter writer, Session session, WalInbox inbox, CancellationToken cancellationToken)
     {
         Lsn reported = writer.FlushedLsn;
         long segments = 0;
-        TimeSpan interval = _options.Synchronous ? s_synchronousInterval : _options.FlushInterval;
-        Task<bool> more = queue.WaitToReadAsync(cancellationToken).AsTask();
         bool ended = false;
         while (!ended)
         {
-            if (!_options.Synchronous && writer.Waiting is { } waiting && waiting < interval && !more.IsCompleted)
+            // Commits wait for a synchronous stream: what has come is stored together as soon as nothing more is there.
+            TimeSpan? patience = writer.Waiting is not { } waiting ? null : _options.Synchronous ? TimeSpan.Zero : _options.FlushInterval - waiting;
+            WalInbox.Batch batch = await inbox.TakeAsync(patience, cancellationToken).ConfigureAwait(false);
+            foreach (ReadOnlyMemory<byte> bytes in batch.Bytes)
             {
-                await Task.WhenAny(more, Task.Delay(interval - waiting, cancellationToken)).ConfigureAwait(false);
+                await writer.AppendAsync(bytes, batch.Arrived, batch.ServerTime, cancellationToken).ConfigureAwait(false);
             }
 
-            // Commits wait for a synchronous stream: what has come is stored together as soon as nothing more is there.
-            if (writer.Waiting >= interval || (_options.Synchronous && writer.Waiting is not null && !more.IsCompleted))
+            bool isAll = batch.Bytes.IsEmpty;
+            ended = batch.IsLast;
+            inbox.Release(batch);
+            if (ended || writer.Waiting >= (_options.Synchronous ? s_synchronousInterval : _options.FlushInterval) || (_options.Synchronous && isAll))
             {
                 await writer.FlushAsync(cancellationToken).ConfigureAwait(false);
-            }
-            else if (writer.Waiting is null || more.IsCompleted)
-            {
-                if (!await more.ConfigureAwait(false))
-                {
-                    await writer.FlushAsync(cancellationToken).ConfigureAwait(false);
-                    ended = true;
-                }
-                else if (queue.TryRead(out Chunk chunk))
-                {
-                    await writer.AppendAsync(chunk.Buffer.AsMemory(0, chunk.Length), chunk.ServerTime, cancellationToken).ConfigureAwait(false);
-                    ArrayPool<byte>.Shared.Return(chunk.Buffer);
-                }
-                else
-                {
-                    more = queue.WaitToReadAsync(cancellationToken).AsTask();
-                }
             }
 
             if (writer.FlushedLsn > reported || writer.SegmentCount > segments)
@@ -333,6 +321,4 @@ public sealed partial class WalReceiver
 
         await messages.DisposeAsync().ConfigureAwait(false);
     }
-
-    private readonly record struct Chunk(byte[] Buffer, int Length, DateTimeOffset? ServerTime);
 }

@@ -272,7 +272,9 @@ public sealed partial class WalReceiver : IWalGuard
             {
                 return;
             }
-            catch (SmcException e) when (_options.Reconnect && !cancellationToken.IsCancellationRequested && IsPassing(e))
+            catch (SmcException e) when (
+                _options.Reconnect && !cancellationToken.IsCancellationRequested &&
+                (IsPassing(e) || (MaySpill && _position is not null && SpillingObjectStore.IsAway(e))))
             {
                 problem = e;
             }

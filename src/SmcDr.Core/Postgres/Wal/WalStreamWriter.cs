@@ -15,6 +15,9 @@ internal sealed class WalStreamWriter
     // A record longer than this many segments is skipped unchecked after a restart in the middle of it.
     private const int SegmentsBefore = 4;
 
+    // A segment that took longer to come is worth compressing again, better: that takes a processor a tenth of a second.
+    private static readonly TimeSpan s_slow = TimeSpan.FromSeconds(10);
+
     private readonly WalArchive _archive;
     private readonly WalCatalog.Listing? _listing;
     private readonly IOperationObserver _observer;
@@ -23,6 +26,7 @@ internal sealed class WalStreamWriter
     private readonly byte[] _segment;
     private readonly WalIndexBuilder _pieceIndex = new();
     private readonly WalIndexBuilder _segmentIndex = new();
+    private readonly WalFrames _frames = new();
     private readonly List<WalKey> _run = [];
     private readonly List<WalKey> _stored = [];
     private WalRecordScanner _scanner;
@@ -36,6 +40,7 @@ internal sealed class WalStreamWriter
     private WalIndex _runIndex = WalIndex.Empty;
     private DateTimeOffset? _serverTime;
     private long? _waitingSince;
+    private long _begun;
 
     private WalStreamWriter(
         WalArchive archive,
@@ -91,10 +96,11 @@ internal sealed class WalStreamWriter
 
     /// <summary>Takes the bytes at <see cref="ReceivedLsn"/>. Complete segments are durable when this returns.</summary>
     /// <param name="bytes">The bytes.</param>
+    /// <param name="arrived">When the first of them came, as <see cref="Stopwatch.GetTimestamp"/> counts.</param>
     /// <param name="serverTime">The server's clock, where it had no WAL behind them.</param>
     /// <param name="cancellationToken">Stops the work.</param>
     /// <exception cref="SmcException"><see cref="SmcErrorCode.WalInvalid"/> or <see cref="SmcErrorCode.WalDuplicate"/>.</exception>
-    public async Task AppendAsync(ReadOnlyMemory<byte> bytes, DateTimeOffset? serverTime, CancellationToken cancellationToken)
+    public async Task AppendAsync(ReadOnlyMemory<byte> bytes, long arrived, DateTimeOffset? serverTime, CancellationToken cancellationToken)
     {
         while (!bytes.IsEmpty)
         {
@@ -122,7 +128,7 @@ internal sealed class WalStreamWriter
             }
             else
             {
-                _waitingSince ??= Stopwatch.GetTimestamp();
+                _waitingSince ??= arrived;
             }
 
             if (_filled == _segmentSize)
@@ -148,8 +154,9 @@ internal sealed class WalStreamWriter
             _runIndex = _runIndex.Concat(index);
             bool mergesRun = _run.Count + 1 >= PiecesPerRun;
             int start = mergesRun ? _runStart : _durable;
+            ReadOnlyMemory<byte> content = _segment.AsMemory(start.._filled);
             await _archive.PutPieceAsync(
-                Segment, _segmentSize, start, _segment.AsMemory(start.._filled), NewFacts(mergesRun ? _runIndex : index), cancellationToken)
+                Segment, _segmentSize, start, content, NewFacts(mergesRun ? _runIndex : index), _frames.Add(start, content), cancellationToken)
                 .ConfigureAwait(false);
             _durable = _filled;
             WalKey piece = WalKey.Piece(Segment, (uint)start, (uint)_filled);
@@ -206,7 +213,7 @@ internal sealed class WalStreamWriter
     {
         WalFacts facts = NewFacts(_segmentIndex.Take());
         _ = _pieceIndex.Take();
-        await _archive.PutSegmentAsync(Segment, _segment, facts, cancellationToken).ConfigureAwait(false);
+        await _archive.PutSegmentAsync(Segment, _segment, facts, Compress(), cancellationToken).ConfigureAwait(false);
         FlushedLsn = ReceivedLsn;
         _waitingSince = null;
         SegmentCount++;
@@ -216,8 +223,22 @@ internal sealed class WalStreamWriter
         Segment = Segment.Next(_segmentSize);
     }
 
+    /// <summary>What is compressed of the segment already, with the rest; null where it is to be compressed as a whole.</summary>
+    private WalPayload? Compress()
+    {
+        if (_frames.End != _durable || Stopwatch.GetElapsedTime(_begun) > s_slow)
+        {
+            return null;
+        }
+
+        WalPayload rest = _frames.Add(_durable, _segment.AsMemory(_durable));
+        return _frames.End == _segmentSize ? _frames.All : _durable == 0 ? rest : null;
+    }
+
     private async Task BeginSegmentAsync(CancellationToken cancellationToken)
     {
+        _begun = Stopwatch.GetTimestamp();
+        _frames.Clear();
         (_filled, _durable, _runStart, _runIndex, _known, _isWhole, _whole) = (0, 0, 0, WalIndex.Empty, [], false, null);
         _run.Clear();
         _stored.Clear();

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text;
 using SmcDr.Core.Operations;
 using SmcDr.Core.Postgres.Wal;
@@ -342,7 +343,7 @@ public sealed class WalArchiveTests(WalSample sample) : IClassFixture<WalSample>
         int at = 0;
         for (int i = 0; i < 200; i++)
         {
-            await writer.AppendAsync(bytes.AsMemory(at, 1500), DateTimeOffset.UtcNow, CancellationToken.None);
+            await writer.AppendAsync(bytes.AsMemory(at, 1500), Stopwatch.GetTimestamp(), DateTimeOffset.UtcNow, CancellationToken.None);
             at += 1500;
             await writer.FlushAsync(CancellationToken.None);
             Assert.Equal(sample.StartLsn + (uint)at, writer.FlushedLsn);
@@ -354,7 +355,7 @@ public sealed class WalArchiveTests(WalSample sample) : IClassFixture<WalSample>
         Assert.Equal(sample.Transactions.Count(t => t.Lsn < coverage.LastRecordEnd), coverage.Commits + coverage.Index.Aborts);
         Assert.Equal(bytes[..at], await archive.ReadAsync(coverage.Items[0], CancellationToken.None));
 
-        await writer.AppendAsync(bytes.AsMemory(at), DateTimeOffset.UtcNow, CancellationToken.None);
+        await writer.AppendAsync(bytes.AsMemory(at), Stopwatch.GetTimestamp(), DateTimeOffset.UtcNow, CancellationToken.None);
         Assert.Empty(Pieces());
         Assert.Equal(1, writer.SegmentCount);
 
@@ -369,7 +370,7 @@ public sealed class WalArchiveTests(WalSample sample) : IClassFixture<WalSample>
         {
             // A new writer for every segment: as if the receiver had been restarted at each boundary.
             WalStreamWriter writer = await OpenWriterAsync(archive, sample.Segments[i].Name);
-            await writer.AppendAsync(sample.Segments[i].Content, DateTimeOffset.UtcNow, CancellationToken.None);
+            await writer.AppendAsync(sample.Segments[i].Content, Stopwatch.GetTimestamp(), DateTimeOffset.UtcNow, CancellationToken.None);
         }
 
         WalCoverage coverage = await CoverAsync();
@@ -386,7 +387,7 @@ public sealed class WalArchiveTests(WalSample sample) : IClassFixture<WalSample>
         other[29_999] ^= 1;
         IReadOnlyList<string> before = _store.Keys;
         SmcException error = await ThrowsAsync(
-            SmcErrorCode.WalDuplicate, () => writer.AppendAsync(other.AsMemory(0, 40_000), DateTimeOffset.UtcNow, CancellationToken.None));
+            SmcErrorCode.WalDuplicate, () => writer.AppendAsync(other.AsMemory(0, 40_000), Stopwatch.GetTimestamp(), DateTimeOffset.UtcNow, CancellationToken.None));
         Assert.Contains((name.StartLsn(Size) + 29_999).ToString(), error.Message, StringComparison.Ordinal);
         Assert.Equal(before, _store.Keys);
     }
@@ -398,7 +399,7 @@ public sealed class WalArchiveTests(WalSample sample) : IClassFixture<WalSample>
         WalStreamWriter writer = await OpenWriterAsync(Archive, sample.Segments[0].Name);
         for (int at = 0; at < Size; at += Size / 128)
         {
-            await writer.AppendAsync(sample.Segments[0].Content.AsMemory(at, Size / 128), DateTimeOffset.UtcNow, CancellationToken.None);
+            await writer.AppendAsync(sample.Segments[0].Content.AsMemory(at, Size / 128), Stopwatch.GetTimestamp(), DateTimeOffset.UtcNow, CancellationToken.None);
             await writer.FlushAsync(CancellationToken.None);
         }
 

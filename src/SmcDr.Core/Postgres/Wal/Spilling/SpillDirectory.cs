@@ -107,6 +107,28 @@ internal sealed class SpillDirectory : IDisposable
         }
     }
 
+    /// <summary>What a directory holds, without taking it.</summary>
+    /// <exception cref="SmcException"><see cref="SmcErrorCode.TargetNotEmpty"/>: something that is no spilled WAL.</exception>
+    public static SpillContent Look(string path)
+    {
+        Inspect(path, 0);
+        List<SpilledWal> items = [];
+        foreach (FileInfo file in new DirectoryInfo(path).EnumerateFiles())
+        {
+            if (Parse(new ObjectInfo(file.Name, file.Length, file.LastWriteTimeUtc), 0) is { } item)
+            {
+                items.Add(item);
+            }
+        }
+
+        string identity = System.IO.Path.Combine(path, IdentityName);
+        return new SpillContent(
+            items.Count,
+            items.Sum(static item => item.Length),
+            items.MinBy(static item => item.Number)?.Time,
+            File.Exists(identity) ? ReadIdentity(File.ReadAllBytes(identity), path) : null);
+    }
+
     /// <summary>The object of a key; null where it is not here.</summary>
     public SpilledWal? Find(string key)
     {
@@ -360,13 +382,18 @@ internal sealed class SpillDirectory : IDisposable
             await stream.ReadExactlyAsync(content, cancellationToken).ConfigureAwait(false);
         }
 
+        return ReadIdentity(content, Path);
+    }
+
+    private static SpillIdentity? ReadIdentity(byte[] content, string path)
+    {
         try
         {
             return JsonSerializer.Deserialize(Envelope.OpenWhole(content, IdentityName).Span, WalJson.Default.SpillIdentity);
         }
         catch (JsonException e)
         {
-            throw new SmcException(SmcErrorCode.ManifestInvalid, $"'{IdentityName}' in '{Path}' is not valid: {e.Message}", e, target: Path);
+            throw new SmcException(SmcErrorCode.ManifestInvalid, $"'{IdentityName}' in '{path}' is not valid: {e.Message}", e, target: path);
         }
     }
 

@@ -56,8 +56,19 @@ internal sealed class SpillingObjectStore : IObjectStore
     /// <summary>Is called after an object was spilled, and when one does not fit.</summary>
     public Action? Spilled { get; set; }
 
-    /// <summary>Whether a failure is one that spilling bridges: the store is full, or cannot be reached.</summary>
-    public static bool IsAway(SmcException e) => e.Code is SmcErrorCode.StorageFull or SmcErrorCode.StorageUnavailable;
+    /// <summary>
+    /// Whether a failure is one that spilling bridges: the store is full, or cannot be reached, or refuses us, as it does when credentials have
+    /// expired or a file system was turned read-only.
+    /// </summary>
+    public static bool IsAway(SmcException e) => e.Code is
+        SmcErrorCode.StorageFull or SmcErrorCode.StorageUnavailable or SmcErrorCode.StorageAccessDenied;
+
+    /// <summary>The room that a spill may use of the file system of a path, in bytes.</summary>
+    public static long RoomOf(string path)
+    {
+        DriveInfo drive = new(FileSystems.Existing(path));
+        return drive.AvailableFreeSpace - Math.Min(MaximumReserve, drive.TotalSize / 20);
+    }
 
     /// <summary>Lets the next object go to the spill without asking the store.</summary>
     public void Begin(SmcException reason)
@@ -201,6 +212,21 @@ internal sealed class SpillingObjectStore : IObjectStore
         }
 
         await _inner.DeleteAsync(key, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <inheritdoc/>
+    public async Task DiscardAsync(IReadOnlyCollection<string> keys, CancellationToken cancellationToken)
+    {
+        if (!IsActive)
+        {
+            await _inner.DiscardAsync(keys, cancellationToken).ConfigureAwait(false);
+            return;
+        }
+
+        foreach (string key in keys)
+        {
+            await DeleteAsync(key, cancellationToken).ConfigureAwait(false);
+        }
     }
 
     /// <inheritdoc/>
@@ -395,8 +421,7 @@ internal sealed class SpillingObjectStore : IObjectStore
 
         try
         {
-            DriveInfo drive = new(FileSystems.Existing(_directory.Path));
-            return drive.AvailableFreeSpace - length >= Math.Min(MaximumReserve, drive.TotalSize / 20);
+            return RoomOf(_directory.Path) >= length;
         }
         catch (Exception e) when (DirectoryObjectStore.IsFileSystemError(e))
         {

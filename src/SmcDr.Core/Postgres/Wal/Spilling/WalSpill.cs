@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.ExceptionServices;
 using SmcDr.Core.ObjectStores;
 using SmcDr.Core.Operations;
@@ -31,6 +32,7 @@ internal sealed class WalSpill : IAsyncDisposable
     private DateTimeOffset? _since;
     private long _brought;
     private int _level;
+    private long _reminded;
     private bool _isStarted;
 
     private WalSpill(Repository target, SpillDirectory directory, ulong systemId, WalSpillOptions options, IOperationObserver observer)
@@ -144,7 +146,7 @@ internal sealed class WalSpill : IAsyncDisposable
     }
 
     private static bool IsPassing(SmcException e) => SpillingObjectStore.IsAway(e) || e.Code is
-        SmcErrorCode.StorageAccessDenied or SmcErrorCode.OperationTimedOut or SmcErrorCode.ObjectNotFound or SmcErrorCode.ObjectTruncated;
+        SmcErrorCode.OperationTimedOut or SmcErrorCode.ObjectNotFound or SmcErrorCode.ObjectTruncated;
 
     private async Task RunAsync()
     {
@@ -177,11 +179,26 @@ internal sealed class WalSpill : IAsyncDisposable
             }
             catch (SmcException e) when (IsPassing(e))
             {
-                _observer.Verbose($"Spilled WAL cannot be brought to {_target.Location} and will be tried again in {DisplayText.Duration(delay)}: {e.Message}");
+                Tell(e, delay);
                 await Task.Delay(delay, cancellationToken).ConfigureAwait(false);
                 delay = TimeSpan.FromTicks(Math.Min(delay.Ticks * 2, _options.MaximumRetryDelay.Ticks));
             }
         }
+    }
+
+    /// <summary>Says why nothing is brought; where only a person can change that, again and again.</summary>
+    private void Tell(SmcException e, TimeSpan delay)
+    {
+        if (e.Code == SmcErrorCode.StorageAccessDenied && Stopwatch.GetElapsedTime(_reminded) >= _options.ReminderInterval)
+        {
+            _reminded = Stopwatch.GetTimestamp();
+            _observer.Warning(
+                $"{DisplayText.Size(_directory.Bytes)} of WAL are in '{_directory.Path}' on this host only, and {_target.Location} still refuses them: " +
+                $"{e.Message} {e.Recommendation}");
+            return;
+        }
+
+        _observer.Verbose($"Spilled WAL cannot be brought to {_target.Location} and will be tried again in {DisplayText.Duration(delay)}: {e.Message}");
     }
 
     /// <summary>Brings one object: stored where it is missing, compared with what is there, and only then removed here.</summary>
@@ -284,6 +301,7 @@ internal sealed class WalSpill : IAsyncDisposable
             if (_since is null && _directory.First is { } first)
             {
                 (_since, _brought, begun) = (first.Time, 0, _store.Reason);
+                _reminded = Stopwatch.GetTimestamp();
             }
 
             former = _level;
@@ -297,7 +315,8 @@ internal sealed class WalSpill : IAsyncDisposable
         if (begun is not null)
         {
             _observer.Warning(
-                $"The repository does not take WAL: {begun.Message} What is received is spilled to '{_directory.Path}', up to " +
+                $"The repository does not take WAL: {begun.Message} {(begun.Code == SmcErrorCode.StorageAccessDenied ? begun.Recommendation + " " : "")}" +
+                $"What is received is spilled to '{_directory.Path}', up to " +
                 $"{DisplayText.Size(_options.Limit)}. It is kept on this host only until the repository takes it: if this host is lost before, so is that WAL.");
         }
 

@@ -17,4 +17,7 @@ internal sealed record WalSpillOptions
 
     /// <summary>No attempt waits longer.</summary>
     public required TimeSpan MaximumRetryDelay { get; init; }
+
+    /// <summary>How often there is a warning while the repository refuses this account, which nothing but a person ends.</summary>
+    public TimeSpan ReminderInterval { get; init; } = TimeSpan.FromMinutes(10);
 }
