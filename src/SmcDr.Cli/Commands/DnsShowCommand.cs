@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using SmcDr.Cli.Output;
 using SmcDr.Core.Dns;
 using SmcDr.Core.Sites;
 
