@@ -66,6 +66,12 @@ internal sealed class CliApplication
             {
                 new ExportTableCommand(host),
             },
+            new Command("dns", "Shows and changes the DNS record that leads clients to a region.")
+            {
+                new DnsShowCommand(host),
+                new DnsSetCommand(host),
+                new DnsUndoCommand(host),
+            },
             new Command("key", "Makes key files, and manages who can open an encrypted repository.")
             {
                 new KeyNewCommand(host),

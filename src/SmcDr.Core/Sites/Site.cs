@@ -1,3 +1,4 @@
+using SmcDr.Core.Dns;
 using SmcDr.Core.ObjectStores;
 
 namespace SmcDr.Core.Sites;
@@ -98,6 +99,15 @@ public sealed record Site : ISiteRules
             foreach ((string what, string path) in others.Where(other => PathText.IsWithin(spill, other.Path) || PathText.IsWithin(other.Path, spill)))
             {
                 yield return ("walStream", $"has a spillDirectory, '{spill}', that is {what} directory, '{path}', or within it, or around it");
+            }
+        }
+
+        if (Dns is { } dns)
+        {
+            DnsName record = DnsName.Parse(dns.Record);
+            foreach ((string name, RegionSettings region) in Regions.Where(region => DnsName.TryParse(region.Value.Endpoint, out DnsName? endpoint) && endpoint == record))
+            {
+                yield return ("dns", $"has the record '{dns.Record}', which is the endpoint of the region '{name}' itself, and a record cannot lead to itself");
             }
         }
 

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using SmcDr.Core.Dns;
 using SmcDr.Core.Encryption;
 using SmcDr.Core.ObjectStores;
 using SmcDr.Core.Repositories;
@@ -6,7 +7,7 @@ using SmcDr.Core.Repositories;
 namespace SmcDr.Core.Sites;
 
 /// <summary>
-/// Whether a site is as it must be before it is relied on: repository, primary database, spill directory and Redis. Looks and measures; nothing is
+/// Whether a site is as it must be before it is relied on: repository, primary database, spill directory, Redis and DNS. Looks and measures; nothing is
 /// changed on a server, and in the repository one small object is written and removed again.
 /// </summary>
 public sealed class SiteChecks
@@ -15,6 +16,7 @@ public sealed class SiteChecks
     private readonly SecretResolver _secrets;
     private readonly Func<string, IObjectStore> _openStore;
     private readonly TimeProvider _clock;
+    private readonly Route53Options _route53;
 
     /// <summary>Creates the checks.</summary>
     /// <param name="site">The site.</param>
@@ -22,11 +24,17 @@ public sealed class SiteChecks
     /// <param name="openStore">Opens the object store of a location.</param>
     /// <param name="clock">What the server's clock is compared with.</param>
     public SiteChecks(Site site, SecretResolver secrets, Func<string, IObjectStore> openStore, TimeProvider? clock = null)
+        : this(site, secrets, openStore, clock, new Route53Options())
+    {
+    }
+
+    internal SiteChecks(Site site, SecretResolver secrets, Func<string, IObjectStore> openStore, TimeProvider? clock, Route53Options route53)
     {
         _site = site;
         _secrets = secrets;
         _openStore = openStore;
         _clock = clock ?? TimeProvider.System;
+        _route53 = route53;
     }
 
     /// <summary>Runs the checks one after the other and gives each result as it is found.</summary>
@@ -83,6 +91,14 @@ public sealed class SiteChecks
         {
             RedisChecks redis = new(region.Name, region.Redis, _secrets, _clock);
             await foreach (CheckResult result in redis.RunAsync(cancellationToken).ConfigureAwait(false))
+            {
+                yield return result;
+            }
+        }
+
+        if (_site.Dns is not null)
+        {
+            await foreach (CheckResult result in new DnsChecks(_site, _route53, _clock).RunAsync(cancellationToken).ConfigureAwait(false))
             {
                 yield return result;
             }

@@ -17,4 +17,6 @@ internal enum SiteValueKind
     Schedule,
     Service,
     Command,
+    RecordType,
+    HostedZone,
 }

@@ -43,6 +43,8 @@ internal sealed record SiteValueRule(string Expected, string? Pattern = null, bo
         [SiteValueKind.Command] = new(
             "the name that the server has for the command, without spaces, or \"\" where it took the command away",
             "^[!-~]{0,128}$", AllowsEmpty: true),
+        [SiteValueKind.RecordType] = new("a type of record: A, AAAA or CNAME", "^(A|AAAA|CNAME)$"),
+        [SiteValueKind.HostedZone] = new("the id of a hosted zone such as Z0123456789ABC", "^[A-Za-z0-9]{1,32}$"),
     }.ToFrozenDictionary();
 
     private readonly Regex? _regex = Pattern is null ? null : new Regex(Pattern, RegexOptions.CultureInvariant | RegexOptions.NonBacktracking);

@@ -160,6 +160,16 @@ public enum SmcErrorCode
     /// <summary>What arrived in, or came out of, a pod is not what was sent.</summary>
     PodTransferFailed,
 
+    // DNS
+    /// <summary>Route 53 cannot be reached or keeps failing.</summary>
+    DnsUnavailable,
+    /// <summary>Route 53 refuses the credentials or the operation.</summary>
+    DnsAccessDenied,
+    /// <summary>A zone or a record is not there, or not of a kind that allows what was asked.</summary>
+    DnsRecordUnsuitable,
+    /// <summary>A record is changed, and the zone's servers do not answer so.</summary>
+    DnsNotServed,
+
     // Restore and recovery
     /// <summary>The target directory holds data.</summary>
     TargetNotEmpty,

@@ -155,6 +155,15 @@ public static class SmcErrors
         new(SmcErrorCode.PodTransferFailed, SmcErrorCategory.InvalidResult, 111,
             "Run the command again, and make sure that nobody else writes to the file meanwhile."),
 
+        new(SmcErrorCode.DnsUnavailable, SmcErrorCategory.ConnectionError, 18,
+            "Check that this machine reaches route53.amazonaws.com, or the endpoint that is configured, and AWS's health dashboard; then run the command again."),
+        new(SmcErrorCode.DnsAccessDenied, SmcErrorCategory.PermissionDenied, 19,
+            "Check the credentials in use, and that they may read and change the zone."),
+        new(SmcErrorCode.DnsRecordUnsuitable, SmcErrorCategory.InvalidOperation, 55,
+            "Run Get-SmcDnsRecord to see what there is, and correct what the message names."),
+        new(SmcErrorCode.DnsNotServed, SmcErrorCategory.InvalidResult, 59,
+            "Look at Servers of the result: check that the zone's name servers are those that its parent delegates to, and that this machine reaches them."),
+
         new(SmcErrorCode.TargetNotEmpty, SmcErrorCategory.ResourceExists, 60,
             "Choose an empty directory, or add -Force: the present content is then moved aside, not deleted."),
         new(SmcErrorCode.TargetInUse, SmcErrorCategory.ResourceBusy, 61,
