@@ -37,6 +37,7 @@
         'Remove-SmcRepositoryKey'
         'Restore-SmcDatabase'
         'Restore-SmcFileStore'
+        'Restore-SmcRedis'
         'Set-SmcSite'
         'Start-SmcWalStream'
         'Test-SmcBackup'
