@@ -38,6 +38,7 @@
         'Remove-SmcRepositoryKey'
         'Restore-SmcDatabase'
         'Restore-SmcFileStore'
+        'Restore-SmcRedis'
         'Set-SmcDnsRecord'
         'Set-SmcSite'
         'Start-SmcWalStream'

@@ -56,6 +56,7 @@ internal sealed class CliApplication
             new Command("restore", "Restores and recovers.")
             {
                 new RestoreDatabaseCommand(host),
+                new RestoreRedisCommand(host),
                 new RestoreFileStoreCommand(host),
             },
             new Command("recover", "Recovers one database.")

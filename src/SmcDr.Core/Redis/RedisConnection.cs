@@ -87,23 +87,37 @@ internal sealed class RedisConnection : IAsyncDisposable
     /// <exception cref="SmcException">The command was taken away by <c>rename-command</c>.</exception>
     public void Write(RedisCommand command)
     {
-        byte[] name = NameOf(command.Name);
-        if (name.Length == 0)
-        {
-            throw new SmcException(
-                SmcErrorCode.SettingUnsuitable,
-                $"Redis at {Display} has no command {command.Name}: the settings say that rename-command took it away.",
-                recommendation: "Give the command a name of its own on the server, and name it in the settings.",
-                target: Display);
-        }
-
         RespWriter.WriteArrayHeader(_output, command.Arguments.Count + 1);
-        RespWriter.WriteBulk(_output, name);
+        RespWriter.WriteBulk(_output, GetName(command.Name));
         foreach (RedisArgument argument in command.Arguments)
         {
             RespWriter.WriteBulk(_output, argument.Bytes.Span);
         }
     }
+
+    /// <summary>What the server calls a command.</summary>
+    /// <exception cref="SmcException">The command was taken away by <c>rename-command</c>.</exception>
+    public ReadOnlySpan<byte> GetName(string command)
+    {
+        byte[] name = NameOf(command);
+        return name.Length > 0 ? name : throw new SmcException(
+            SmcErrorCode.SettingUnsuitable,
+            $"Redis at {Display} has no command {command}: the settings say that rename-command took it away.",
+            recommendation: "Give the command a name of its own on the server, and name it in the settings.",
+            target: Display);
+    }
+
+    /// <summary>Sends commands that are in the protocol's form already, while nothing is written that was not sent.</summary>
+    public async ValueTask SendAsync(ReadOnlyMemory<byte> commands, CancellationToken cancellationToken) =>
+        await LimitAsync(
+            async token =>
+            {
+                await _stream.WriteAsync(commands, token).ConfigureAwait(false);
+                return true;
+            },
+            _connector.Options.CommandTimeout,
+            "taken a command",
+            cancellationToken).ConfigureAwait(false);
 
     /// <summary>Sends what was written.</summary>
     public async ValueTask FlushAsync(CancellationToken cancellationToken) =>

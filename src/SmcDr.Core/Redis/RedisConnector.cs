@@ -52,6 +52,12 @@ public sealed class RedisConnector
     /// <summary>Another server with the same user, password and encryption, such as a replica of this one.</summary>
     public RedisConnector WithEndpoint(string host, int port) => new(host, port, Options, _password);
 
+    /// <summary>The same server as another user.</summary>
+    /// <param name="username">The user; null = the server's default user.</param>
+    /// <param name="password">Gives the password each time a connection is opened.</param>
+    public RedisConnector WithUser(string? username, Func<CancellationToken, ValueTask<string?>>? password) =>
+        new(Host, Port, Options with { Username = username }, password);
+
     /// <summary>Opens a connection in RESP3, or in RESP2 where the server knows no other.</summary>
     internal Task<RedisConnection> OpenAsync(CancellationToken cancellationToken) => OpenAsync(resp3: true, cancellationToken);
 

@@ -10,6 +10,10 @@ internal static class RedisErrors
     /// <summary>The code with which an error begins, such as <c>NOPERM</c>.</summary>
     public static string CodeOf(RedisReply error) => error.Text.Split(' ', 2)[0];
 
+    /// <summary>Whether the user may not touch a key, although it may run the command.</summary>
+    public static bool IsKeyDenied(RedisReply reply) =>
+        reply.IsError && CodeOf(reply) == "NOPERM" && reply.Text.Contains("access", StringComparison.OrdinalIgnoreCase);
+
     /// <summary>Whether the server does not know the command, or not in this form.</summary>
     public static bool IsUnknown(RedisReply reply) =>
         reply.IsError && reply.Text.StartsWith("ERR unknown", StringComparison.OrdinalIgnoreCase);
@@ -74,7 +78,7 @@ internal static class RedisErrors
                     "Read the server's log for why it could not save (disk full, no right to write, no memory for a fork), correct that and run BGSAVE.");
             case "READONLY":
                 return Failure(
-                    SmcErrorCode.SettingUnsuitable,
+                    SmcErrorCode.TargetIsReplica,
                     $"Redis at {display} is a replica and takes no writes.",
                     "Use the master; INFO replication on the replica names it.");
             case "MOVED":
@@ -86,9 +90,14 @@ internal static class RedisErrors
                     SmcErrorCode.SettingUnsuitable,
                     $"Redis at {display} is part of a cluster and not the one to ask: {text}.",
                     "Use the node that has the slot; CLUSTER SHARDS (before Redis 7 CLUSTER SLOTS) lists the nodes.");
+            case "NOREPLICAS":
+                return Failure(
+                    SmcErrorCode.SettingUnsuitable,
+                    $"Redis at {display} takes no writes because too few replicas are in step with it.",
+                    "Repair the replicas (INFO replication), or lower min-replicas-to-write on the server for as long as this takes.");
             case "OOM":
                 return Failure(
-                    SmcErrorCode.TargetUnsuitable,
+                    SmcErrorCode.TargetMemoryInsufficient,
                     $"Redis at {display} has no memory left for {command}: its maxmemory is reached.",
                     "Raise maxmemory on the server (CONFIG SET maxmemory), or choose a larger server.");
             case "BUSYKEY":

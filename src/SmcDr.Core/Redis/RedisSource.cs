@@ -27,7 +27,8 @@ internal sealed class RedisSource : IAsyncDisposable
     public static async Task<RedisSource> OpenAsync(
         RedisConnector connector, RedisBackupOptions options, IOperationObserver observer, CancellationToken cancellationToken)
     {
-        RedisSource named = await OpenOneAsync(connector, options.LoadingTimeout, observer, cancellationToken).ConfigureAwait(false);
+        RedisSource named = await OpenNamedAsync(
+            connector, options.LoadingTimeout, RedisBackup.Activity, observer, cancellationToken).ConfigureAwait(false);
         bool handedOver = false;
         try
         {
@@ -61,13 +62,14 @@ internal sealed class RedisSource : IAsyncDisposable
     /// <inheritdoc/>
     public ValueTask DisposeAsync() => Connection.DisposeAsync();
 
-    private static async Task<RedisSource> OpenOneAsync(
-        RedisConnector connector, TimeSpan loadingTimeout, IOperationObserver observer, CancellationToken cancellationToken)
+    /// <summary>The very server that is named, once it has loaded its data.</summary>
+    public static async Task<RedisSource> OpenNamedAsync(
+        RedisConnector connector, TimeSpan loadingTimeout, string activity, IOperationObserver observer, CancellationToken cancellationToken)
     {
         RedisConnection connection = await connector.OpenAsync(cancellationToken).ConfigureAwait(false);
         try
         {
-            RedisInfo info = await WaitUntilLoadedAsync(connection, loadingTimeout, observer, cancellationToken).ConfigureAwait(false);
+            RedisInfo info = await WaitUntilLoadedAsync(connection, loadingTimeout, activity, observer, cancellationToken).ConfigureAwait(false);
             return info.Mode == "sentinel"
                 ? throw new SmcException(
                     SmcErrorCode.SettingUnsuitable,
@@ -84,7 +86,7 @@ internal sealed class RedisSource : IAsyncDisposable
     }
 
     private static async Task<RedisInfo> WaitUntilLoadedAsync(
-        RedisConnection connection, TimeSpan timeout, IOperationObserver observer, CancellationToken cancellationToken)
+        RedisConnection connection, TimeSpan timeout, string activity, IOperationObserver observer, CancellationToken cancellationToken)
     {
         long start = TimeProvider.System.GetTimestamp();
         bool said = false;
@@ -115,7 +117,7 @@ internal sealed class RedisSource : IAsyncDisposable
             }
 
             observer.Progress(new OperationProgress(
-                RedisBackup.Activity,
+                activity,
                 $"Redis at {connection.Display} is loading",
                 info.Number("loading_loaded_bytes") ?? 0,
                 info.Number("loading_total_bytes")));
@@ -140,7 +142,8 @@ internal sealed class RedisSource : IAsyncDisposable
             RedisSource? source = null;
             try
             {
-                source = await OpenOneAsync(connector, TimeSpan.Zero, observer, cancellationToken).ConfigureAwait(false);
+                source = await OpenNamedAsync(
+                    connector, TimeSpan.Zero, RedisBackup.Activity, observer, cancellationToken).ConfigureAwait(false);
                 if (source.Info is { IsMaster: false, IsLinkUp: true } info && info["master_replid"] == history)
                 {
                     observer.Verbose($"The replica at {connector.Display} is in step with its master and is backed up in its place.");

@@ -1,4 +1,7 @@
+using SmcDr.Core.Operations;
 using SmcDr.Core.Redis;
+using SmcDr.Core.Redis.Restore;
+using SmcDr.Core.Repositories;
 
 namespace SmcDr.Core.Sites;
 
@@ -64,4 +67,96 @@ public static class SiteRedis
             RdbPath = redis.RdbPath,
         };
     }
+
+    /// <summary>The backup of Redis that is meant: the one of an id, or the newest of the site.</summary>
+    /// <param name="site">The site.</param>
+    /// <param name="repository">Where it is.</param>
+    /// <param name="id">The backup's id; null for the newest.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
+    /// <exception cref="SmcException"><see cref="SmcErrorCode.BackupNotFound"/>: there is none.</exception>
+    public static async Task<BackupReader> OpenRedisBackupAsync(
+        this Site site, Repository repository, string? id, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(site);
+        ArgumentNullException.ThrowIfNull(repository);
+        if (id is null)
+        {
+            await foreach (BackupEntry entry in repository.ListBackupsAsync(Component.Redis, cancellationToken).ConfigureAwait(false))
+            {
+                // Several sites may share a repository, and their servers have nothing else to tell them apart.
+                id = entry.Header is { } header && (header.Site ?? site.Name) == site.Name ? header.Id : id;
+            }
+        }
+
+        return await repository.OpenBackupAsync(
+            Component.Redis,
+            id ?? throw new SmcException(
+                SmcErrorCode.BackupNotFound,
+                $"There is no complete backup of Redis of the site '{site.Name}' in {repository.Location}.",
+                recommendation: "Run Get-SmcBackup -Component Redis (or 'smcdr backup list --component redis') to see which backups there are, and name one.",
+                target: repository.Location),
+            cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>The restore of Redis that is asked for.</summary>
+    /// <param name="site">The site.</param>
+    /// <param name="secrets">Gives the site's password.</param>
+    /// <param name="backup">The backup.</param>
+    /// <param name="request">Which restore is wanted.</param>
+    /// <param name="observer">Hears which way was chosen, and why.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
+    public static async Task<IRedisRestore> CreateRedisRestoreAsync(
+        this Site site,
+        SecretResolver secrets,
+        BackupReader backup,
+        RedisRestoreRequest request,
+        IOperationObserver observer,
+        CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        ArgumentNullException.ThrowIfNull(observer);
+        RedisSettings redis = site.GetRedis();
+        RedisConnector connector = CreateConnector(redis, request, secrets);
+        if (request.Method == RedisRestoreMethod.Offline ||
+            (request.Method is null && request.Endpoint is null && redis.DataDirectory is not null &&
+                !await IsRunningAsync(connector, observer, cancellationToken).ConfigureAwait(false)))
+        {
+            return CreateOfflineRestore(site, request);
+        }
+
+        return new RedisOnlineRestore(connector, backup, request.Options);
+    }
+
+    private static RedisConnector CreateConnector(RedisSettings redis, RedisRestoreRequest request, SecretResolver secrets)
+    {
+        RedisSettings settings = redis with { Tls = request.Tls ?? redis.Tls };
+        if (request.Endpoint is not null)
+        {
+            // The site's password is not for a server that it does not name.
+            settings = settings with { Endpoint = request.Endpoint, Username = null, Password = null };
+        }
+
+        RedisConnector connector = settings.CreateConnector(secrets);
+        return request.Username is null && request.Password is null ? connector : connector.WithUser(request.Username, request.Password);
+    }
+
+    private static async Task<bool> IsRunningAsync(RedisConnector connector, IOperationObserver observer, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await using RedisConnection connection = await connector.OpenAsync(cancellationToken).ConfigureAwait(false);
+            return true;
+        }
+        catch (SmcException e) when (e.Code == SmcErrorCode.ServerUnavailable)
+        {
+            observer.Verbose($"{e.Message} So the data is to be put in place for it to be started with.");
+            return false;
+        }
+    }
+
+    private static IRedisRestore CreateOfflineRestore(Site site, RedisRestoreRequest request) => throw new SmcException(
+        SmcErrorCode.ArgumentInvalid,
+        $"Redis of the site '{site.Name}' can be restored while it runs only.",
+        recommendation: "Start the server, empty where it may be, and restore with the method Online.",
+        target: request.Endpoint ?? site.GetRedis().Endpoint);
 }

@@ -133,6 +133,14 @@ public enum SmcErrorCode
     RdbInvalid,
     /// <summary>A Redis dump (RDB) holds what SmcDr cannot read.</summary>
     RdbUnsupported,
+    /// <summary>A restore of Redis broke off: the server has a part of the data.</summary>
+    RestoreInterrupted,
+    /// <summary>A Redis server has not enough memory for what is restored.</summary>
+    TargetMemoryInsufficient,
+    /// <summary>A Redis server is older than the one that a backup is from, and does not know what is in it.</summary>
+    RdbNewer,
+    /// <summary>A Redis server is a replica, and only its master takes data.</summary>
+    TargetIsReplica,
 
     // Kubernetes
     /// <summary>There is no kubeconfig, or it is not valid, or does not name what was asked for.</summary>

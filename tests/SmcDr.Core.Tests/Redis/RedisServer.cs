@@ -111,7 +111,7 @@ public sealed class RedisServer : IAsyncDisposable
 
             await WriteConfigurationAsync();
             _process?.Dispose();
-            _process = Process.Start(new ProcessStartInfo(ServerProgram(), [ConfigurationPath])
+            _process = Process.Start(new ProcessStartInfo(ServerProgram(), _options.IsSentinel ? [ConfigurationPath, "--sentinel"] : [ConfigurationPath])
             {
                 WorkingDirectory = RootDirectory,
                 RedirectStandardError = true,

@@ -14,4 +14,7 @@ public sealed record RedisServerOptions
 
     /// <summary>Whether the server takes TLS connections only, with a certificate of its own.</summary>
     public bool Tls { get; init; }
+
+    /// <summary>Whether it is a Sentinel.</summary>
+    public bool IsSentinel { get; init; }
 }

@@ -34,6 +34,9 @@ internal ref struct ListpackWalker
     /// <summary>The number.</summary>
     public long Number { get; private set; }
 
+    /// <summary>The bytes of an element that is no number.</summary>
+    public ReadOnlySpan<byte> Text { get; private set; }
+
     /// <summary>Goes to the next element; false at the end, and at the first fault.</summary>
     public bool MoveNext()
     {
@@ -57,6 +60,7 @@ internal ref struct ListpackWalker
         ReadOnlySpan<byte> element = _bytes[_at..end];
         byte encoding = element[0];
         ulong length;
+        int header = 1;
         IsNumber = true;
         if (encoding < 0x80)
         {
@@ -75,6 +79,7 @@ internal ref struct ListpackWalker
         else if (encoding < 0xF0)
         {
             length = element.Length < 2 ? ulong.MaxValue : 2u + ((encoding & 0xFu) << 8) + element[1];
+            header = 2;
             IsNumber = false;
         }
         else
@@ -83,6 +88,7 @@ internal ref struct ListpackWalker
             {
                 case 0xF0:
                     length = element.Length < 5 ? ulong.MaxValue : 5ul + BinaryPrimitives.ReadUInt32LittleEndian(element[1..]);
+                    header = 5;
                     IsNumber = false;
                     break;
                 case 0xF1:
@@ -109,6 +115,7 @@ internal ref struct ListpackWalker
             return false;
         }
 
+        Text = IsNumber ? default : element[header..(int)length];
         if (IsNumber && length > 1)
         {
             Number = length switch

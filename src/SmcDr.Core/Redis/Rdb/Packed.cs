@@ -101,100 +101,15 @@ internal static class Packed
         return walker.MoveNext() ? Fault : walker.Fault;
     }
 
-    // ziplist.c: bytes, offset of the last entry, entries (65535: not known), the entries, 255. Of each: the length of the one before
-    // it in one byte, or in four after 254; its encoding; its content.
     private static string? CheckZiplist(ReadOnlySpan<byte> bytes, out long count)
     {
-        count = 0;
-        if (bytes.Length < 11 || BinaryPrimitives.ReadUInt32LittleEndian(bytes) != (uint)bytes.Length || bytes[^1] != 0xFF)
+        ZiplistWalker walker = new(bytes);
+        while (walker.MoveNext())
         {
-            return "a ziplist does not have the length that it states";
         }
 
-        uint tail = BinaryPrimitives.ReadUInt32LittleEndian(bytes[4..]);
-        int stated = BinaryPrimitives.ReadUInt16LittleEndian(bytes[8..]);
-        int end = bytes.Length - 1;
-        int at = 10;
-        int last = -1;
-        uint previousLength = 0;
-        while (at < end)
-        {
-            int start = at;
-            uint statedPrevious = bytes[at];
-            at++;
-            if (statedPrevious == 255)
-            {
-                return "a ziplist ends before its end";
-            }
-
-            if (statedPrevious == 254)
-            {
-                if (end - at < 4)
-                {
-                    return "an entry of a ziplist reaches over its end";
-                }
-
-                statedPrevious = BinaryPrimitives.ReadUInt32LittleEndian(bytes[at..]);
-                at += 4;
-            }
-
-            if (statedPrevious != previousLength)
-            {
-                return "an entry of a ziplist states another length of the one before it";
-            }
-
-            if (at >= end)
-            {
-                return "an entry of a ziplist reaches over its end";
-            }
-
-            byte encoding = bytes[at];
-            int header = 1;
-            uint content;
-            switch (encoding >> 6)
-            {
-                case 0:
-                    content = encoding;
-                    break;
-                case 1:
-                    header = 2;
-                    content = end - at < 2 ? uint.MaxValue : ((uint)(encoding & 0x3F) << 8) | bytes[at + 1];
-                    break;
-                case 2:
-                    header = 5;
-                    content = end - at < 5 ? uint.MaxValue : BinaryPrimitives.ReadUInt32BigEndian(bytes[(at + 1)..]);
-                    break;
-                default:
-                    content = encoding switch
-                    {
-                        0xC0 => 2,
-                        0xD0 => 4,
-                        0xE0 => 8,
-                        0xF0 => 3,
-                        0xFE => 1,
-                        >= 0xF1 and <= 0xFD => 0,
-                        _ => uint.MaxValue,
-                    };
-                    break;
-            }
-
-            if (header > end - at || content > (uint)(end - at - header))
-            {
-                return "an entry of a ziplist reaches over its end";
-            }
-
-            at += header + (int)content;
-            previousLength = (uint)(at - start);
-            last = start;
-            count++;
-        }
-
-        if (stated != ushort.MaxValue && stated != count)
-        {
-            return "a ziplist does not have as many entries as it states";
-        }
-
-        return tail > (uint)end || (last >= 0 && tail != (uint)last) ? "a ziplist's last entry is not where it states" : null;
+        count = walker.Count;
+        return walker.Fault;
     }
 
     // zipmap.c: fields (254: not known), then for each its length and itself, its value's length, one byte of how much unused room

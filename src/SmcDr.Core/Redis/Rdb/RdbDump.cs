@@ -35,6 +35,25 @@ public static class RdbDump
         return writer.WrittenSpan.ToArray();
     }
 
+    /// <summary>What FUNCTION RESTORE takes: libraries as they are in an RDB file, and the end of a dump.</summary>
+    public static byte[] CreateFunctions(IReadOnlyList<RdbFunctionLibrary> libraries, int version)
+    {
+        ArgumentNullException.ThrowIfNull(libraries);
+        const byte Opcode = 245;
+        ArrayBufferWriter<byte> writer = new();
+        foreach (RdbFunctionLibrary library in libraries)
+        {
+            writer.Write([Opcode]);
+            writer.Advance(RdbLength.Write(writer.GetSpan(9), (ulong)library.Code.Length));
+            writer.Write(library.Code.Span);
+        }
+
+        ulong checksum = RedisCrc64.Append(0, writer.WrittenSpan);
+        WriteFooter(writer.GetSpan(FooterLength), checksum, version);
+        writer.Advance(FooterLength);
+        return writer.WrittenSpan.ToArray();
+    }
+
     /// <summary>
     /// The checksum after the type byte, for a dump that is written piece by piece: continue it with each piece by
     /// <see cref="RedisCrc64.Append"/>, and give the last to <see cref="WriteFooter"/>.

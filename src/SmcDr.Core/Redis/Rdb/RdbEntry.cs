@@ -31,6 +31,9 @@ public sealed class RdbEntry
     /// <summary>Where in the file the key's type byte is.</summary>
     public long Offset { get; internal set; }
 
+    /// <summary>Where in the file the value begins, behind type and key.</summary>
+    public long PayloadOffset { get; internal set; }
+
     /// <summary>
     /// Whether the value has been read to its end. A value longer than <see cref="RdbReaderOptions.MaximumPayload"/> whose payload is
     /// wanted has not, until <see cref="RdbReader.ReadPayloadAsync"/> gave its last piece or the next key was read.

@@ -47,6 +47,28 @@ internal static class RdbLength
         }
     }
 
+    /// <summary>Writes a length in its shortest form. Returns how many bytes that takes: 9 at most.</summary>
+    public static int Write(Span<byte> target, ulong value)
+    {
+        switch (value)
+        {
+            case < 64:
+                target[0] = (byte)value;
+                return 1;
+            case < 16384:
+                BinaryPrimitives.WriteUInt16BigEndian(target, (ushort)(0x4000 | value));
+                return 2;
+            case <= uint.MaxValue:
+                target[0] = 0x80;
+                BinaryPrimitives.WriteUInt32BigEndian(target[1..], (uint)value);
+                return 5;
+            default:
+                target[0] = 0x81;
+                BinaryPrimitives.WriteUInt64BigEndian(target[1..], value);
+                return 9;
+        }
+    }
+
     private static int Read32(ReadOnlySpan<byte> source, out ulong value)
     {
         value = BinaryPrimitives.ReadUInt32BigEndian(source[1..]);

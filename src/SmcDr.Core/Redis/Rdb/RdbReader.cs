@@ -64,7 +64,6 @@ public sealed class RdbReader : IAsyncDisposable
     private long? _expiry;
     private long? _idle;
     private byte? _frequency;
-    private long _payloadStart;
     private PayloadState _payload;
 
     /// <summary>Creates a reader over a stream that stands at the beginning of a dump.</summary>
@@ -477,7 +476,7 @@ public sealed class RdbReader : IAsyncDisposable
         _idle = null;
         _frequency = null;
         _input.Advance(1 + keySize);
-        _payloadStart = Position;
+        Entry.PayloadOffset = Position;
         if (_options.KeepPayloads)
         {
             _input.Keep();
@@ -511,7 +510,7 @@ public sealed class RdbReader : IAsyncDisposable
     {
         _phase = Phase.Opcode;
         Entry.IsComplete = true;
-        Entry.Length = Position - _payloadStart;
+        Entry.Length = Position - Entry.PayloadOffset;
         Entry.ElementCount = _walker.Elements;
         Summary.StructuresNotChecked = _walker.NotChecked;
         if (_database is null)

@@ -30,6 +30,18 @@ internal static class RdbShapes
         _ => RdbValueType.Hash,
     };
 
+    /// <summary>The version of the format that began to have an encoding.</summary>
+    public static int FirstVersionOf(RdbEncoding encoding) => encoding switch
+    {
+        >= RdbEncoding.HashMetadataPreGa => 12,
+        >= RdbEncoding.SetListpack => 11,
+        >= RdbEncoding.HashListpack => 10,
+        RdbEncoding.StreamListpacks => 9,
+        RdbEncoding.SortedSet2 or RdbEncoding.ModulePreGa or RdbEncoding.Module2 => 8,
+        RdbEncoding.ListQuicklist => 7,
+        _ => 1,
+    };
+
     private static RdbInstruction[]?[] CreateShapes()
     {
         RdbInstruction[]?[] shapes = new RdbInstruction[]?[(int)RdbEncoding.HashListpackExpiring + 1];

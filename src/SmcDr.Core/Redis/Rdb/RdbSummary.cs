@@ -119,17 +119,9 @@ public sealed class RdbSummary
 
     internal void AddModule(ulong id)
     {
-        const string Letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
         if (_modules.Count < MaximumAuxiliaryFields)
         {
-            // Nine letters of six bits each, and ten bits of the module's own version.
-            _modules.Add(string.Create(9, id, static (name, id) =>
-            {
-                for (int i = 0; i < name.Length; i++)
-                {
-                    name[i] = Letters[(int)(id >> (58 - (6 * i))) & 63];
-                }
-            }));
+            _modules.Add(RdbModules.NameOf(id));
         }
     }
 

@@ -142,7 +142,7 @@ public sealed class RdbFuzzTests
         return true;
     }
 
-    private static byte[] Change(byte[] file, Random random)
+    internal static byte[] Change(byte[] file, Random random)
     {
         List<byte> bytes = [.. file.AsSpan(0, file.Length - 8)];
         int changes = random.Next(1, 5);
