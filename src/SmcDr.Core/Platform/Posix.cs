@@ -21,6 +21,10 @@ public static partial class Posix
     /// <summary>Whether this process may do everything.</summary>
     public static bool IsRoot => !OperatingSystem.IsWindows() && geteuid() == 0;
 
+    /// <summary>The account that this process acts as.</summary>
+    [UnsupportedOSPlatform("windows")]
+    public static uint EffectiveUserId => geteuid();
+
     /// <summary>
     /// Makes the names in a directory durable. A file that was created or renamed is only safe after its directory was synced
     /// (fsync(2)). On Windows, where a directory cannot be synced, renames are journaled by NTFS and this does nothing.
