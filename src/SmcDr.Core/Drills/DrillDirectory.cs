@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Runtime.Versioning;
 using SmcDr.Core.Platform;
 using SmcDr.Core.Recovery;
@@ -114,33 +113,9 @@ internal static class DrillDirectory
     }
 
     /// <summary>The processes that work below a directory, also where that is deleted.</summary>
-    public static IReadOnlyList<int> ProcessesIn(string path)
-    {
-        List<int> result = [];
-        if (!Directory.Exists("/proc/self"))
-        {
-            return result;
-        }
-
-        foreach (string process in Directory.EnumerateDirectories("/proc"))
-        {
-            if (int.TryParse(Path.GetFileName(process), NumberStyles.None, CultureInfo.InvariantCulture, out int id))
-            {
-                try
-                {
-                    if (new FileInfo(Path.Combine(process, "cwd")).LinkTarget is { } work &&
-                        work.StartsWith(path + Path.DirectorySeparatorChar, StringComparison.Ordinal))
-                    {
-                        result.Add(id);
-                    }
-                }
-                catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-                {
-                    // It ended meanwhile, or is somebody else's.
-                }
-            }
-        }
-
-        return result;
-    }
+    public static IReadOnlyList<int> ProcessesIn(string path) =>
+    [
+        .. ProcessTable.Ids().Where(id =>
+            ProcessTable.WorkingDirectory(id) is { } work && work.StartsWith(path + Path.DirectorySeparatorChar, StringComparison.Ordinal)),
+    ];
 }

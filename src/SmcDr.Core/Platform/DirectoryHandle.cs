@@ -40,6 +40,19 @@ internal sealed unsafe class DirectoryHandle : NativeFile
     public bool HasDefaultAccessList =>
         _hasDefaultAccessList ??= ExtendedAttributes.Has(this, ExtendedAttributes.DefaultAccessList);
 
+    /// <summary>Whether names can be added to it: it is writable for this account, and not on a file system that is mounted to be read.</summary>
+    public bool IsWritable
+    {
+        get
+        {
+            const int Write = 2;
+            fixed (byte* self = "."u8)
+            {
+                return LinuxCalls.faccessat(Descriptor, self, Write, 0) == 0;
+            }
+        }
+    }
+
     public DirectoryHandle Retain()
     {
         Interlocked.Increment(ref _uses);
@@ -250,6 +263,18 @@ internal sealed unsafe class DirectoryHandle : NativeFile
             if (LinuxCalls.unlinkat(Descriptor, pointer, 0) < 0 && Marshal.GetLastPInvokeError() is var error and not PosixException.NoSuchFile)
             {
                 throw new PosixException(error, $"Cannot remove '{PathOf(name)}'");
+            }
+        }
+    }
+
+    /// <summary>Removes an empty directory. An absent one is no error.</summary>
+    public void RemoveDirectory(byte[] name)
+    {
+        fixed (byte* pointer = name)
+        {
+            if (LinuxCalls.unlinkat(Descriptor, pointer, LinuxCalls.RemoveDirectory) < 0 && Marshal.GetLastPInvokeError() is var error and not PosixException.NoSuchFile)
+            {
+                throw new PosixException(error, $"Cannot remove the directory '{PathOf(name)}'");
             }
         }
     }

@@ -26,6 +26,7 @@ internal static unsafe partial class LinuxCalls
     public const uint BirthTime = 0x800;
     public const uint RenameNoReplace = 1;
     public const int SeekData = 3;
+    public const uint WriteRange = 2;
     public const int LockExclusive = 2;
     public const int LockNonBlocking = 4;
     public const long TimeOmitted = (1L << 30) - 2;
@@ -65,7 +66,19 @@ internal static unsafe partial class LinuxCalls
     public static partial int syncfs(int descriptor);
 
     [LibraryImport(Library, SetLastError = true)]
+    public static partial int fsync(int descriptor);
+
+    [LibraryImport(Library)]
+    public static partial int sync_file_range(int descriptor, long offset, long length, uint flags);
+
+    [LibraryImport(Library, SetLastError = true)]
+    public static partial int kill(int process, int signal);
+
+    [LibraryImport(Library, SetLastError = true)]
     public static partial int statx(int directory, byte* name, int flags, uint mask, byte* result);
+
+    [LibraryImport(Library)]
+    public static partial int faccessat(int directory, byte* name, int mode, int flags);
 
     [LibraryImport(Library, SetLastError = true)]
     public static partial int mkdirat(int directory, byte* name, int mode);

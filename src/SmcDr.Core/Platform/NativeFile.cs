@@ -161,6 +161,12 @@ internal unsafe class NativeFile : SafeHandleMinusOneIsInvalid
         return true;
     }
 
+    /// <summary>Makes the file, or the names in the directory, durable.</summary>
+    public void Sync() => Check(LinuxCalls.fsync(Descriptor), "sync");
+
+    /// <summary>Lets the system begin to write a part of the file to the disk, see <see cref="Posix.StartWriteback"/>.</summary>
+    public void StartWriteback(long offset, long length) => _ = LinuxCalls.sync_file_range(Descriptor, offset, length, LinuxCalls.WriteRange);
+
     /// <summary>Makes everything that was written to this file system durable.</summary>
     public void SyncFileSystem() => Check(LinuxCalls.syncfs(Descriptor), "sync the file system of");
 

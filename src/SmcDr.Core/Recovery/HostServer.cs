@@ -88,7 +88,7 @@ public sealed class HostServer
 
         // A stand-alone backend ("postgres --single") writes its id negated (miscinit.c, CreateLockFile).
         id = Math.Abs(id);
-        int? actual = Directory.Exists("/proc/self") ? FindProcess(id, content) : IsAlive(id) ? id : null;
+        int? actual = ProcessTable.IsPresent ? FindProcess(id, content) : IsAlive(id) ? id : null;
         if (actual is null)
         {
             return null;
@@ -120,16 +120,11 @@ public sealed class HostServer
     /// <summary>The process of a server on this host that has a tablespace at a directory; null where none is found.</summary>
     public static int? FindServerUsing(string location)
     {
-        if (!Directory.Exists("/proc/self"))
-        {
-            return null;
-        }
-
-        foreach (int id in ProcessIds().Where(IsServer))
+        foreach (int id in ProcessTable.Ids().Where(IsServer))
         {
             try
             {
-                string links = $"/proc/{id.ToString(CultureInfo.InvariantCulture)}/cwd/pg_tblspc";
+                string links = ProcessTable.PathOf(id, "cwd/pg_tblspc");
                 if (Directory.Exists(links) &&
                     Directory.EnumerateFileSystemEntries(links).Any(l => new FileInfo(l).LinkTarget == location))
                 {
@@ -149,16 +144,16 @@ public sealed class HostServer
     internal static List<(int Process, string DataDirectory, uint Oid, string Location)> FindTablespaces()
     {
         List<(int, string, uint, string)> result = [];
-        foreach (int id in Directory.Exists("/proc/self") ? ProcessIds().Where(IsServer) : [])
+        foreach (int id in ProcessTable.Ids().Where(IsServer))
         {
             try
             {
-                string links = $"/proc/{id.ToString(CultureInfo.InvariantCulture)}/cwd/pg_tblspc";
+                string links = ProcessTable.PathOf(id, "cwd/pg_tblspc");
                 foreach (string link in Directory.Exists(links) ? Directory.GetFileSystemEntries(links) : [])
                 {
                     if (uint.TryParse(Path.GetFileName(link), CultureInfo.InvariantCulture, out uint oid) && new FileInfo(link).LinkTarget is { } location)
                     {
-                        result.Add((id, WorkingDirectory(id) ?? "", oid, location));
+                        result.Add((id, ProcessTable.WorkingDirectory(id) ?? "", oid, location));
                     }
                 }
             }
@@ -504,7 +499,7 @@ public sealed class HostServer
 
     private List<int> ServerProcesses()
     {
-        if (!Directory.Exists("/proc/self"))
+        if (!ProcessTable.IsPresent)
         {
             return FindRunning() is { } server ? [server.ProcessId] : [];
         }
@@ -512,9 +507,9 @@ public sealed class HostServer
         // Every process of a server works in its data directory.
         List<int> result = [];
         string data = new DirectoryInfo(DataDirectory).ResolveLinkTarget(returnFinalTarget: true)?.FullName ?? DataDirectory;
-        foreach (int id in ProcessIds())
+        foreach (int id in ProcessTable.Ids())
         {
-            if (WorkingDirectory(id) is { } work && (work == data || work == DataDirectory) && IsServer(id))
+            if (ProcessTable.WorkingDirectory(id) is { } work && (work == data || work == DataDirectory) && IsServer(id))
             {
                 result.Add(id);
             }
@@ -532,7 +527,7 @@ public sealed class HostServer
             return id;
         }
 
-        foreach (int other in ProcessIds().Where(other => other != id && IsServerOf(other, lockFile)))
+        foreach (int other in ProcessTable.Ids().Where(other => other != id && IsServerOf(other, lockFile)))
         {
             return other;
         }
@@ -552,7 +547,7 @@ public sealed class HostServer
         {
             // Through the process's own eyes: the same lock file with the same start time is the same directory. The lines behind those
             // three tell what the server is doing, and may have been written anew since (miscinit.c, AddToDataDirLockFile).
-            string seen = File.ReadAllText($"/proc/{id.ToString(CultureInfo.InvariantCulture)}/cwd/{LockFile}");
+            string seen = File.ReadAllText(ProcessTable.PathOf(id, "cwd/" + LockFile));
             return seen.Split('\n').Take(3).SequenceEqual(lockFile.Split('\n').Take(3));
         }
         catch (UnauthorizedAccessException)
@@ -571,21 +566,13 @@ public sealed class HostServer
     {
         try
         {
-            (string name, char state) = ReadState(id);
+            (string name, char state) = ProcessTable.ReadState(id);
             return name.StartsWith("post", StringComparison.Ordinal) && state is not ('Z' or 'X');
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             return false;
         }
-    }
-
-    private static (string Name, char State) ReadState(int id)
-    {
-        // "id (name) state …", and the name may hold blanks and parentheses (proc(5)).
-        string stat = File.ReadAllText($"/proc/{id.ToString(CultureInfo.InvariantCulture)}/stat");
-        int close = stat.LastIndexOf(')');
-        return (stat[(stat.IndexOf('(', StringComparison.Ordinal) + 1)..close], stat[close + 2]);
     }
 
     /// <summary>
@@ -600,7 +587,7 @@ public sealed class HostServer
         {
             if (File.Exists(path) &&
                 int.TryParse(File.ReadLines(path).FirstOrDefault(), CultureInfo.InvariantCulture, out int id) &&
-                ReadState(id).State is ('Z' or 'X'))
+                ProcessTable.ReadState(id).State is ('Z' or 'X'))
             {
                 File.Delete(path);
             }
@@ -621,29 +608,6 @@ public sealed class HostServer
         catch (ArgumentException)
         {
             return false;
-        }
-    }
-
-    private static IEnumerable<int> ProcessIds()
-    {
-        foreach (string path in Directory.EnumerateDirectories("/proc"))
-        {
-            if (int.TryParse(Path.GetFileName(path.AsSpan()), NumberStyles.None, CultureInfo.InvariantCulture, out int id))
-            {
-                yield return id;
-            }
-        }
-    }
-
-    private static string? WorkingDirectory(int id)
-    {
-        try
-        {
-            return File.ResolveLinkTarget($"/proc/{id.ToString(CultureInfo.InvariantCulture)}/cwd", returnFinalTarget: false)?.FullName;
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            return null;
         }
     }
 

@@ -1,8 +1,5 @@
-using System.ComponentModel;
-using System.Diagnostics;
 using System.Globalization;
 using System.Text.RegularExpressions;
-using SmcDr.Core.Platform;
 
 namespace SmcDr.Core.Recovery;
 
@@ -84,97 +81,8 @@ public sealed partial class PostgresPrograms
     {
         string path = PathOf(program);
         return File.Exists(path)
-            ? RunFileAsync(path, arguments, options ?? new ProgramOptions(), cancellationToken)
+            ? HostProgram.RunAsync(path, arguments, options ?? new ProgramOptions(), cancellationToken)
             : throw Missing($"The program '{program}' is missing from '{BinDirectory}'.", path);
-    }
-
-    internal static async Task<ProgramResult> RunFileAsync(
-        string path, IReadOnlyList<string> arguments, ProgramOptions options, CancellationToken cancellationToken)
-    {
-        ProcessStartInfo start = new(path)
-        {
-            UseShellExecute = false,
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-            // The present directory may be closed to the other account; PostgreSQL's programs fail where they cannot read it.
-            WorkingDirectory = Path.GetPathRoot(Path.GetFullPath(path))!,
-        };
-        foreach (string argument in arguments)
-        {
-            start.ArgumentList.Add(argument);
-        }
-
-        // PGDATA, PGPORT, PGOPTIONS and the like would silently change what is asked for; LC_ALL keeps messages in one language.
-        foreach (string name in start.Environment.Keys.Where(static k => k.StartsWith("PG", StringComparison.Ordinal)).ToList())
-        {
-            start.Environment.Remove(name);
-        }
-
-        start.Environment["LC_ALL"] = "C";
-        if (options.Account is { } account && Posix.IsRoot && !OperatingSystem.IsWindows())
-        {
-            start.UserName = account.Name;
-            start.Environment["HOME"] = "/";
-            start.Environment["USER"] = account.Name;
-            start.Environment["LOGNAME"] = account.Name;
-        }
-
-        foreach ((string name, string value) in options.Environment)
-        {
-            start.Environment[name] = value;
-        }
-
-        using Process process = Start(start);
-        using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        if (options.TimeLimit is { } time)
-        {
-            limit.CancelAfter(time);
-        }
-
-        Task<string> output = process.StandardOutput.ReadToEndAsync(limit.Token);
-        Task<string> error = process.StandardError.ReadToEndAsync(limit.Token);
-        try
-        {
-            try
-            {
-                await process.StandardInput.WriteAsync(options.Input.AsMemory(), limit.Token).ConfigureAwait(false);
-                process.StandardInput.Close();
-            }
-            catch (IOException)
-            {
-                // It ended without reading its input; how it ended says why.
-            }
-
-            await process.WaitForExitAsync(limit.Token).ConfigureAwait(false);
-            return new ProgramResult(
-                process.ExitCode, await output.ConfigureAwait(false), await error.ConfigureAwait(false));
-        }
-        catch (OperationCanceledException)
-        {
-            process.Kill(entireProcessTree: true);
-            await process.WaitForExitAsync(CancellationToken.None).ConfigureAwait(false);
-            await ((Task)Task.WhenAll(output, error)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            cancellationToken.ThrowIfCancellationRequested();
-            throw new SmcException(
-                SmcErrorCode.OperationTimedOut,
-                $"The program '{path}' did not end within {options.TimeLimit!.Value.TotalSeconds:0} seconds and was stopped.",
-                target: path);
-        }
-    }
-
-    private static Process Start(ProcessStartInfo start)
-    {
-        try
-        {
-            return Process.Start(start)!;
-        }
-        catch (Win32Exception e)
-        {
-            string user = start.UserName is { Length: > 0 } name ? $" as '{name}'" : "";
-            throw new SmcException(
-                SmcErrorCode.ProgramNotFound, $"The program '{start.FileName}' cannot be started{user}: {e.Message}.", e, target: start.FileName);
-        }
     }
 
     private static async Task<PostgresPrograms?> TryOpenAsync(string directory, CancellationToken cancellationToken)
@@ -187,7 +95,7 @@ public sealed partial class PostgresPrograms
             return null;
         }
 
-        ProgramResult result = await RunFileAsync(
+        ProgramResult result = await HostProgram.RunAsync(
             server, ["--version"], new ProgramOptions { TimeLimit = s_shortLimit }, cancellationToken).ConfigureAwait(false);
         Match version = VersionPattern().Match(result.Output);
         return result.ExitCode == 0 && version.Success
@@ -206,7 +114,7 @@ public sealed partial class PostgresPrograms
             string program = Path.Combine(directory, configuration);
             if (File.Exists(program))
             {
-                ProgramResult result = await RunFileAsync(
+                ProgramResult result = await HostProgram.RunAsync(
                     program, ["--bindir"], new ProgramOptions { TimeLimit = s_shortLimit }, cancellationToken).ConfigureAwait(false);
                 if (result.ExitCode == 0 && result.Output.Trim() is { Length: > 0 } answer)
                 {

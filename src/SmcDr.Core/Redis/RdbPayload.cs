@@ -15,8 +15,9 @@ internal sealed class RdbPayload : Stream
     private readonly Func<Exception?, SmcException> _interrupted;
     private readonly byte[]? _mark;
     private readonly byte[] _window = [];
+    private readonly byte[] _held = new byte[MarkLength - 1];
+    private int _heldLength;
     private int _start;
-    private int _end;
     private int _deliverable;
     private bool _markFound;
     private long _remaining;
@@ -104,21 +105,15 @@ internal sealed class RdbPayload : Stream
 
     private async ValueTask<int> ReadMarkedAsync(Memory<byte> buffer, CancellationToken cancellationToken)
     {
-        while (_deliverable == 0)
+        if (_deliverable == 0 && !_markFound)
         {
-            if (_markFound)
+            if (buffer.Length >= _window.Length)
             {
-                return 0;
+                return await FillAsync(buffer, cancellationToken).ConfigureAwait(false);
             }
 
-            // What is left may be the beginning of the mark.
-            _window.AsSpan(_start, _end - _start).CopyTo(_window);
-            (_start, _end) = (0, _end - _start);
-            int read = await _read(_window.AsMemory(_end), cancellationToken).ConfigureAwait(false);
-            _end += read > 0 ? read : throw _interrupted(null);
-            int at = _window.AsSpan(0, _end).IndexOf(_mark);
-            _markFound = at >= 0;
-            _deliverable = _markFound ? at : Math.Max(0, _end - (MarkLength - 1));
+            _start = 0;
+            _deliverable = await FillAsync(_window, cancellationToken).ConfigureAwait(false);
         }
 
         int length = Math.Min(buffer.Length, _deliverable);
@@ -126,5 +121,31 @@ internal sealed class RdbPayload : Stream
         _start += length;
         _deliverable -= length;
         return length;
+    }
+
+    /// <summary>Reads into room for much, and returns how many bytes there can be handed out; 0 at the mark.</summary>
+    private async ValueTask<int> FillAsync(Memory<byte> room, CancellationToken cancellationToken)
+    {
+        _held.AsSpan(0, _heldLength).CopyTo(room.Span);
+        int length = _heldLength;
+        while (true)
+        {
+            int read = await _read(room[length..], cancellationToken).ConfigureAwait(false);
+            length += read > 0 ? read : throw _interrupted(null);
+            int at = room.Span[..length].IndexOf(_mark);
+            if (at >= 0)
+            {
+                _markFound = true;
+                return at;
+            }
+
+            // What is left may be the beginning of the mark.
+            _heldLength = Math.Min(length, _held.Length);
+            room.Span[(length - _heldLength)..length].CopyTo(_held);
+            if (length > _heldLength)
+            {
+                return length - _heldLength;
+            }
+        }
     }
 }

@@ -13,6 +13,14 @@ internal sealed class RedisConnection : IAsyncDisposable
 {
     private const int BufferSize = 128 << 10;
 
+    /// <summary>
+    /// A server hands on what its child makes in pieces of 16 KiB (replication.c, rdbPipeReadHandler). To be woken for each costs several times what
+    /// its bytes do, and that of a processor which the server needs, too, where both are on one machine.
+    /// </summary>
+    private const int GatheredSize = 128 << 10;
+
+    private static readonly TimeSpan s_gathering = TimeSpan.FromMilliseconds(1);
+
     private readonly Stream _stream;
     private readonly RedisConnector _connector;
     private readonly PipeReader _input;
@@ -20,6 +28,7 @@ internal sealed class RedisConnection : IAsyncDisposable
     private readonly RespReader _reader;
     private readonly Dictionary<string, byte[]> _names = new(StringComparer.Ordinal);
     private bool _broken;
+    private bool _isTrickling;
 
     public RedisConnection(Stream stream, RedisConnector connector)
     {
@@ -147,8 +156,23 @@ internal sealed class RedisConnection : IAsyncDisposable
         LimitAsync(_reader.ReadLineAsync, _connector.Options.IdleTimeout, "sent anything", cancellationToken);
 
     /// <summary>Reads bytes of a server that streams; 0 = it closed the connection.</summary>
-    public ValueTask<int> ReadBytesAsync(Memory<byte> destination, CancellationToken cancellationToken) =>
-        LimitAsync(token => _reader.ReadBytesAsync(destination, token), _connector.Options.IdleTimeout, "sent anything", cancellationToken);
+    public async ValueTask<int> ReadBytesAsync(Memory<byte> destination, CancellationToken cancellationToken)
+    {
+        if (_reader.TakeBytes(destination.Span) is > 0 and int taken)
+        {
+            return taken;
+        }
+
+        if (_isTrickling)
+        {
+            await Task.Delay(s_gathering, cancellationToken).ConfigureAwait(false);
+        }
+
+        int read = await LimitAsync(
+            token => _stream.ReadAsync(destination, token), _connector.Options.IdleTimeout, "sent anything", cancellationToken).ConfigureAwait(false);
+        _isTrickling = read < Math.Min(GatheredSize, destination.Length);
+        return read;
+    }
 
     /// <summary>The error for a server's answer.</summary>
     public SmcException Translate(RedisReply error, string command) =>

@@ -61,19 +61,21 @@ internal sealed class RespReader(PipeReader input)
         return line;
     }
 
-    /// <summary>Reads bytes as they come, at most as many as there is room for. 0 = the server closed the connection.</summary>
-    public async ValueTask<int> ReadBytesAsync(Memory<byte> destination, CancellationToken cancellationToken)
+    /// <summary>
+    /// Takes bytes that are here already, at most as many as there is room for. 0 = there are none, and what comes next may be read where this reader
+    /// reads from, too.
+    /// </summary>
+    public int TakeBytes(Span<byte> destination)
     {
-        if (_buffer.IsEmpty && !await TryFillAsync(cancellationToken).ConfigureAwait(false))
-        {
-            return 0;
-        }
-
         int length = (int)Math.Min(destination.Length, _buffer.Length);
-        _buffer.Slice(0, length).CopyTo(destination.Span);
+        _buffer.Slice(0, length).CopyTo(destination);
         _buffer = _buffer.Slice(length);
         return length;
     }
+
+    /// <summary>Reads bytes as they come, at most as many as there is room for. 0 = the server closed the connection.</summary>
+    public async ValueTask<int> ReadBytesAsync(Memory<byte> destination, CancellationToken cancellationToken) =>
+        _buffer.IsEmpty && !await TryFillAsync(cancellationToken).ConfigureAwait(false) ? 0 : TakeBytes(destination.Span);
 
     private async ValueTask<RedisReply> ReadAsync(Budget budget, int depth, CancellationToken cancellationToken)
     {

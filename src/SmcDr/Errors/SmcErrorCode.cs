@@ -141,6 +141,14 @@ public enum SmcErrorCode
     RdbNewer,
     /// <summary>A Redis server is a replica, and only its master takes data.</summary>
     TargetIsReplica,
+    /// <summary>A server does not stop.</summary>
+    ServerStopFailed,
+    /// <summary>A server was started again by what manages it, while it was to be stopped.</summary>
+    ServerRestarted,
+    /// <summary>A restore failed, and what the server had before is back in its place.</summary>
+    RestoreUndone,
+    /// <summary>A restore was interrupted, and is neither finished nor taken back.</summary>
+    RestoreUnfinished,
 
     // Kubernetes
     /// <summary>There is no kubeconfig, or it is not valid, or does not name what was asked for.</summary>

@@ -50,7 +50,7 @@ public sealed class PostgresProgramsTests
         Environment.SetEnvironmentVariable("PGPORT", "1");
         try
         {
-            ProgramResult result = await PostgresPrograms.RunFileAsync("/usr/bin/env", [], new ProgramOptions(), default);
+            ProgramResult result = await HostProgram.RunAsync("/usr/bin/env", [], new ProgramOptions(), default);
 
             Assert.DoesNotContain("PGPORT", result.Output, StringComparison.Ordinal);
             Assert.Contains("LC_ALL=C", result.Output, StringComparison.Ordinal);
@@ -66,7 +66,7 @@ public sealed class PostgresProgramsTests
     {
         const string Odd = "a b; $(touch /tmp/never) 'x' \"y\" *";
 
-        ProgramResult result = await PostgresPrograms.RunFileAsync("/bin/echo", [Odd], new ProgramOptions(), default);
+        ProgramResult result = await HostProgram.RunAsync("/bin/echo", [Odd], new ProgramOptions(), default);
 
         Assert.Equal(Odd + "\n", result.Output);
     }
@@ -74,7 +74,7 @@ public sealed class PostgresProgramsTests
     [Fact]
     public async Task RunAsync_TimeLimitExceeded_StopsTheProgram()
     {
-        SmcException e = await Assert.ThrowsAsync<SmcException>(() => PostgresPrograms.RunFileAsync(
+        SmcException e = await Assert.ThrowsAsync<SmcException>(() => HostProgram.RunAsync(
             "/bin/sleep", ["60"], new ProgramOptions { TimeLimit = TimeSpan.FromMilliseconds(100) }, default));
 
         Assert.Equal(SmcErrorCode.OperationTimedOut, e.Code);
@@ -85,7 +85,7 @@ public sealed class PostgresProgramsTests
     {
         using CancellationTokenSource source = new(TimeSpan.FromMilliseconds(100));
 
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => PostgresPrograms.RunFileAsync(
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => HostProgram.RunAsync(
             "/bin/sleep", ["60"], new ProgramOptions(), source.Token));
     }
 }

@@ -190,7 +190,7 @@ public sealed class RestoreWalScriptTests : IDisposable
             .Replace("%p", _target, StringComparison.Ordinal)
             .Replace("\u0001", "%", StringComparison.Ordinal);
 
-        ProgramResult result = await SmcDr.Core.Recovery.PostgresPrograms.RunFileAsync(
+        ProgramResult result = await SmcDr.Core.Recovery.HostProgram.RunAsync(
             "/bin/sh", ["-c", command], new ProgramOptions(), default);
 
         Assert.Equal(0, result.ExitCode);
@@ -206,7 +206,7 @@ public sealed class RestoreWalScriptTests : IDisposable
 
     private async Task<int> RunAsync(string name, int staleSeconds = 1, string? target = null)
     {
-        ProgramResult result = await SmcDr.Core.Recovery.PostgresPrograms.RunFileAsync(
+        ProgramResult result = await SmcDr.Core.Recovery.HostProgram.RunAsync(
             "/bin/sh",
             [Path.Combine(_state, RecoveryScripts.RestoreWalName), name, target ?? _target],
             new ProgramOptions

@@ -64,6 +64,7 @@ public sealed class RdbReader : IAsyncDisposable
     private long? _expiry;
     private long? _idle;
     private byte? _frequency;
+    private bool _isSkipping;
     private PayloadState _payload;
 
     /// <summary>Creates a reader over a stream that stands at the beginning of a dump.</summary>
@@ -140,21 +141,8 @@ public sealed class RdbReader : IAsyncDisposable
     /// <exception cref="SmcException">The file is damaged, ends too early or holds what cannot be read.</exception>
     public async ValueTask<bool> ReadAsync(CancellationToken cancellationToken = default)
     {
-        _input.Release();
-        _payload = PayloadState.None;
-        int needed;
-        if (_phase == Phase.Value)
-        {
-            // The rest of a value that was too long to be kept and not asked for.
-            while ((needed = _walker.Walk()) > 0)
-            {
-                await _input.FillAsync(needed, cancellationToken).ConfigureAwait(false);
-            }
-
-            CompleteValue();
-        }
-
-        while ((needed = Advance()) > 0)
+        Begin();
+        while (Proceed() is > 0 and int needed)
         {
             await _input.FillAsync(needed, cancellationToken).ConfigureAwait(false);
         }
@@ -211,8 +199,14 @@ public sealed class RdbReader : IAsyncDisposable
     /// <exception cref="SmcException">The file is damaged, ends too early or holds what cannot be read.</exception>
     public async ValueTask<RdbSummary> ReadToEndAsync(CancellationToken cancellationToken = default)
     {
-        while (await ReadAsync(cancellationToken).ConfigureAwait(false))
+        // One asynchronous call for all keys, not one for each.
+        while (_phase != Phase.End)
         {
+            Begin();
+            while (Proceed() is > 0 and int needed)
+            {
+                await _input.FillAsync(needed, cancellationToken).ConfigureAwait(false);
+            }
         }
 
         return Summary;
@@ -225,6 +219,31 @@ public sealed class RdbReader : IAsyncDisposable
     {
         ArgumentOutOfRangeException.ThrowIfNegative(value, name);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(value, MaximumOption, name);
+    }
+
+    private void Begin()
+    {
+        _input.Release();
+        _payload = PayloadState.None;
+        _isSkipping = _phase == Phase.Value;
+    }
+
+    /// <summary>As <see cref="Advance"/>, over the rest of a value that was too long to be kept and not asked for.</summary>
+    private int Proceed()
+    {
+        if (_isSkipping)
+        {
+            int needed = _walker.Walk();
+            if (needed > 0)
+            {
+                return needed;
+            }
+
+            _isSkipping = false;
+            CompleteValue();
+        }
+
+        return Advance();
     }
 
     /// <summary>

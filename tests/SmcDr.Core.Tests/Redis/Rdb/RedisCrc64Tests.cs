@@ -35,4 +35,18 @@ public sealed class RedisCrc64Tests
             Assert.Equal(reflected, RedisCrc64.Append(RedisCrc64.Append(0, bytes.AsSpan(0, cut)), bytes.AsSpan(cut)));
         }
     }
+
+    [Fact]
+    public void Append_OfEveryLength_IsTheChecksumByteByByte()
+    {
+        // By single bytes nothing is folded, and from a length on all is: every remainder of either side of it.
+        byte[] bytes = new byte[400];
+        new Random(6).NextBytes(bytes);
+        ulong expected = 0x0123456789ABCDEF;
+        for (int length = 0; length < bytes.Length; length++)
+        {
+            Assert.Equal(expected, RedisCrc64.Append(0x0123456789ABCDEF, bytes.AsSpan(0, length)));
+            expected = RedisCrc64.Append(expected, bytes.AsSpan(length, 1));
+        }
+    }
 }

@@ -1,0 +1,32 @@
+namespace SmcDr.Core.Redis.Offline;
+
+/// <summary>What is known of an offline restore that is under way: enough for another run to finish it, or to take it back.</summary>
+internal sealed record OfflineJournal
+{
+    public required OfflinePhase Phase { get; init; }
+
+    public required Guid RepositoryId { get; init; }
+
+    public required string BackupId { get; init; }
+
+    public required DateTimeOffset StartTime { get; init; }
+
+    public required OfflineLayout Layout { get; init; }
+
+    public required OfflineStart Start { get; init; }
+
+    /// <summary>Whether the server ran, and is to run again.</summary>
+    public required bool WasRunning { get; init; }
+
+    /// <summary>What names get that are set aside, behind what they are called.</summary>
+    public required string AsideSuffix { get; init; }
+
+    /// <summary>With <see cref="OfflinePhase.Stopped"/>: the names that are set aside.</summary>
+    public IReadOnlyList<string> Aside { get; init; } = [];
+
+    /// <summary>With <see cref="OfflinePhase.Fetched"/>: the RDB's file, by which it is known again under its later name.</summary>
+    public ulong? Inode { get; init; }
+
+    /// <summary>With <see cref="OfflinePhase.Placed"/>: the host's clock in hundredths of a second. What was started before has loaded something else.</summary>
+    public long? PlacedTicks { get; init; }
+}
