@@ -21,6 +21,7 @@ internal sealed class CliApplication
             {
                 new BackupDatabaseCommand(host),
                 new BackupRedisCommand(host),
+                new BackupConfigurationCommand(host),
                 new BackupFileStoreCommand(host),
                 new BackupListCommand(host),
             },
@@ -51,7 +52,12 @@ internal sealed class CliApplication
             new Command("restore", "Restores and recovers.")
             {
                 new RestoreDatabaseCommand(host),
+                new RestoreConfigurationCommand(host),
                 new RestoreFileStoreCommand(host),
+            },
+            new Command("compare", "Compares what is with what was backed up.")
+            {
+                new CompareConfigurationCommand(host),
             },
             new Command("recover", "Recovers one database.")
             {
