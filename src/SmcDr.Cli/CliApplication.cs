@@ -21,6 +21,7 @@ internal sealed class CliApplication
             {
                 new BackupDatabaseCommand(host),
                 new BackupRedisCommand(host),
+                new BackupConfigurationCommand(host),
                 new BackupFileStoreCommand(host),
                 new BackupListCommand(host),
             },
@@ -56,8 +57,13 @@ internal sealed class CliApplication
             new Command("restore", "Restores and recovers.")
             {
                 new RestoreDatabaseCommand(host),
+                new RestoreConfigurationCommand(host),
                 new RestoreRedisCommand(host),
                 new RestoreFileStoreCommand(host),
+            },
+            new Command("compare", "Compares what is with what was backed up.")
+            {
+                new CompareConfigurationCommand(host),
             },
             new Command("recover", "Recovers one database.")
             {

@@ -97,6 +97,9 @@ internal static partial class KubernetesErrors
             case 400 or 405 or 406 or 415 or 422:
                 return Failure(
                     SmcErrorCode.ResourceInvalid, $"The cluster '{access.Display}' does not accept {request.Display} as it is{said}.");
+            case 500 when IsTypedRefusal(status):
+                return Failure(
+                    SmcErrorCode.ResourceInvalid, $"The cluster '{access.Display}' cannot apply {request.Display} as it is{said}.");
             case >= 300 and < 400:
                 return Failure(
                     SmcErrorCode.ClusterUnavailable,
@@ -139,13 +142,20 @@ internal static partial class KubernetesErrors
     /// </summary>
     private static string Text(ApiRequest request, KubernetesStatus status)
     {
-        if (request.Resource == "secrets" && status.Code is 400 or 422)
+        if (request.Resource == "secrets" && (status.Code is 400 or 422 || IsTypedRefusal(status)))
         {
             return string.Join("; ", status.Causes.Take(8).Select(static cause => $"{KubeText.Clean(cause.Field, 200)} ({KubeText.Clean(cause.Reason, 60)})"));
         }
 
         return KubeText.Clean(status.Message);
     }
+
+    /// <summary>
+    /// Whether a server-side apply is impossible with the object as it is: a list holds something twice, or the version does not have a field
+    /// (apimachinery, pkg/util/managedfields). The server calls that an error of its own, but it stays so however often it is asked.
+    /// </summary>
+    public static bool IsTypedRefusal(KubernetesStatus status) =>
+        status.Message.Contains("typed patch object", StringComparison.Ordinal) || status.Message.Contains("smd typed", StringComparison.Ordinal);
 
     private static bool IsAdmission(string text) =>
         text.Contains("denied the request", StringComparison.Ordinal)

@@ -20,6 +20,7 @@ public sealed record BackupEntry(
     {
         DatabaseBackupDetails? database = Header?.Database;
         RedisBackupDetails? redis = Header?.Redis;
+        ConfigurationBackupDetails? configuration = Header?.Configuration;
         return new BackupInfo
         {
             Id = Id,
@@ -27,6 +28,9 @@ public sealed record BackupEntry(
             Name = Header?.FileStore?.Name,
             // The one empty list where there are none: two views of one backup are equal.
             Databases = Header?.Logical is { } logical ? [.. logical.Databases.Select(static database => database.Name)] : [],
+            Namespaces = configuration is null ? [] : [.. configuration.Namespaces],
+            HelmReleases = configuration is null ? [] : [.. configuration.HelmReleases],
+            Missing = configuration is null ? [] : [.. configuration.Missing.Select(static gap => $"{gap.What}: {gap.Reason}")],
             Kind = Header?.Kind ?? Start?.Kind ?? "Unknown",
             State = IsComplete
                 ? (Header!.IsPartial ? "Partial" : "Complete")
@@ -42,12 +46,12 @@ public sealed record BackupEntry(
             StoredBytes = Header?.StoredBytes,
             FileCount = Header?.FileCount,
             SystemId = database?.SystemId ?? Header?.Logical?.SystemId ?? Start?.SystemId,
-            ServerVersion = database?.ServerVersion ?? Header?.Logical?.ServerVersion ?? redis?.ServerVersion,
+            ServerVersion = database?.ServerVersion ?? Header?.Logical?.ServerVersion ?? redis?.ServerVersion ?? configuration?.ServerVersion,
             Timeline = (int?)database?.Timeline,
             StartLsn = database?.StartLsn.ToString(),
             StopLsn = database?.StopLsn.ToString(),
             PageChecksumErrors = database?.PageChecksumErrors,
-            Source = redis?.Source,
+            Source = redis?.Source ?? configuration?.Cluster,
             KeyCount = redis?.Content?.Keys,
             ExpiringKeyCount = redis?.Content?.Expires,
             SkewBackupId = redis?.DatabaseSkew?.BackupId,

@@ -62,7 +62,10 @@ public sealed record BackupHeader
     /// <summary>Set for the component <see cref="Component.Redis"/>.</summary>
     public RedisBackupDetails? Redis { get; init; }
 
+    /// <summary>Set for the component <see cref="Component.Configuration"/>.</summary>
+    public ConfigurationBackupDetails? Configuration { get; init; }
+
     /// <summary>Whether something that belongs to it could not be read when it was taken.</summary>
     [JsonIgnore]
-    public bool IsPartial => FileStore is { UnreadableCount: > 0 } || Logical is { IsPartial: true };
+    public bool IsPartial => FileStore is { UnreadableCount: > 0 } || Logical is { IsPartial: true } || Configuration is { Missing.Count: > 0 };
 }

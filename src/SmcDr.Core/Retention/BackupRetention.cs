@@ -169,15 +169,17 @@ public sealed partial class BackupRetention
 
     /// <summary>Of what it is a backup.</summary>
     internal static string SubjectOf(BackupHeader header) =>
-        header.Database?.SystemId ?? header.Logical?.SystemId ?? header.FileStore?.Name ?? (header.Redis is null ? null : header.Site) ?? "";
+        header.Database?.SystemId ?? header.Logical?.SystemId ?? header.FileStore?.Name ?? (header.Redis is null && header.Configuration is null ? null : header.Site) ?? "";
 
     /// <summary>
     /// Which backups of its subject can replace it. Of dumps, those for which the same was asked, and not those that hold the same: a new
-    /// database begins no new series.
+    /// database begins no new series. Of configurations, those of the same namespaces, with or without their Secrets.
     /// </summary>
     internal static string SeriesOf(BackupHeader header) => header.Logical is { } logical
         ? string.Join('\0', [header.Kind, .. logical.Selected.Order(StringComparer.Ordinal)])
-        : "";
+        : header.Configuration is { } configuration
+            ? string.Join('\0', [configuration.WithoutSecrets ? "without" : "with", .. configuration.Namespaces])
+            : "";
 
     private IEnumerable<BackupFact> Facts(
         BackupInventory inventory, IReadOnlyDictionary<string, ProtectionState> protections, DateTimeOffset now)

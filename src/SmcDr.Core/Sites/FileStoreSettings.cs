@@ -14,4 +14,7 @@ public sealed record FileStoreSettings
 
     [SiteKey("Whether directories on other file systems are left out.")]
     public bool OneFileSystem { get; init; } = true;
+
+    [SiteKey("Whether it belongs to the configuration, and each backup of that takes it along.")]
+    public bool WithConfiguration { get; init; }
 }

@@ -23,7 +23,8 @@ public static class SiteBackups
         IEnumerable<ExpectedBackup> database = site.PrimaryRegion.Database is null ? [] : [new ExpectedBackup(Component.Database, null)];
         // Several sites may share a repository, and a Redis server has no identity that outlives it.
         IEnumerable<ExpectedBackup> redis = site.PrimaryRegion.Redis is null ? [] : [new ExpectedBackup(Component.Redis, site.Name)];
-        return [.. database, .. redis, .. site.FileStores.Select(static store => new ExpectedBackup(Component.FileStore, store.Name))];
+        IEnumerable<ExpectedBackup> configuration = site.PrimaryRegion.Kubernetes is null ? [] : [new ExpectedBackup(Component.Configuration, site.Name)];
+        return [.. database, .. redis, .. configuration, .. site.FileStores.Select(static store => new ExpectedBackup(Component.FileStore, store.Name))];
     }
 
     /// <summary>Locks a backup that was just completed for as long as the site asks for; does nothing where it asks for nothing.</summary>

@@ -230,7 +230,10 @@ public sealed class BackupVerification
                     CultureInfo.InvariantCulture, $"{unreadable} files could not be read when the backup was taken, and are not in it.")));
             }
 
-            foreach (string missing in header.Logical is { } logical ? MissingOf(logical) : [])
+            IEnumerable<string> missingParts = header.Logical is { } logical ? MissingOf(logical)
+                : header.Configuration is { } configuration ? configuration.Missing.Select(static gap => $"'{gap.What}' is not in the backup: {gap.Reason}.")
+                : [];
+            foreach (string missing in missingParts)
             {
                 problems.Enqueue(Problem(id, SmcErrorCode.BackupUnsuitable, missing));
             }

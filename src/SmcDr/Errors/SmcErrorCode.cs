@@ -175,6 +175,16 @@ public enum SmcErrorCode
     PodStreamBroken,
     /// <summary>What arrived in, or came out of, a pod is not what was sent.</summary>
     PodTransferFailed,
+    /// <summary>Secrets would go where they can be read.</summary>
+    SecretsUnprotected,
+    /// <summary>A namespace that is being deleted does not go.</summary>
+    NamespaceTerminating,
+    /// <summary>An object has fields that cannot be changed, and differs in them.</summary>
+    ReplaceNeeded,
+    /// <summary>Objects of a configuration were not restored.</summary>
+    ConfigurationIncomplete,
+    /// <summary>A configuration is not as it was backed up.</summary>
+    ConfigurationDrifted,
 
     // DNS
     /// <summary>Route 53 cannot be reached or keeps failing.</summary>

@@ -15,6 +15,15 @@ public sealed record BackupInfo
     /// <summary>The databases that a logical backup holds. Empty for others: a physical one holds the whole cluster.</summary>
     public IReadOnlyList<string> Databases { get; init; } = [];
 
+    /// <summary>The namespaces whose configuration the backup holds. Empty for others.</summary>
+    public IReadOnlyList<string> Namespaces { get; init; } = [];
+
+    /// <summary>The releases of Helm in these namespaces, the newest revision of each.</summary>
+    public IReadOnlyList<HelmReleaseInfo> HelmReleases { get; init; } = [];
+
+    /// <summary>What of a configuration could not be read and is not in the backup, with the reason. Then <see cref="State"/> is <c>Partial</c>.</summary>
+    public IReadOnlyList<string> Missing { get; init; } = [];
+
     /// <summary><c>Full</c>, <c>Incremental</c>, <c>Logical</c> or <c>Emergency</c>.</summary>
     public required string Kind { get; init; }
 
@@ -22,7 +31,7 @@ public sealed record BackupInfo
     public string? Parent { get; init; }
 
     /// <summary>
-    /// <c>Complete</c>; <c>Partial</c> for a file store or an emergency backup of which something could not be read; <c>Incomplete</c> for one that is running
+    /// <c>Complete</c>; <c>Partial</c> for a file store, a configuration or an emergency backup of which something could not be read; <c>Incomplete</c> for one that is running
     /// or was interrupted, and <c>Damaged</c> for one whose marker cannot be believed, neither of which can be restored.
     /// </summary>
     public required string State { get; init; }
@@ -54,13 +63,13 @@ public sealed record BackupInfo
     /// <summary>What the backup added to the repository, in bytes.</summary>
     public long? StoredBytes { get; init; }
 
-    /// <summary>The number of files in the backup.</summary>
+    /// <summary>The number of files in the backup; of a configuration, its objects.</summary>
     public long? FileCount { get; init; }
 
     /// <summary>PostgreSQL's system identifier of the database cluster.</summary>
     public string? SystemId { get; init; }
 
-    /// <summary>The server's version, such as <c>15.8</c>.</summary>
+    /// <summary>The server's version, such as <c>15.8</c>; of a configuration, that of the cluster's API server.</summary>
     public string? ServerVersion { get; init; }
 
     /// <summary>PostgreSQL's timeline at the backup's start.</summary>
@@ -75,7 +84,7 @@ public sealed record BackupInfo
     /// <summary>How many pages had a wrong checksum when they were read. Zero is the only good number.</summary>
     public int? PageChecksumErrors { get; init; }
 
-    /// <summary>Host and port of the Redis server that gave the data: the one that was named, or a replica of it.</summary>
+    /// <summary>Host and port of the Redis server that gave the data: the one that was named, or a replica of it. Of a configuration the cluster, as the kubeconfig calls it.</summary>
     public string? Source { get; init; }
 
     /// <summary>How many keys a Redis backup holds. Null where its format was not known to the version of SmcDr that took it.</summary>

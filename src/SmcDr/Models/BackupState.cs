@@ -6,7 +6,7 @@ public enum BackupState
     /// <summary>It can.</summary>
     Complete,
 
-    /// <summary>It can, and something could not be read: only file stores, and databases in an emergency, are ever backed up in part.</summary>
+    /// <summary>It can, and something could not be read: only file stores, configurations, and databases in an emergency are ever backed up in part.</summary>
     Partial,
 
     /// <summary>It is running, or was interrupted.</summary>
