@@ -74,6 +74,7 @@ internal sealed class RestoreDatabaseCommand : CliCommand
     };
 
     private readonly Option<bool> _noStart = new("--no-start") { Description = "Leave the recovered server stopped." };
+    private readonly Option<bool> _leaveWriters = new("--leave-writers") { Description = "Do not stop the site's writers in Kubernetes." };
     private readonly Option<string[]> _databases = new("--database")
     {
         Description = "Of a logical backup, this database. Can be given again. Default: all.",
@@ -119,7 +120,7 @@ internal sealed class RestoreDatabaseCommand : CliCommand
         foreach (Option option in new Option[]
         {
             _backup, _time, _lsn, _name, _xid, _exclusive, _latest, _immediate, _dataDirectory, _tablespaces, _force, _delta, _side, _port, _listen,
-            _noStart, _databases, _targetDatabase, _clean, _tables, _schemas, _globals, _noOwner, _parallelism, _dryRun, _yes, GlobalOptions.Json,
+            _noStart, _leaveWriters, _databases, _targetDatabase, _clean, _tables, _schemas, _globals, _noOwner, _parallelism, _dryRun, _yes, GlobalOptions.Json,
         })
         {
             Options.Add(option);
@@ -155,7 +156,7 @@ internal sealed class RestoreDatabaseCommand : CliCommand
             logical is null
                 ? [_databases, _targetDatabase, _clean, _tables, _schemas, _globals, _noOwner]
                 : [_time, _lsn, _name, _xid, _exclusive, _latest, _immediate, _dataDirectory, _tablespaces, _force, _delta, _side, _port, _listen,
-                    _noStart],
+                    _noStart, _leaveWriters],
             logical is null);
         if (logical is not null)
         {
@@ -315,6 +316,7 @@ internal sealed class RestoreDatabaseCommand : CliCommand
             Isolation = ServerIsolation.Create(
                 parsed.GetValue(_side), parsed.GetValue(_port), parsed.GetValue(_listen), directory, site.GetDatabase().DataDirectory),
             KeepRunning = !parsed.GetValue(_noStart),
+            Writers = parsed.GetValue(_leaveWriters) ? null : site.CreateWritersOf(directory, context.CreatePlainObserver()),
             Parallelism = parsed.GetValue(_parallelism),
         };
     }

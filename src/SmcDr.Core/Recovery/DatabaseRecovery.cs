@@ -196,7 +196,56 @@ public static class DatabaseRecovery
             observer.Warning(warning);
         }
 
-        return await new RecoveryRun(plan, state, observer, afterPhase).RunAsync(cancellationToken).ConfigureAwait(false);
+        return await WithoutWritersAsync(
+            plan.Request,
+            () => new HostRecoveryRun(plan, state, observer, afterPhase).RunAsync(cancellationToken),
+            observer,
+            cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Recovers while the writers are stopped. After a failure they stay so, since what they would write to is not what it should be.</summary>
+    private static async Task<RecoveryResult> WithoutWritersAsync(
+        RecoveryRequest request, Func<Task<RecoveryResult>> recover, IOperationObserver observer, CancellationToken cancellationToken)
+    {
+        if (request.Writers is not { } writers)
+        {
+            return await recover().ConfigureAwait(false);
+        }
+
+        const string Command = "Resume-SmcWorkload (or 'smcdr workload resume') starts them.";
+        string names = string.Join(", ", writers.Names);
+        RecoveryResult? result = null;
+        try
+        {
+            await writers.SuspendAsync(cancellationToken).ConfigureAwait(false);
+            observer.Verbose($"The writers are stopped: {names}.");
+            result = await recover().ConfigureAwait(false);
+            if (request.KeepRunning)
+            {
+                await writers.ResumeAsync(cancellationToken).ConfigureAwait(false);
+                observer.Verbose($"The writers are started: {names}.");
+            }
+            else
+            {
+                observer.Warning($"The writers are still stopped, as the server is: {names}. {Command}");
+            }
+
+            return result;
+        }
+        catch (SmcException e)
+        {
+            throw new SmcException(
+                e.Code,
+                result is null ? $"{e.Message} The writers may be stopped: {names}." : $"The database is recovered, and not all of its writers could be started: {e.Message}",
+                e,
+                result is null ? $"{e.Recommendation} Only when the database is what it should be: {Command}" : $"{e.Recommendation} {Command}",
+                e.Target);
+        }
+        catch (OperationCanceledException)
+        {
+            observer.Warning($"The writers may be stopped: {names}. {Command}");
+            throw;
+        }
     }
 
     private static RecoveryProgress? TryReadJournal(string dataDirectory, bool force)
@@ -244,7 +293,7 @@ public static class DatabaseRecovery
             throw Unsuitable(dataDirectory, $"'{dataDirectory}' is a file.", null);
         }
 
-        if (HostServer.FindRunning(dataDirectory) is { } running && !RecoveryRun.IsOurs(dataDirectory, journal) &&
+        if (HostServer.FindRunning(dataDirectory) is { } running && !HostRecoveryRun.IsOurs(dataDirectory, journal) &&
             journal?.Phase != RecoveryPhase.Cleaned)
         {
             throw new SmcException(
@@ -300,7 +349,7 @@ public static class DatabaseRecovery
         }
 
         RefuseRepositoryIn(directory, request, "moved away with it");
-        moves.Add(new RecoveryMove(directory, RecoveryRun.FreeName(directory)));
+        moves.Add(new RecoveryMove(directory, RecoveryRun.FreeName(directory, Path.Exists)));
     }
 
     /// <summary>

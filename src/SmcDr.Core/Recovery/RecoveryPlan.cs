@@ -113,6 +113,11 @@ public sealed class RecoveryPlan
             yield return $"Abandon the interrupted recovery in '{StateDirectory}'.";
         }
 
+        if (Request.Writers is { } writers)
+        {
+            yield return $"Stop the writers: {string.Join(", ", writers.Names)}.";
+        }
+
         yield return Request.Delta
             ? $"Make '{DataDirectory}' like the base backup {Backup.Id}, taken until {Time(EarliestTime)}, in place: of {Bytes(RestoreBytes)} in " +
                 $"{Backup.FileCount} files what is right is kept. All else there, its WAL too, is overwritten or removed, and no copy of it stays."
@@ -149,6 +154,11 @@ public sealed class RecoveryPlan
         yield return !Request.KeepRunning ? "Leave the server stopped."
             : Request.Isolation is null ? "Start the server with the cluster's own settings."
             : "Start the server.";
+        if (Request.Writers is not null)
+        {
+            yield return Request.KeepRunning ? "Start the writers." : "Leave the writers stopped.";
+        }
+
         foreach (string warning in Warnings)
         {
             yield return $"Note: {warning}";

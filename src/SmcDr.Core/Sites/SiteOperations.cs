@@ -60,7 +60,7 @@ public static class SiteOperations
         }
 
         return new WalReceiver(
-            database.CreateConnector(secrets),
+            site.CreateConnector(secrets),
             repository,
             options with
             {
@@ -91,7 +91,7 @@ public static class SiteOperations
         if (!isOffline && site.PrimaryRegion.Database is { } database)
         {
             return await WalWindows
-                .ListAsync(repository, database.CreateConnector(secrets), database.Slot, s_answerTime, observer, cancellationToken).ConfigureAwait(false);
+                .ListAsync(repository, site.CreateConnector(secrets), database.Slot, s_answerTime, observer, cancellationToken).ConfigureAwait(false);
         }
 
         List<RecoveryWindow> windows = [];
@@ -119,8 +119,7 @@ public static class SiteOperations
         Func<PreparationChange, Task<bool>> approve)
     {
         DatabaseSettings database = site.GetDatabase();
-        PostgresConnector own = database.CreateConnector(secrets);
-        SecretReference? secret = database.Password;
+        PostgresConnector own = site.CreateConnector(secrets);
         return new ServerPreparation(
             administrator is { } admin ? own.WithUser(admin.User, admin.Password) : own,
             new ServerPreparationOptions
@@ -128,9 +127,7 @@ public static class SiteOperations
                 Slot = database.Slot,
                 IsPreview = isPreview,
                 Backup = role is { } other ? own.WithUser(other.User, other.Password) : own,
-                Password = role is { } given ? given.Password
-                    : secret is null ? null
-                    : async token => await secrets.ResolveAsync(secret, token).ConfigureAwait(false),
+                Password = role is { } given ? given.Password : database.GetPassword(site.PrimaryRegion, secrets),
             },
             approve);
     }

@@ -71,9 +71,16 @@ public abstract class RecoveryCmdlet : SiteCmdlet
     [Parameter]
     public SwitchParameter ListenLocally { get; set; }
 
-    /// <summary>Leaves the server stopped at the end.</summary>
+    /// <summary>Leaves the server stopped at the end, and the writers that were stopped for the recovery.</summary>
     [Parameter]
     public SwitchParameter NoStart { get; set; }
+
+    /// <summary>
+    /// Does not stop the site's writers, which are workloads of its Kubernetes cluster: where the cluster does not answer, and it is known that they
+    /// do not write. They are never touched for a side instance, or for another directory than the site's.
+    /// </summary>
+    [Parameter]
+    public SwitchParameter LeaveWriters { get; set; }
 
     /// <summary>Plans the recovery, asks, carries it out and writes the result.</summary>
     /// <param name="pipeline">The pipeline.</param>
@@ -107,6 +114,7 @@ public abstract class RecoveryCmdlet : SiteCmdlet
             Delta = Delta,
             Isolation = ServerIsolation.Create(AsSideInstance, Port, ListenLocally, directory, site.GetDatabase().DataDirectory),
             KeepRunning = !NoStart,
+            Writers = LeaveWriters ? null : site.CreateWritersOf(directory, pipeline),
         };
         RecoveryPlan plan = await DatabaseRecovery.PlanAsync(request, pipeline, cancellationToken).ConfigureAwait(false);
         string description = Describe(plan);
