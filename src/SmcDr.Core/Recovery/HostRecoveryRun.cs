@@ -156,7 +156,7 @@ internal sealed class HostRecoveryRun : RecoveryRun
     /// </remarks>
     private void SetLateTablespacesAside()
     {
-        HostServer server = new(Plan.Programs, DataDirectory, _account?.Name);
+        HostServer server = new(Plan.Programs!, DataDirectory, _account?.Name);
         foreach ((uint _, string location) in LateTablespaces.Find(DataDirectory, Plan.Backup.Database!, Plan.Tablespaces))
         {
             if (LateTablespaces.IsUsed(location))
@@ -241,7 +241,7 @@ internal sealed class HostRecoveryRun : RecoveryRun
 
     protected override async Task<IRecoveryServer> OpenServerAsync(CancellationToken cancellationToken)
     {
-        HostServer server = new(Plan.Programs, DataDirectory, _account?.Name, _state.LogFile);
+        HostServer server = new(Plan.Programs!, DataDirectory, _account?.Name, _state.LogFile);
         RefuseForeignServer();
         // Ours, left over from a run that was killed: its log is all that is needed of it.
         await server.StopAsync(StopMode.Immediate, s_stopLimit, cancellationToken).ConfigureAwait(false);
@@ -260,8 +260,8 @@ internal sealed class HostRecoveryRun : RecoveryRun
         if (Plan.Request.Isolation is { } isolation)
         {
             // Before the signal goes: what starts this directory from now on starts it isolated.
-            await FindPreloadLibrariesAsync(new HostServer(Plan.Programs, DataDirectory, _account?.Name), cancellationToken).ConfigureAwait(false);
-            isolation.Persist(DataDirectory, isolation.Settings(DataDirectory, Plan.Programs.Major, PreloadLibraries), WriteOwned);
+            await FindPreloadLibrariesAsync(new HostServer(Plan.Programs!, DataDirectory, _account?.Name), cancellationToken).ConfigureAwait(false);
+            isolation.Persist(DataDirectory, isolation.Settings(DataDirectory, Plan.Programs!.Major, PreloadLibraries), WriteOwned);
         }
     }
 
@@ -346,20 +346,20 @@ internal sealed class HostRecoveryRun : RecoveryRun
     private async Task StartIsolatedAsync(ServerIsolation isolation, CancellationToken cancellationToken)
     {
         Dictionary<string, string> settings = new(Plan.Request.Settings, StringComparer.Ordinal);
-        foreach ((string name, string value) in isolation.Settings(DataDirectory, Plan.Programs.Major, null))
+        foreach ((string name, string value) in isolation.Settings(DataDirectory, Plan.Programs!.Major, null))
         {
             // Whatever else is asked for: isolation is what a side instance is.
             settings[name] = value;
         }
 
         string log = Path.Combine(DataDirectory, ServerIsolation.LogFileName);
-        await new HostServer(Plan.Programs, DataDirectory, _account?.Name, log)
+        await new HostServer(Plan.Programs!, DataDirectory, _account?.Name, log)
             .StartAsync(settings, null, s_startLimit, cancellationToken).ConfigureAwait(false);
     }
 
     private async Task StartAsync(CancellationToken cancellationToken)
     {
-        HostServer server = new(Plan.Programs, DataDirectory, _account?.Name);
+        HostServer server = new(Plan.Programs!, DataDirectory, _account?.Name);
         Dictionary<string, string> settings = new(Plan.Request.Settings, StringComparer.Ordinal)
         {
             // A path from the backup's server would start the cluster that it names.

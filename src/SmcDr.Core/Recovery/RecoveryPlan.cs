@@ -5,7 +5,7 @@ using SmcDr.Core.Repositories;
 namespace SmcDr.Core.Recovery;
 
 /// <summary>What a recovery will do. Making it changes nothing.</summary>
-public sealed class RecoveryPlan
+public sealed record RecoveryPlan
 {
     /// <summary>What was asked for.</summary>
     public required RecoveryRequest Request { get; init; }
@@ -50,19 +50,19 @@ public sealed class RecoveryPlan
     public string StateDirectory => RecoveryState.PathFor(DataDirectory);
 
     /// <summary>Where tablespaces go.</summary>
-    public required IReadOnlyList<RecoveryTablespace> Tablespaces { get; init; }
+    public IReadOnlyList<RecoveryTablespace> Tablespaces { get; init; } = [];
 
     /// <summary>What is in the way and would be moved aside.</summary>
-    public required IReadOnlyList<RecoveryMove> Moves { get; init; }
+    public IReadOnlyList<RecoveryMove> Moves { get; init; } = [];
 
     /// <summary>The room that is needed, by file system.</summary>
-    public required IReadOnlyList<RecoverySpace> Space { get; init; }
+    public IReadOnlyList<RecoverySpace> Space { get; init; } = [];
 
-    /// <summary>The programs that it is run with.</summary>
-    public required PostgresPrograms Programs { get; init; }
+    /// <summary>The programs of this host that it is run with; null where it runs in a pod.</summary>
+    public PostgresPrograms? Programs { get; init; }
 
-    /// <summary>The account that the server runs as; null on Windows.</summary>
-    public required OsAccount? Account { get; init; }
+    /// <summary>The account of this host that the server runs as; null on Windows, and where it runs in a pod.</summary>
+    public OsAccount? Account { get; init; }
 
     /// <summary>How far an interrupted run of the same recovery came.</summary>
     public required RecoveryPhase Phase { get; init; }
@@ -74,7 +74,7 @@ public sealed class RecoveryPlan
     public bool IsDestructive => Moves.Count > 0 || (Request.Delta && !IsDone && !Postgres.BaseBackups.DeltaTarget.IsEmpty(DataDirectory));
 
     /// <summary>What an operator should know before.</summary>
-    public required IReadOnlyList<string> Warnings { get; init; }
+    public IReadOnlyList<string> Warnings { get; init; } = [];
 
     internal BackupReader Reader { get; init; } = null!;
 
