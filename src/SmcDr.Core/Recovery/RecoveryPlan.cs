@@ -92,6 +92,9 @@ public sealed record RecoveryPlan
     /// <summary>Settings that must not be lower than on the primary, with the values that suffice.</summary>
     internal IReadOnlyDictionary<string, int> MinimumSettings { get; init; } = null!;
 
+    /// <summary>What the journal that was found says.</summary>
+    internal RecoveryProgress? Journal { get; init; }
+
     /// <summary>Whether an interrupted recovery to something else is abandoned.</summary>
     internal bool Abandon { get; init; }
 
@@ -104,6 +107,40 @@ public sealed record RecoveryPlan
             yield break;
         }
 
+        if (Request.Writers is { } writers)
+        {
+            yield return $"Stop the writers: {string.Join(", ", writers.Names)}.";
+        }
+
+        foreach (string line in DescribeRecovery(DataDirectory))
+        {
+            yield return line;
+        }
+
+        if (Request.Isolation is { } isolation)
+        {
+            yield return "Isolate the cluster for good: no archiving, no primary, no subscriptions, no jobs, " +
+                (isolation.ListenLocally ? $"reached at 127.0.0.1 port {isolation.Port} and by its own account only." : "reached by its own account only, through a socket in its directory.");
+        }
+
+        yield return !Request.KeepRunning ? "Leave the server stopped."
+            : Request.Isolation is null ? "Start the server with the cluster's own settings."
+            : "Start the server.";
+        if (Request.Writers is not null)
+        {
+            yield return Request.KeepRunning ? "Start the writers." : "Leave the writers stopped.";
+        }
+
+        foreach (string warning in Warnings)
+        {
+            yield return $"Note: {warning}";
+        }
+    }
+
+    /// <summary>The lines of the recovery itself, without what is stopped before and started after it.</summary>
+    /// <param name="dataDirectory">How the data directory is called.</param>
+    internal IEnumerable<string> DescribeRecovery(string dataDirectory)
+    {
         if (Phase != RecoveryPhase.None)
         {
             yield return $"Continue the recovery that was interrupted after the phase '{Phase}'.";
@@ -111,11 +148,6 @@ public sealed record RecoveryPlan
         else if (Abandon)
         {
             yield return $"Abandon the interrupted recovery in '{StateDirectory}'.";
-        }
-
-        if (Request.Writers is { } writers)
-        {
-            yield return $"Stop the writers: {string.Join(", ", writers.Names)}.";
         }
 
         yield return Request.Delta
@@ -140,29 +172,11 @@ public sealed record RecoveryPlan
 
         if (!Request.Delta)
         {
-            yield return $"Put the restored directory at '{DataDirectory}'.";
+            yield return $"Put the restored directory at '{dataDirectory}'.";
         }
 
         yield return $"Replay to {Target}: {StopReason}";
         yield return "Promote to a new timeline, check every database with nobody connected, and take the recovery settings out.";
-        if (Request.Isolation is { } isolation)
-        {
-            yield return "Isolate the cluster for good: no archiving, no primary, no subscriptions, no jobs, " +
-                (isolation.ListenLocally ? $"reached at 127.0.0.1 port {isolation.Port} and by its own account only." : "reached by its own account only, through a socket in its directory.");
-        }
-
-        yield return !Request.KeepRunning ? "Leave the server stopped."
-            : Request.Isolation is null ? "Start the server with the cluster's own settings."
-            : "Start the server.";
-        if (Request.Writers is not null)
-        {
-            yield return Request.KeepRunning ? "Start the writers." : "Leave the writers stopped.";
-        }
-
-        foreach (string warning in Warnings)
-        {
-            yield return $"Note: {warning}";
-        }
     }
 
     internal static string Time(DateTimeOffset time) =>

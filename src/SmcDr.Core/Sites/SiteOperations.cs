@@ -143,7 +143,8 @@ public static class SiteOperations
         return new RecoveryRequest
         {
             Repository = repository,
-            DataDirectory = dataDirectory ?? database.DataDirectory ?? throw new SmcException(
+            // Of a database in a workload it is found out there.
+            DataDirectory = dataDirectory ?? database.DataDirectory ?? (database.Workload is not null ? "" : null) ?? throw new SmcException(
                 SmcErrorCode.ArgumentInvalid,
                 $"The site '{site.Name}' does not say which data directory its database has, and none was given.",
                 recommendation: $"Give -DataDirectory (or --data-directory), or add 'dataDirectory' to the database in '{site.Path}'."),
