@@ -104,6 +104,12 @@ internal sealed class CliApplication
             {
                 new RemoveBackupCommand(host),
             },
+            new Command("workload", "Stops and starts the workloads in Kubernetes that write to the database.")
+            {
+                new WorkloadListCommand(host),
+                new WorkloadSuspendCommand(host),
+                new WorkloadResumeCommand(host),
+            },
             new DrillCommand(host),
             new VersionCommand(host),
         };

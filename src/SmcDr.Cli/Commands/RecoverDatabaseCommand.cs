@@ -30,6 +30,7 @@ internal sealed class RecoverDatabaseCommand : CliCommand
     };
 
     private readonly Option<bool> _noOwner = new("--no-owner") { Description = "Give everything to the user that restores." };
+    private readonly Option<bool> _leaveWriters = new("--leave-writers") { Description = "Do not stop the site's writers in Kubernetes." };
     private readonly Option<bool> _dryRun = new("--dry-run") { Description = "Show what would be done, and change nothing." };
     private readonly Option<bool> _yes = new("--yes", "-y") { Description = "Do not ask." };
 
@@ -37,7 +38,7 @@ internal sealed class RecoverDatabaseCommand : CliCommand
         : base(host, "database", "Brings one database back from a logical backup and keeps the present one under another name.")
     {
         Arguments.Add(_database);
-        foreach (Option option in new Option[] { _backup, _noEmergencyBackup, _parallelism, _noOwner, _dryRun, _yes, GlobalOptions.Json })
+        foreach (Option option in new Option[] { _backup, _noEmergencyBackup, _parallelism, _noOwner, _leaveWriters, _dryRun, _yes, GlobalOptions.Json })
         {
             Options.Add(option);
         }
@@ -56,6 +57,7 @@ internal sealed class RecoverDatabaseCommand : CliCommand
             SkipEmergencyBackup = context.Parsed.GetValue(_noEmergencyBackup),
             Parallelism = context.Parsed.GetValue(_parallelism),
             NoOwner = context.Parsed.GetValue(_noOwner),
+            Writers = context.Parsed.GetValue(_leaveWriters) ? null : site.CreateWriters(context.CreatePlainObserver()),
             Site = site.Name,
             BinDirectory = site.GetDatabase().BinDirectory,
         };

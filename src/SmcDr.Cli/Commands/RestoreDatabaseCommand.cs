@@ -6,6 +6,7 @@ using SmcDr.Core.Operations;
 using SmcDr.Core.Postgres;
 using SmcDr.Core.Postgres.Logical;
 using SmcDr.Core.Recovery;
+using SmcDr.Core.Recovery.Pods;
 using SmcDr.Core.Repositories;
 using SmcDr.Core.Sites;
 
@@ -74,6 +75,7 @@ internal sealed class RestoreDatabaseCommand : CliCommand
     };
 
     private readonly Option<bool> _noStart = new("--no-start") { Description = "Leave the recovered server stopped." };
+    private readonly Option<bool> _leaveWriters = new("--leave-writers") { Description = "Do not stop the site's writers in Kubernetes." };
     private readonly Option<string[]> _databases = new("--database")
     {
         Description = "Of a logical backup, this database. Can be given again. Default: all.",
@@ -119,7 +121,7 @@ internal sealed class RestoreDatabaseCommand : CliCommand
         foreach (Option option in new Option[]
         {
             _backup, _time, _lsn, _name, _xid, _exclusive, _latest, _immediate, _dataDirectory, _tablespaces, _force, _delta, _side, _port, _listen,
-            _noStart, _databases, _targetDatabase, _clean, _tables, _schemas, _globals, _noOwner, _parallelism, _dryRun, _yes, GlobalOptions.Json,
+            _noStart, _leaveWriters, _databases, _targetDatabase, _clean, _tables, _schemas, _globals, _noOwner, _parallelism, _dryRun, _yes, GlobalOptions.Json,
         })
         {
             Options.Add(option);
@@ -155,7 +157,7 @@ internal sealed class RestoreDatabaseCommand : CliCommand
             logical is null
                 ? [_databases, _targetDatabase, _clean, _tables, _schemas, _globals, _noOwner]
                 : [_time, _lsn, _name, _xid, _exclusive, _latest, _immediate, _dataDirectory, _tablespaces, _force, _delta, _side, _port, _listen,
-                    _noStart],
+                    _noStart, _leaveWriters],
             logical is null);
         if (logical is not null)
         {
@@ -163,10 +165,47 @@ internal sealed class RestoreDatabaseCommand : CliCommand
         }
 
         RecoveryRequest request = Bind(context, site, repository);
+        if (site.RecoversInPod(context.Parsed.GetValue(_dataDirectory)))
+        {
+            PodRecoveryPlan inPod = await context.ObserveAsync(observer => PodRecovery.PlanAsync(
+                site.CreatePodRecoveryRequest(request, context.Secrets, observer), observer, cancellationToken)).ConfigureAwait(false);
+            return await CarryOutAsync(
+                context,
+                inPod.Recovery,
+                [.. inPod.Describe()],
+                inPod.IsDone ? null : $"The database in '{inPod.Request.Workload}' will be stopped, and replaced.",
+                observer => PodRecovery.ExecuteAsync(inPod, observer, cancellationToken),
+                cancellationToken).ConfigureAwait(false);
+        }
+
         RecoveryPlan plan = await context.ObserveAsync(
             observer => DatabaseRecovery.PlanAsync(request, observer, cancellationToken)).ConfigureAwait(false);
+        return await CarryOutAsync(
+            context,
+            plan,
+            [.. plan.Describe()],
+            // Where nothing is in the way nothing can be lost, and a script needs no --yes.
+            plan.IsDestructive || context.Host.IsInteractive ? $"The database in '{plan.DataDirectory}' will be replaced." : null,
+            observer => DatabaseRecovery.ExecuteAsync(plan, observer, cancellationToken),
+            cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Shows a plan, asks, carries it out and writes the result.</summary>
+    /// <param name="context">The command line.</param>
+    /// <param name="plan">The plan.</param>
+    /// <param name="lines">It in lines.</param>
+    /// <param name="question">What is to be confirmed; null = nothing.</param>
+    /// <param name="execute">Carries it out.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
+    private async Task<int> CarryOutAsync(
+        CliContext context,
+        RecoveryPlan plan,
+        string[] lines,
+        string? question,
+        Func<IOperationObserver, Task<RecoveryResult>> execute,
+        CancellationToken cancellationToken)
+    {
         bool isDryRun = context.Parsed.GetValue(_dryRun);
-        string[] lines = [.. plan.Describe()];
         foreach (string line in isDryRun && context.Json ? [] : lines)
         {
             await (isDryRun ? context.Host.Out : context.Host.Error).WriteLineAsync(ErrorText.OneLine(line)).ConfigureAwait(false);
@@ -182,22 +221,19 @@ internal sealed class RestoreDatabaseCommand : CliCommand
             return ExitCodes.Success;
         }
 
-        // Where nothing is in the way nothing can be lost, and a script needs no --yes.
-        bool isAsked = plan.IsDestructive || context.Host.IsInteractive;
-        if (isAsked && !await context.ConfirmAsync(
-            $"The database in '{plan.DataDirectory}' will be replaced.", context.Parsed.GetValue(_yes), cancellationToken).ConfigureAwait(false))
+        if (question is not null && !await context.ConfirmAsync(question, context.Parsed.GetValue(_yes), cancellationToken).ConfigureAwait(false))
         {
             await context.Host.Error.WriteLineAsync("Nothing was changed.").ConfigureAwait(false);
             return SmcErrors.Get(SmcErrorCode.OperationStopped).ExitCode;
         }
 
-        RecoveryResult result = await context.ObserveAsync(
-            observer => DatabaseRecovery.ExecuteAsync(plan, observer, cancellationToken)).ConfigureAwait(false);
+        RecoveryResult result = await context.ObserveAsync(execute).ConfigureAwait(false);
         context.Write(result, static (writer, result) => TableOutput.WriteProperties(
             writer,
             ("Recovered to", result.Target ?? result.TargetKind),
             ("Last commit", DisplayText.Time(result.RecoveredTime)),
             ("Backup", result.BackupId),
+            ("Workload", result.Workload),
             ("Data directory", result.DataDirectory),
             ("Previous one", result.PreviousDataDirectory),
             ("Timeline", result.Timeline?.ToString(CultureInfo.InvariantCulture)),
@@ -315,6 +351,7 @@ internal sealed class RestoreDatabaseCommand : CliCommand
             Isolation = ServerIsolation.Create(
                 parsed.GetValue(_side), parsed.GetValue(_port), parsed.GetValue(_listen), directory, site.GetDatabase().DataDirectory),
             KeepRunning = !parsed.GetValue(_noStart),
+            Writers = parsed.GetValue(_leaveWriters) ? null : site.CreateWritersOf(directory, context.CreatePlainObserver()),
             Parallelism = parsed.GetValue(_parallelism),
         };
     }

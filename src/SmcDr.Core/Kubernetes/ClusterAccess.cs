@@ -17,6 +17,9 @@ public sealed record ClusterAccess
     /// <summary>The namespace that is meant where none is given.</summary>
     public string Namespace { get; init; } = "default";
 
+    /// <summary>Whether this runs in a pod of that cluster, whose account is used: its addresses can be connected to from here.</summary>
+    public bool IsOwnCluster { get; init; }
+
     /// <summary>The only authorities that are trusted; null = those of this machine.</summary>
     internal X509Certificate2Collection? Authorities { get; init; }
 

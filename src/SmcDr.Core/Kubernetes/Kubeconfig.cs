@@ -97,6 +97,7 @@ public static class Kubeconfig
             Display = "the cluster of this pod",
             User = "the service account of this pod",
             Namespace = @namespace,
+            IsOwnCluster = true,
             Authorities = File.Exists(authority)
                 ? Authorities(await ReadAsync(authority, "authority of the pod", cancellationToken).ConfigureAwait(false), authority)
                 : null,

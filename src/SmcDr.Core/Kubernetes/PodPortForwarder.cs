@@ -2,14 +2,16 @@ using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using SmcDr.Core.Operations;
+using SmcDr.Core.Platform;
 
 namespace SmcDr.Core.Kubernetes;
 
 /// <summary>
-/// Leads connections from a port of this host's loopback interface to a port of a pod, each over a WebSocket of its own. Any account of this host
-/// can use the port while it is open.
+/// Leads connections from a port of this host's loopback interface to a port of a pod, each over a WebSocket of its own. A server in a pod takes them for
+/// its own host's, which many trust without a password: so on Linux only those of this account and of root are let through. Elsewhere any account
+/// of this host can use the port while it is open.
 /// </summary>
-public sealed class PodPortForwarder : IAsyncDisposable
+public sealed class PodPortForwarder : IRoutedPort, IAsyncDisposable
 {
     /// <summary>How many connections may be open at a time; others wait to be taken.</summary>
     public const int MaximumConnections = 128;
@@ -28,6 +30,7 @@ public sealed class PodPortForwarder : IAsyncDisposable
     private readonly HashSet<Task> _work = [];
     private readonly Task _accepting;
     private int _disposed;
+    private bool _released;
 
     internal PodPortForwarder(KubernetesClient client, PodTarget target, int port, int localPort, IOperationObserver observer)
     {
@@ -58,6 +61,22 @@ public sealed class PodPortForwarder : IAsyncDisposable
 
     /// <summary>Why the last connection that failed did so: its client saw no more than a reset.</summary>
     public SmcException? LastFailure { get; private set; }
+
+    /// <summary>Closes the port with the last of its connections, or at once where there is none; does not wait for that.</summary>
+    public void Dispose()
+    {
+        bool isOver;
+        lock (_lock)
+        {
+            _released = true;
+            isOver = _work.Count == 0;
+        }
+
+        if (isOver)
+        {
+            _ = DisposeAsync().AsTask();
+        }
+    }
 
     /// <summary>Closes the port and every connection.</summary>
     public async ValueTask DisposeAsync()
@@ -104,29 +123,45 @@ public sealed class PodPortForwarder : IAsyncDisposable
             {
                 await _places.WaitAsync(_stop.Token).ConfigureAwait(false);
                 Socket socket = await _listener.AcceptSocketAsync(_stop.Token).ConfigureAwait(false);
+                if (!LoopbackPeer.IsTrusted(socket))
+                {
+                    _observer.Warning(string.Create(
+                        CultureInfo.InvariantCulture, $"Another account of this host tried to use the port {LocalPort} that leads to the pod '{_target}', and was refused."));
+                    Reset(socket);
+                    _places.Release();
+                    continue;
+                }
+
                 socket.NoDelay = true;
-                Task work = Task.Run(() => ServeAsync(socket));
+                Task work;
                 lock (_lock)
                 {
+                    work = Task.Run(() => ServeAsync(socket));
                     _work.Add(work);
                 }
 
                 _ = work.ContinueWith(
-                    done =>
-                    {
-                        lock (_lock)
-                        {
-                            _work.Remove(done);
-                        }
-                    },
-                    CancellationToken.None,
-                    TaskContinuationOptions.ExecuteSynchronously,
-                    TaskScheduler.Default);
+                    End, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
             }
         }
         catch (Exception e) when (e is OperationCanceledException or SocketException or ObjectDisposedException)
         {
             // It is over.
+        }
+    }
+
+    private void End(Task work)
+    {
+        bool isOver;
+        lock (_lock)
+        {
+            _work.Remove(work);
+            isOver = _released && _work.Count == 0;
+        }
+
+        if (isOver)
+        {
+            _ = DisposeAsync().AsTask();
         }
     }
 

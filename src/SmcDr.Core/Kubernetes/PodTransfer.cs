@@ -16,7 +16,7 @@ public sealed partial class PodTransfer
     private const int Window = 3;
 
     // openssl uses the processor's own instructions, coreutils' sha256sum mostly does not; an image need not have it.
-    private const string HashFunction = """
+    internal const string HashFunction = """
         if command -v openssl >/dev/null 2>&1; then h() { openssl dgst -sha256 -r; }; else h() { sha256sum; }; fi
 
         """;
@@ -80,7 +80,7 @@ public sealed partial class PodTransfer
     }
 
     /// <summary>Whether another connection can be expected to do better.</summary>
-    private static bool IsBreak(Exception exception) => exception is IOException
+    internal static bool IsBreak(Exception exception) => exception is IOException
         or SmcException { Code: SmcErrorCode.PodStreamBroken or SmcErrorCode.ClusterUnavailable };
 
     private static string Text(long number) => number.ToString(CultureInfo.InvariantCulture);

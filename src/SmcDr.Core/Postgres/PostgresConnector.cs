@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using Npgsql;
 using Npgsql.Replication;
+using SmcDr.Core.Platform;
 
 namespace SmcDr.Core.Postgres;
 
@@ -11,11 +12,14 @@ public sealed class PostgresConnector
 
     private readonly NpgsqlConnectionStringBuilder _settings;
     private readonly Func<CancellationToken, ValueTask<string?>>? _password;
+    private readonly IServerRoute? _route;
 
     /// <summary>Creates the connector.</summary>
     /// <param name="connectionString">An Npgsql connection string without password.</param>
     /// <param name="password">Gives the password each time a connection is opened, so that a rotated one is seen.</param>
-    public PostgresConnector(string connectionString, Func<CancellationToken, ValueTask<string?>>? password = null)
+    /// <param name="route">The way to the server, where it is not reached by its address.</param>
+    public PostgresConnector(
+        string connectionString, Func<CancellationToken, ValueTask<string?>>? password = null, IServerRoute? route = null)
     {
         try
         {
@@ -46,6 +50,7 @@ public sealed class PostgresConnector
         }
 
         _password = password;
+        _route = route;
     }
 
     /// <summary>Host and port for messages, without any secret.</summary>
@@ -59,23 +64,26 @@ public sealed class PostgresConnector
 
     /// <summary>The same server with another database.</summary>
     public PostgresConnector WithDatabase(string database) =>
-        new(new NpgsqlConnectionStringBuilder(_settings.ConnectionString) { Database = database }.ConnectionString, _password);
+        new(new NpgsqlConnectionStringBuilder(_settings.ConnectionString) { Database = database }.ConnectionString, _password, _route);
 
     /// <summary>The same server and database as another user.</summary>
     /// <param name="username">The user.</param>
     /// <param name="password">Gives the password each time a connection is opened.</param>
     public PostgresConnector WithUser(string username, Func<CancellationToken, ValueTask<string?>>? password) =>
-        new(new NpgsqlConnectionStringBuilder(_settings.ConnectionString) { Username = username }.ConnectionString, password);
+        new(new NpgsqlConnectionStringBuilder(_settings.ConnectionString) { Username = username }.ConnectionString, password, _route);
 
     /// <summary>The same, but no longer waiting for the server at the opening of a connection than this, in whole seconds.</summary>
     public PostgresConnector WithTimeout(TimeSpan timeout) => new(
         new NpgsqlConnectionStringBuilder(_settings.ConnectionString) { Timeout = Math.Max(1, (int)Math.Ceiling(timeout.TotalSeconds)) }.ConnectionString,
-        _password);
+        _password,
+        _route);
 
     /// <summary>Opens an ordinary connection. Commands on it have no time limit of their own: the token is the limit.</summary>
     public async Task<NpgsqlConnection> OpenAsync(CancellationToken cancellationToken)
     {
-        NpgsqlConnection connection = new(await BuildAsync(cancellationToken).ConfigureAwait(false));
+        // Let go of once the connection is open, or is not: it closes with the connection.
+        using IRoutedPort? port = await RouteAsync(cancellationToken).ConfigureAwait(false);
+        NpgsqlConnection connection = new(await BuildAsync(port, cancellationToken).ConfigureAwait(false));
         try
         {
             await connection.OpenAsync(cancellationToken).ConfigureAwait(false);
@@ -91,7 +99,7 @@ public sealed class PostgresConnector
         catch (Exception e) when (e is NpgsqlException or SocketException or TimeoutException or IOException)
         {
             await connection.DisposeAsync().ConfigureAwait(false);
-            throw Translate(e);
+            throw port?.LastFailure ?? Translate(e);
         }
         catch
         {
@@ -109,7 +117,8 @@ public sealed class PostgresConnector
     {
         // A cancelled stream breaks its connection at once. Npgsql's polite way asks the server first, and where the server hears of it
         // before it hears START_REPLICATION the request is lost: the stream then hangs beyond wal_sender_timeout.
-        NpgsqlConnectionStringBuilder settings = new(await BuildAsync(cancellationToken).ConfigureAwait(false))
+        using IRoutedPort? port = await RouteAsync(cancellationToken).ConfigureAwait(false);
+        NpgsqlConnectionStringBuilder settings = new(await BuildAsync(port, cancellationToken).ConfigureAwait(false))
         {
             CancellationTimeout = -1,
             // One call of the system then takes what many commits have left, and not 8 KB.
@@ -125,7 +134,7 @@ public sealed class PostgresConnector
         catch (Exception e) when (e is NpgsqlException or SocketException or TimeoutException or IOException)
         {
             await connection.DisposeAsync().ConfigureAwait(false);
-            throw Translate(e);
+            throw port?.LastFailure ?? Translate(e);
         }
         catch
         {
@@ -163,13 +172,31 @@ public sealed class PostgresConnector
         };
     }
 
-    /// <summary>All settings, the password among them, for PostgreSQL's own programs.</summary>
-    internal async ValueTask<NpgsqlConnectionStringBuilder> ResolveAsync(CancellationToken cancellationToken) =>
-        new(await BuildAsync(cancellationToken).ConfigureAwait(false));
+    /// <summary>A port that leads to the server, for programs that connect themselves; null where its address does.</summary>
+    internal async ValueTask<IRoutedPort?> RouteAsync(CancellationToken cancellationToken) => _route is null
+        ? null
+        : await _route.ListenAsync(_settings.Host ?? "", _settings.Port, cancellationToken).ConfigureAwait(false);
 
-    private async ValueTask<string> BuildAsync(CancellationToken cancellationToken)
+    /// <summary>All settings, the password among them, for PostgreSQL's own programs.</summary>
+    /// <param name="port">The port that leads to the server, as <see cref="RouteAsync"/> gave it.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
+    internal async ValueTask<NpgsqlConnectionStringBuilder> ResolveAsync(IRoutedPort? port, CancellationToken cancellationToken) =>
+        new(await BuildAsync(port, cancellationToken).ConfigureAwait(false));
+
+    private async ValueTask<string> BuildAsync(IRoutedPort? port, CancellationToken cancellationToken)
     {
         NpgsqlConnectionStringBuilder settings = new(_settings.ConnectionString) { CommandTimeout = 0 };
+        if (port is not null)
+        {
+            settings.Host = "127.0.0.1";
+            settings.Port = port.LocalPort;
+            if (settings.SslMode == SslMode.VerifyFull)
+            {
+                // Who the other side is, the way there has made sure of; no certificate is for this host's port.
+                settings.SslMode = SslMode.VerifyCA;
+            }
+        }
+
         if (_password is not null)
         {
             settings.Password = await _password(cancellationToken).ConfigureAwait(false);

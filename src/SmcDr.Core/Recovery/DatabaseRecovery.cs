@@ -14,9 +14,6 @@ public static class DatabaseRecovery
     // What pg_wal takes during replay beyond the staged files: max_wal_size and what is recycled.
     private const long WalReserve = 1L << 30;
 
-    private static readonly string[] s_minimumSettings =
-        ["max_connections", "max_worker_processes", "max_wal_senders", "max_prepared_transactions", "max_locks_per_transaction"];
-
     /// <summary>Finds out whether the recovery can succeed, and how. Changes nothing and restores nothing.</summary>
     /// <exception cref="SmcException">It cannot; the code says why.</exception>
     public static async Task<RecoveryPlan> PlanAsync(
@@ -57,10 +54,9 @@ public static class DatabaseRecovery
             PlanMove(dataDirectory, request, moves);
         }
 
-        (BackupReader reader, WalArchive archive, RecoveryStop stop) = await ChooseAsync(
+        RecoverySource source = await RecoverySource.ChooseAsync(
             request, same ? journal!.Intent!.BackupId : request.BackupId, observer, cancellationToken).ConfigureAwait(false);
-        BackupHeader backup = reader.Header;
-        DatabaseBackupDetails details = backup.Database!;
+        DatabaseBackupDetails details = source.Details;
         PostgresPrograms programs = await PostgresPrograms.FindAsync(
             request.BinDirectory, details.ServerVersionNumber / 10000, cancellationToken).ConfigureAwait(false);
 
@@ -91,7 +87,7 @@ public static class DatabaseRecovery
                 .Select(static late => new RecoveryMove(late.Location, LateTablespaces.PlaceFor(late.Location))));
         }
 
-        Manifest manifest = await reader.ReadManifestAsync(cancellationToken).ConfigureAwait(false);
+        Manifest manifest = await source.Reader.ReadManifestAsync(cancellationToken).ConfigureAwait(false);
         if (request.Delta && phase < RecoveryPhase.Fetched)
         {
             CheckDelta(request, dataDirectory, tablespaces, manifest);
@@ -99,48 +95,22 @@ public static class DatabaseRecovery
 
         if (phase < RecoveryPhase.Fetched)
         {
-            await reader.CheckPacksAsync(manifest, cancellationToken).ConfigureAwait(false);
+            await source.Reader.CheckPacksAsync(manifest, cancellationToken).ConfigureAwait(false);
         }
 
-        List<WalItem> items = [.. stop.Coverage.Items.TakeWhile(i => stop.NeededLsn is null || i.StartLsn < stop.NeededLsn)];
-        // One more than is needed: the page behind the last record is looked at before it is applied.
-        items.AddRange(stop.Coverage.Items.Skip(items.Count).Take(1));
-        long walBytes = items.Sum(static i => (long)i.SegmentSize);
         List<RecoverySpace> space = phase < RecoveryPhase.Fetched
-            ? MeasureSpace(dataDirectory, tablespaces, manifest, walBytes, request.Delta)
+            ? MeasureSpace(dataDirectory, tablespaces, manifest, source.WalBytes, request.Delta)
             : [];
         CheckSpace(space);
 
-        List<string> warnings = [.. Warnings(details, stop)];
-        RecoveryPlan plan = new()
+        RecoveryPlan plan = await source.CreatePlanAsync(request, dataDirectory, manifest, phase, cancellationToken).ConfigureAwait(false) with
         {
-            Request = request,
-            Backup = backup,
-            StopAt = stop.StopAt,
-            StopReason = stop.Reason,
-            Timeline = stop.Coverage.EndTimeline,
-            EndLsn = items.Count > 0 ? items[^1].EndLsn : stop.Coverage.EndLsn,
-            EarliestTime = details.StopTime,
-            LatestTime = stop.Coverage.LastStopTime,
-            RestoreBytes = manifest.Entries.Sum(static e => e.Size),
-            WalBytes = walBytes,
-            DataDirectory = dataDirectory,
             Tablespaces = tablespaces,
             Moves = moves,
             Space = space,
             Programs = programs,
             Account = account,
-            Phase = phase,
-            Warnings = warnings,
-            Reader = reader,
-            Manifest = manifest,
-            Archive = archive,
-            WalItems = items,
-            Histories = stop.Coverage.Histories,
-            TakenTimelines = await TakenTimelinesAsync(archive, stop.Coverage.EndTimeline, cancellationToken).ConfigureAwait(false),
-            MinimumSettings = s_minimumSettings
-                .Where(details.Settings.ContainsKey)
-                .ToDictionary(static n => n, n => int.Parse(details.Settings[n], CultureInfo.InvariantCulture)),
+            Warnings = [.. source.Warnings, .. Warnings(details)],
             Abandon = journal is { Phase: not RecoveryPhase.None and not RecoveryPhase.Done } && !same,
         };
         foreach (string line in plan.Describe())
@@ -196,7 +166,56 @@ public static class DatabaseRecovery
             observer.Warning(warning);
         }
 
-        return await new RecoveryRun(plan, state, observer, afterPhase).RunAsync(cancellationToken).ConfigureAwait(false);
+        return await WithoutWritersAsync(
+            plan.Request,
+            () => new HostRecoveryRun(plan, state, observer, afterPhase).RunAsync(cancellationToken),
+            observer,
+            cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Recovers while the writers are stopped. After a failure they stay so, since what they would write to is not what it should be.</summary>
+    private static async Task<RecoveryResult> WithoutWritersAsync(
+        RecoveryRequest request, Func<Task<RecoveryResult>> recover, IOperationObserver observer, CancellationToken cancellationToken)
+    {
+        if (request.Writers is not { } writers)
+        {
+            return await recover().ConfigureAwait(false);
+        }
+
+        const string Command = "Resume-SmcWorkload (or 'smcdr workload resume') starts them.";
+        string names = string.Join(", ", writers.Names);
+        RecoveryResult? result = null;
+        try
+        {
+            await writers.SuspendAsync(cancellationToken).ConfigureAwait(false);
+            observer.Verbose($"The writers are stopped: {names}.");
+            result = await recover().ConfigureAwait(false);
+            if (request.KeepRunning)
+            {
+                await writers.ResumeAsync(cancellationToken).ConfigureAwait(false);
+                observer.Verbose($"The writers are started: {names}.");
+            }
+            else
+            {
+                observer.Warning($"The writers are still stopped, as the server is: {names}. {Command}");
+            }
+
+            return result;
+        }
+        catch (SmcException e)
+        {
+            throw new SmcException(
+                e.Code,
+                result is null ? $"{e.Message} The writers may be stopped: {names}." : $"The database is recovered, and not all of its writers could be started: {e.Message}",
+                e,
+                result is null ? $"{e.Recommendation} Only when the database is what it should be: {Command}" : $"{e.Recommendation} {Command}",
+                e.Target);
+        }
+        catch (OperationCanceledException)
+        {
+            observer.Warning($"The writers may be stopped: {names}. {Command}");
+            throw;
+        }
     }
 
     private static RecoveryProgress? TryReadJournal(string dataDirectory, bool force)
@@ -211,7 +230,7 @@ public static class DatabaseRecovery
         }
     }
 
-    private static bool IsSame(RecoveryIntent intent, RecoveryRequest request, string dataDirectory) =>
+    internal static bool IsSame(RecoveryIntent intent, RecoveryRequest request, string dataDirectory) =>
         intent.DataDirectory == dataDirectory &&
         intent.RepositoryId == request.Repository.Id &&
         intent.Target == request.Target.Identity &&
@@ -244,7 +263,7 @@ public static class DatabaseRecovery
             throw Unsuitable(dataDirectory, $"'{dataDirectory}' is a file.", null);
         }
 
-        if (HostServer.FindRunning(dataDirectory) is { } running && !RecoveryRun.IsOurs(dataDirectory, journal) &&
+        if (HostServer.FindRunning(dataDirectory) is { } running && !HostRecoveryRun.IsOurs(dataDirectory, journal) &&
             journal?.Phase != RecoveryPhase.Cleaned)
         {
             throw new SmcException(
@@ -300,7 +319,7 @@ public static class DatabaseRecovery
         }
 
         RefuseRepositoryIn(directory, request, "moved away with it");
-        moves.Add(new RecoveryMove(directory, RecoveryRun.FreeName(directory)));
+        moves.Add(new RecoveryMove(directory, RecoveryRun.FreeName(directory, Path.Exists)));
     }
 
     /// <summary>
@@ -436,97 +455,6 @@ public static class DatabaseRecovery
     private static bool IsWithin(string path, string directory) =>
         path == directory || path.StartsWith(directory + Path.DirectorySeparatorChar, StringComparison.Ordinal);
 
-    private static async Task<(BackupReader Reader, WalArchive Archive, RecoveryStop Stop)> ChooseAsync(
-        RecoveryRequest request, string? backupId, IOperationObserver observer, CancellationToken cancellationToken)
-    {
-        if (backupId is not null)
-        {
-            BackupReader reader = await request.Repository.OpenBackupAsync(Component.Database, backupId, cancellationToken).ConfigureAwait(false);
-            DatabaseBackupDetails details = reader.Header.Database ?? throw new SmcException(
-                SmcErrorCode.BackupUnsuitable,
-                $"The backup '{backupId}' is no physical base backup, so no WAL can be replayed on it.",
-                target: backupId);
-            if (request.SystemId is { } wanted && details.SystemId != wanted.ToString(CultureInfo.InvariantCulture))
-            {
-                throw new SmcException(
-                    SmcErrorCode.SystemIdMismatch, $"The backup '{backupId}' is of the cluster {details.SystemId}, not of {wanted}.", target: backupId);
-            }
-
-            (WalArchive archive, RecoveryStop stop) = await ResolveAsync(request, reader.Header, cancellationToken).ConfigureAwait(false);
-            return (reader, archive, stop);
-        }
-
-        List<BackupHeader> backups = [];
-        await foreach (BackupEntry entry in request.Repository.ListBackupsAsync(Component.Database, cancellationToken).ConfigureAwait(false))
-        {
-            if (entry.Header is { Database: { } details } header &&
-                (request.SystemId is null || details.SystemId == request.SystemId.Value.ToString(CultureInfo.InvariantCulture)))
-            {
-                backups.Add(header);
-            }
-        }
-
-        if (backups.Count == 0)
-        {
-            throw new SmcException(
-                SmcErrorCode.BackupNotFound,
-                $"There is no complete base backup in {request.Repository.Location}.",
-                target: request.Repository.Location);
-        }
-
-        backups.Sort(static (a, b) => b.Database!.StopTime.CompareTo(a.Database!.StopTime));
-        if (request.SystemId is null && backups.Select(static b => b.Database!.SystemId).Distinct().Count() > 1)
-        {
-            string chosen = backups[0].Database!.SystemId;
-            observer.Warning($"The repository holds several database clusters; the one of the newest backup, {chosen}, is recovered.");
-            backups.RemoveAll(b => b.Database!.SystemId != chosen);
-        }
-
-        // Newest first. One that was taken after the target, or on a timeline that does not lead to it, is left out.
-        SmcException? refusal = null;
-        foreach (BackupHeader header in backups)
-        {
-            try
-            {
-                (WalArchive archive, RecoveryStop stop) = await ResolveAsync(request, header, cancellationToken).ConfigureAwait(false);
-                observer.Verbose($"The base backup {header.Id} is the newest from which {request.Target} can be reached.");
-                BackupReader reader = await request.Repository.OpenBackupAsync(Component.Database, header.Id, cancellationToken).ConfigureAwait(false);
-                return (reader, archive, stop);
-            }
-            catch (SmcException e) when (e.Code is SmcErrorCode.TargetOutsideWindow or SmcErrorCode.TimelineMismatch or SmcErrorCode.WalGap)
-            {
-                observer.Verbose($"The base backup {header.Id} does not do: {e.Message}");
-                // The first gap tells more than that older backups have it as well; of the windows the oldest shows the beginning.
-                refusal = refusal?.Code == SmcErrorCode.WalGap ? refusal : e;
-            }
-        }
-
-        throw refusal!;
-    }
-
-    private static async Task<(WalArchive Archive, RecoveryStop Stop)> ResolveAsync(
-        RecoveryRequest request, BackupHeader header, CancellationToken cancellationToken)
-    {
-        WalArchive archive = new(request.Repository, ulong.Parse(header.Database!.SystemId, CultureInfo.InvariantCulture));
-        return (archive, await new TargetResolver(archive, header, request.Target).ResolveAsync(cancellationToken).ConfigureAwait(false));
-    }
-
-    private static async Task<IReadOnlyList<uint>> TakenTimelinesAsync(
-        WalArchive archive, uint timeline, CancellationToken cancellationToken)
-    {
-        uint newest = timeline;
-        await foreach (string folder in archive.Repository
-            .ListFoldersAsync(RepositoryKeys.Wal(archive.SystemId), cancellationToken).ConfigureAwait(false))
-        {
-            if (uint.TryParse(folder, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out uint number))
-            {
-                newest = Math.Max(newest, number);
-            }
-        }
-
-        return [.. Enumerable.Range(0, (int)(newest - timeline)).Select(i => timeline + 1 + (uint)i)];
-    }
-
     private static List<RecoverySpace> MeasureSpace(
         string dataDirectory, List<RecoveryTablespace> tablespaces, Manifest manifest, long walBytes, bool delta)
     {
@@ -579,18 +507,8 @@ public static class DatabaseRecovery
         }
     }
 
-    private static IEnumerable<string> Warnings(DatabaseBackupDetails details, RecoveryStop stop)
+    private static IEnumerable<string> Warnings(DatabaseBackupDetails details)
     {
-        if (details.PageChecksumErrors > 0)
-        {
-            yield return $"The base backup holds {details.PageChecksumErrors} damaged pages, the first in '{(details.DamagedPages.Count > 0 ? details.DamagedPages[0] : "")}'.";
-        }
-
-        if (details.OutsideFiles.Count > 0)
-        {
-            yield return $"Not in the backup, because they lay outside of the data directory: {string.Join(", ", details.OutsideFiles)}.";
-        }
-
         if (CollationComparison.ForeseeMissing(details, CollationComparison.HasLocale) is { } locales)
         {
             yield return locales;
@@ -599,11 +517,6 @@ public static class DatabaseRecovery
         if (CollationComparison.Foresee(details, CollationComparison.HostLibrary()) is { } collations)
         {
             yield return collations;
-        }
-
-        if (stop.Coverage.Gap is { } gap)
-        {
-            yield return $"The archive is broken at '{gap}', behind the target. Take a new base backup.";
         }
     }
 

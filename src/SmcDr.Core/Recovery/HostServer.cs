@@ -272,7 +272,7 @@ public sealed class HostServer
         if (settings is { Count: > 0 })
         {
             arguments.Add("-o");
-            arguments.Add(string.Join(' ', settings.Select(static s => $"-c {QuoteForShell($"{s.Key}={s.Value}")}")));
+            arguments.Add(SettingArguments(settings));
         }
 
         bool up = false;
@@ -408,13 +408,16 @@ public sealed class HostServer
 
     internal static string QuoteForShell(string text) => $"'{text.Replace("'", "'\\''", StringComparison.Ordinal)}'";
 
-    /// <summary>The end of the log as it may stand in a message: without statements, which can hold secrets.</summary>
-    internal string QuoteLog(long from)
+    /// <summary>The end of the log as it may stand in a message.</summary>
+    internal string QuoteLog(long from) => Quote(TailLog(200, from));
+
+    /// <summary>The end of a log as it may stand in a message: without statements, which can hold secrets.</summary>
+    internal static string Quote(IEnumerable<string> log)
     {
         const int Most = 6;
         List<string> lines =
         [
-            .. TailLog(200, from)
+            .. log
                 .Where(static l => !l.Contains("STATEMENT:", StringComparison.Ordinal) && !l.Contains("DETAIL:", StringComparison.Ordinal))
                 .Select(static l => l.Trim()),
         ];
@@ -423,6 +426,10 @@ public sealed class HostServer
         int first = Math.Max(lines.Count - Most, 0);
         return string.Join(" | ", lines.Skip(reason >= 0 ? Math.Min(reason, first) : first).Take(Most));
     }
+
+    /// <summary>Settings as arguments of a server in a shell's command line.</summary>
+    internal static string SettingArguments(IEnumerable<KeyValuePair<string, string>> settings) =>
+        string.Join(' ', settings.Select(static s => $"-c {QuoteForShell($"{s.Key}={s.Value}")}"));
 
     internal void CreateOwnedDirectory(string path)
     {

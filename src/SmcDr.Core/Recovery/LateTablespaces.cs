@@ -53,7 +53,7 @@ internal static class LateTablespaces
     /// <summary>
     /// A place for what such a directory holds: within it, because it may be a mount point, and what it lies in need not be the account's.
     /// </summary>
-    public static string PlaceFor(string location) => RecoveryRun.FreeName(Path.Combine(location, "smcdr"));
+    public static string PlaceFor(string location) => RecoveryRun.FreeName(Path.Combine(location, "smcdr"), Path.Exists);
 
     /// <summary>Moves what a tablespace's directory holds to a place within it, and is finished by being called again.</summary>
     public static void MoveAside(string location, string destination, HostServer server)

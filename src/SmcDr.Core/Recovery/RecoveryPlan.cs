@@ -5,7 +5,7 @@ using SmcDr.Core.Repositories;
 namespace SmcDr.Core.Recovery;
 
 /// <summary>What a recovery will do. Making it changes nothing.</summary>
-public sealed class RecoveryPlan
+public sealed record RecoveryPlan
 {
     /// <summary>What was asked for.</summary>
     public required RecoveryRequest Request { get; init; }
@@ -50,19 +50,19 @@ public sealed class RecoveryPlan
     public string StateDirectory => RecoveryState.PathFor(DataDirectory);
 
     /// <summary>Where tablespaces go.</summary>
-    public required IReadOnlyList<RecoveryTablespace> Tablespaces { get; init; }
+    public IReadOnlyList<RecoveryTablespace> Tablespaces { get; init; } = [];
 
     /// <summary>What is in the way and would be moved aside.</summary>
-    public required IReadOnlyList<RecoveryMove> Moves { get; init; }
+    public IReadOnlyList<RecoveryMove> Moves { get; init; } = [];
 
     /// <summary>The room that is needed, by file system.</summary>
-    public required IReadOnlyList<RecoverySpace> Space { get; init; }
+    public IReadOnlyList<RecoverySpace> Space { get; init; } = [];
 
-    /// <summary>The programs that it is run with.</summary>
-    public required PostgresPrograms Programs { get; init; }
+    /// <summary>The programs of this host that it is run with; null where it runs in a pod.</summary>
+    public PostgresPrograms? Programs { get; init; }
 
-    /// <summary>The account that the server runs as; null on Windows.</summary>
-    public required OsAccount? Account { get; init; }
+    /// <summary>The account of this host that the server runs as; null on Windows, and where it runs in a pod.</summary>
+    public OsAccount? Account { get; init; }
 
     /// <summary>How far an interrupted run of the same recovery came.</summary>
     public required RecoveryPhase Phase { get; init; }
@@ -74,7 +74,7 @@ public sealed class RecoveryPlan
     public bool IsDestructive => Moves.Count > 0 || (Request.Delta && !IsDone && !Postgres.BaseBackups.DeltaTarget.IsEmpty(DataDirectory));
 
     /// <summary>What an operator should know before.</summary>
-    public required IReadOnlyList<string> Warnings { get; init; }
+    public IReadOnlyList<string> Warnings { get; init; } = [];
 
     internal BackupReader Reader { get; init; } = null!;
 
@@ -92,6 +92,9 @@ public sealed class RecoveryPlan
     /// <summary>Settings that must not be lower than on the primary, with the values that suffice.</summary>
     internal IReadOnlyDictionary<string, int> MinimumSettings { get; init; } = null!;
 
+    /// <summary>What the journal that was found says.</summary>
+    internal RecoveryProgress? Journal { get; init; }
+
     /// <summary>Whether an interrupted recovery to something else is abandoned.</summary>
     internal bool Abandon { get; init; }
 
@@ -104,6 +107,40 @@ public sealed class RecoveryPlan
             yield break;
         }
 
+        if (Request.Writers is { } writers)
+        {
+            yield return $"Stop the writers: {string.Join(", ", writers.Names)}.";
+        }
+
+        foreach (string line in DescribeRecovery(DataDirectory))
+        {
+            yield return line;
+        }
+
+        if (Request.Isolation is { } isolation)
+        {
+            yield return "Isolate the cluster for good: no archiving, no primary, no subscriptions, no jobs, " +
+                (isolation.ListenLocally ? $"reached at 127.0.0.1 port {isolation.Port} and by its own account only." : "reached by its own account only, through a socket in its directory.");
+        }
+
+        yield return !Request.KeepRunning ? "Leave the server stopped."
+            : Request.Isolation is null ? "Start the server with the cluster's own settings."
+            : "Start the server.";
+        if (Request.Writers is not null)
+        {
+            yield return Request.KeepRunning ? "Start the writers." : "Leave the writers stopped.";
+        }
+
+        foreach (string warning in Warnings)
+        {
+            yield return $"Note: {warning}";
+        }
+    }
+
+    /// <summary>The lines of the recovery itself, without what is stopped before and started after it.</summary>
+    /// <param name="dataDirectory">How the data directory is called.</param>
+    internal IEnumerable<string> DescribeRecovery(string dataDirectory)
+    {
         if (Phase != RecoveryPhase.None)
         {
             yield return $"Continue the recovery that was interrupted after the phase '{Phase}'.";
@@ -135,24 +172,11 @@ public sealed class RecoveryPlan
 
         if (!Request.Delta)
         {
-            yield return $"Put the restored directory at '{DataDirectory}'.";
+            yield return $"Put the restored directory at '{dataDirectory}'.";
         }
 
         yield return $"Replay to {Target}: {StopReason}";
         yield return "Promote to a new timeline, check every database with nobody connected, and take the recovery settings out.";
-        if (Request.Isolation is { } isolation)
-        {
-            yield return "Isolate the cluster for good: no archiving, no primary, no subscriptions, no jobs, " +
-                (isolation.ListenLocally ? $"reached at 127.0.0.1 port {isolation.Port} and by its own account only." : "reached by its own account only, through a socket in its directory.");
-        }
-
-        yield return !Request.KeepRunning ? "Leave the server stopped."
-            : Request.Isolation is null ? "Start the server with the cluster's own settings."
-            : "Start the server.";
-        foreach (string warning in Warnings)
-        {
-            yield return $"Note: {warning}";
-        }
     }
 
     internal static string Time(DateTimeOffset time) =>

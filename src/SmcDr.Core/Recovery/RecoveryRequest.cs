@@ -1,3 +1,4 @@
+using SmcDr.Core.Postgres;
 using SmcDr.Core.Repositories;
 
 namespace SmcDr.Core.Recovery;
@@ -52,6 +53,9 @@ public sealed record RecoveryRequest
     /// directory unless <see cref="Tablespaces"/> says otherwise.
     /// </summary>
     public ServerIsolation? Isolation { get; init; }
+
+    /// <summary>Who is stopped before and started again when the server runs; null = nobody.</summary>
+    public IDatabaseWriters? Writers { get; init; }
 
     /// <summary>Whether the server runs at the end, with the cluster's own settings.</summary>
     public bool KeepRunning { get; init; } = true;

@@ -1,9 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Text;
 using Npgsql;
 using SmcDr.Core.Operations;
-using SmcDr.Core.Platform;
 using SmcDr.Core.Postgres;
 using SmcDr.Core.Postgres.BaseBackups;
 
@@ -12,93 +10,95 @@ namespace SmcDr.Core.Recovery;
 /// <summary>
 /// Carries a plan out, phase by phase. Each phase can be begun again from any moment at which the one before was interrupted; the
 /// previous directory is only touched, by a rename, once the base backup is restored and verified and the WAL that makes it consistent is
-/// there. The rest of the WAL is fetched while the server replays.
+/// there. The rest of the WAL is fetched while the server replays. Where files lie and the server runs is what derived classes say.
 /// </summary>
-internal sealed class RecoveryRun
+internal abstract class RecoveryRun
 {
     private const string ReplayActivity = "Replay WAL";
-    private const int SocketPort = 5432;
 
     // What the server may replay at once when it starts, beyond what makes the base backup consistent.
     private const int SegmentsAhead = 1;
 
-    // sun_path in sys/un.h, with its end.
-    private const int MaximumSocketPath = 107;
-
-    private const UnixFileMode PrivateFile = UnixFileMode.UserRead | UnixFileMode.UserWrite;
-    private static readonly TimeSpan s_stopLimit = TimeSpan.FromMinutes(10);
-    private static readonly TimeSpan s_startLimit = TimeSpan.FromMinutes(10);
-
-    private readonly RecoveryPlan _plan;
-    private readonly RecoveryState _state;
-    private readonly IOperationObserver _observer;
     private readonly Action<RecoveryPhase>? _afterPhase;
     private readonly bool _resumed;
-    private readonly OsAccount? _account;
-    private WalStaging? _staging;
     private bool _positionDropped;
-    private string? _preloadLibraries;
+    private string _restoreCommand = "";
 
-    public RecoveryRun(RecoveryPlan plan, RecoveryState state, IOperationObserver observer, Action<RecoveryPhase>? afterPhase)
+    protected RecoveryRun(RecoveryPlan plan, IRecoveryState state, IOperationObserver observer, Action<RecoveryPhase>? afterPhase)
     {
-        _plan = plan;
-        _state = state;
-        _observer = observer;
+        Plan = plan;
+        State = state;
+        Observer = observer;
         _afterPhase = afterPhase;
-        _account = plan.Account;
         _resumed = state.Progress.Phase != RecoveryPhase.None;
+        Staging = null!;
     }
 
-    private string DataDirectory => _plan.DataDirectory;
+    protected RecoveryPlan Plan { get; }
 
-    /// <summary>Where the files of the base backup are written to.</summary>
-    private string RestoreDirectory => _plan.Request.Delta ? DataDirectory : _state.NewDirectory;
+    protected IRecoveryState State { get; }
 
-    private RecoveryProgress Progress => _state.Progress;
+    protected IOperationObserver Observer { get; }
+
+    protected RecoveryProgress Progress => State.Progress;
+
+    protected WalStaging Staging { get; private set; }
+
+    /// <summary>The data directory.</summary>
+    protected string DataDirectory => Plan.DataDirectory;
+
+    /// <summary>The phases in the order in which they are gone through here; the first one is <see cref="RecoveryPhase.Begun"/>.</summary>
+    protected abstract IReadOnlyList<RecoveryPhase> Order { get; }
+
+    /// <summary>Where the files of the base backup are written to, and configured.</summary>
+    protected abstract string RestoreDirectory { get; }
+
+    /// <summary>Where the server runs that replays.</summary>
+    protected abstract string ServerDataDirectory { get; }
+
+    /// <summary>Values in the place of the cluster's own, for libraries that are not there; null where nothing is missing.</summary>
+    protected string? PreloadLibraries { get; set; }
 
     public async Task<RecoveryResult> RunAsync(CancellationToken cancellationToken)
     {
         if (_resumed)
         {
-            _observer.Verbose($"The recovery that was interrupted after the phase '{Progress.Phase}' is continued.");
+            Observer.Verbose($"The recovery that was interrupted after the phase '{Progress.Phase}' is continued.");
         }
         else
         {
-            Begin();
+            await BeginAsync(cancellationToken).ConfigureAwait(false);
         }
 
-        (RecoveryPhase Phase, Func<CancellationToken, Task> Work)[] phases =
-        [
-            (RecoveryPhase.Fetched, FetchAsync),
-            (RecoveryPhase.Configured, ConfigureAsync),
-            (RecoveryPhase.Moved, MoveAsync),
-            (RecoveryPhase.Recovered, RecoverAsync),
-            (RecoveryPhase.Cleaned, CleanAsync),
-            (RecoveryPhase.Done, FinishAsync),
-        ];
-        WalStaging staging = new(_plan.Archive, _state.StagingDirectory, _account);
+        WalStaging staging = new(Plan.Archive, CreateStagingFolder());
         await using (staging.ConfigureAwait(false))
         {
-            if (Progress.Phase < RecoveryPhase.Recovered)
+            Staging = staging;
+            if (!IsPast(RecoveryPhase.Recovered))
             {
-                BeginStaging(staging, cancellationToken);
+                await BeginStagingAsync(staging, cancellationToken).ConfigureAwait(false);
             }
 
-            foreach ((RecoveryPhase phase, Func<CancellationToken, Task> work) in phases)
+            foreach (RecoveryPhase phase in Order.Where(phase => !IsPast(phase)))
             {
-                if (Progress.Phase < phase)
+                cancellationToken.ThrowIfCancellationRequested();
+                await (phase switch
                 {
-                    cancellationToken.ThrowIfCancellationRequested();
-                    await work(cancellationToken).ConfigureAwait(false);
-                    _afterPhase?.Invoke(phase);
-                }
+                    RecoveryPhase.Fetched => FetchAsync(cancellationToken),
+                    RecoveryPhase.Configured => ConfigureAsync(cancellationToken),
+                    RecoveryPhase.Moved => MoveAsync(cancellationToken),
+                    RecoveryPhase.Recovered => RecoverAsync(cancellationToken),
+                    RecoveryPhase.Cleaned => CleanAsync(cancellationToken),
+                    _ => FinishAsync(cancellationToken),
+                }).ConfigureAwait(false);
+                _afterPhase?.Invoke(phase);
             }
         }
 
-        RecoveryResult result = Result(Progress, _resumed, HostServer.IsRunning(DataDirectory));
+        RecoveryResult result = Result(Progress, _resumed, IsRunning());
         if (result.CollationChanges.Count > 0)
         {
-            _observer.Warning(CollationComparison.Describe(result.CollationChanges));
+            Observer.Warning(CollationComparison.Describe(result.CollationChanges));
         }
 
         return result;
@@ -134,76 +134,128 @@ internal sealed class RecoveryRun
         };
     }
 
-    private void Begin() => _state.Append(new RecoveryJournalEntry
+    /// <summary>A name beside a path that is free, for what is moved aside.</summary>
+    /// <param name="path">The path.</param>
+    /// <param name="exists">Whether a path is taken.</param>
+    internal static string FreeName(string path, Func<string, bool> exists)
     {
-        Phase = RecoveryPhase.Begun,
-        Time = DateTimeOffset.UtcNow,
-        Intent = new RecoveryIntent
+        string stem = string.Create(
+            CultureInfo.InvariantCulture, $"{path}.before-{DateTimeOffset.UtcNow:yyyyMMdd'T'HHmmss'Z'}");
+        string name = stem;
+        for (int i = 2; exists(name); i++)
         {
-            OperationId = Guid.NewGuid().ToString("N"),
-            StartTime = DateTimeOffset.UtcNow,
-            RepositoryId = _plan.Request.Repository.Id,
-            SystemId = _plan.Backup.Database!.SystemId,
-            BackupId = _plan.Backup.Id,
-            Target = _plan.Target.Identity,
-            TargetKind = _plan.Target.Kind.ToString(),
-            TargetValue = _plan.Target.Value,
-            DataDirectory = DataDirectory,
-            Delta = _plan.Request.Delta,
-            Isolation = _plan.Request.Isolation,
-            Tablespaces = _plan.Tablespaces,
-            RestoreBytes = _plan.RestoreBytes,
-            WalBytes = _plan.WalBytes,
-        },
-    });
-
-    private void BeginStaging(WalStaging staging, CancellationToken cancellationToken)
-    {
-        _state.CreateFolders();
-        string script = Path.Combine(_state.Root, RecoveryScripts.RestoreWalName);
-        RecoveryScripts.WriteDurably(
-            script, Encoding.UTF8.GetBytes(RecoveryScripts.RestoreWal), PrivateFile | UnixFileMode.GroupRead);
-        if (!OperatingSystem.IsWindows() && Posix.IsRoot && _account is { } account)
-        {
-            Posix.SetOwner(script, 0, account.GroupId);
+            name = string.Create(CultureInfo.InvariantCulture, $"{stem}-{i}");
         }
 
-        Lsn consistent = _plan.Backup.Database!.StopLsn;
-        _staging = staging;
+        return name;
+    }
+
+    /// <summary>Whether an interrupted run had come to the end of a phase.</summary>
+    protected bool IsPast(RecoveryPhase phase) => Order.ToList() is var order && order.IndexOf(Progress.Phase) >= order.IndexOf(phase);
+
+    protected Task AppendAsync(RecoveryPhase phase, CancellationToken cancellationToken) =>
+        State.AppendAsync(new RecoveryJournalEntry { Phase = phase, Time = DateTimeOffset.UtcNow }, cancellationToken);
+
+    /// <summary>Journals what is about to be moved aside, before it is.</summary>
+    protected Task AppendAsync(RecoveryMove move, CancellationToken cancellationToken) =>
+        State.AppendAsync(new RecoveryJournalEntry { Phase = Progress.Phase, Time = DateTimeOffset.UtcNow, Move = move }, cancellationToken);
+
+    /// <summary>Where WAL is staged.</summary>
+    protected abstract IStagingFolder CreateStagingFolder();
+
+    /// <summary>Puts the script in place that serves staged WAL, and says how the server calls it.</summary>
+    protected abstract Task<string> WriteRestoreScriptAsync(string script, CancellationToken cancellationToken);
+
+    /// <summary>Looks once more whether the target is still what it was, and does what must be done before files come.</summary>
+    protected abstract Task BeforeFetchAsync(CancellationToken cancellationToken);
+
+    /// <summary>Restores the files of the base backup; null where an interrupted run had restored all.</summary>
+    protected abstract Task<BaseRestoreResult?> RestoreFilesAsync(CancellationToken cancellationToken);
+
+    /// <summary>Makes the name of what was restored durable.</summary>
+    protected abstract Task SyncRestoredAsync(CancellationToken cancellationToken);
+
+    /// <summary>Lets the restored directory know where its tablespaces are.</summary>
+    protected abstract Task LinkTablespacesAsync(CancellationToken cancellationToken);
+
+    /// <summary>Puts the previous directory aside and the new one in its place.</summary>
+    protected abstract Task MoveAsync(CancellationToken cancellationToken);
+
+    /// <summary>The server that replays; one of an interrupted run is stopped.</summary>
+    protected abstract Task<IRecoveryServer> OpenServerAsync(CancellationToken cancellationToken);
+
+    /// <summary>Throws where what was replayed is not what it should be, by what the files tell.</summary>
+    protected abstract Task CheckReplayedAsync(CancellationToken cancellationToken);
+
+    /// <summary>Makes the recovered directory what it is for, once the settings of the recovery are out of it.</summary>
+    protected abstract Task SettleAsync(CancellationToken cancellationToken);
+
+    /// <summary>Starts the server, where that is asked for.</summary>
+    protected abstract Task FinishAsync(CancellationToken cancellationToken);
+
+    /// <summary>Whether the server runs at the end.</summary>
+    protected abstract bool IsRunning();
+
+    /// <summary>A value for the server's shared buffers while it replays; null = its own.</summary>
+    protected abstract string? ReplayBuffers(string? own);
+
+    /// <summary>What a file holds; null where there is none.</summary>
+    protected abstract Task<string?> TryReadAsync(string path, CancellationToken cancellationToken);
+
+    /// <summary>Writes a file of the server's account, whole or not at all, and durable.</summary>
+    protected abstract Task WriteAsync(string path, string content, CancellationToken cancellationToken);
+
+    protected abstract Task DeleteFileAsync(string path, CancellationToken cancellationToken);
+
+    protected abstract Task DeleteDirectoryAsync(string path, CancellationToken cancellationToken);
+
+    private Task BeginAsync(CancellationToken cancellationToken) => State.AppendAsync(
+        new RecoveryJournalEntry
+        {
+            Phase = RecoveryPhase.Begun,
+            Time = DateTimeOffset.UtcNow,
+            Intent = new RecoveryIntent
+            {
+                OperationId = Guid.NewGuid().ToString("N"),
+                StartTime = DateTimeOffset.UtcNow,
+                RepositoryId = Plan.Request.Repository.Id,
+                SystemId = Plan.Backup.Database!.SystemId,
+                BackupId = Plan.Backup.Id,
+                Target = Plan.Target.Identity,
+                TargetKind = Plan.Target.Kind.ToString(),
+                TargetValue = Plan.Target.Value,
+                DataDirectory = DataDirectory,
+                Delta = Plan.Request.Delta,
+                Isolation = Plan.Request.Isolation,
+                Tablespaces = Plan.Tablespaces,
+                RestoreBytes = Plan.RestoreBytes,
+                WalBytes = Plan.WalBytes,
+            },
+        },
+        cancellationToken);
+
+    private async Task BeginStagingAsync(WalStaging staging, CancellationToken cancellationToken)
+    {
+        await State.CreateFoldersAsync(cancellationToken).ConfigureAwait(false);
+        _restoreCommand = await WriteRestoreScriptAsync(RecoveryScripts.RestoreWal, cancellationToken).ConfigureAwait(false);
+        Lsn consistent = Plan.Backup.Database!.StopLsn;
         staging.Start(
-            _plan.WalItems,
-            _plan.Histories,
-            _plan.TakenTimelines,
-            _plan.WalItems.TakeWhile(i => i.StartLsn < consistent).Count() + SegmentsAhead,
-            _plan.Request.Parallelism ?? 4,
-            _observer,
+            Plan.WalItems,
+            Plan.Histories,
+            Plan.TakenTimelines,
+            Plan.WalItems.TakeWhile(i => i.StartLsn < consistent).Count() + SegmentsAhead,
+            Plan.Request.Parallelism ?? 4,
+            Observer,
             cancellationToken);
     }
 
     private async Task FetchAsync(CancellationToken cancellationToken)
     {
         long begin = Stopwatch.GetTimestamp();
-        RefuseForeignServer();
-        bool delta = _plan.Request.Delta;
-        if (delta)
-        {
-            // Before the links go that say where they are.
-            SetLateTablespacesAside();
-        }
-
-        BaseRestoreTarget target = new()
-        {
-            DataDirectory = RestoreDirectory,
-            Delta = delta,
-            Force = _plan.Request.Force,
-            Tablespaces = _plan.Tablespaces.ToDictionary(static t => t.Oid, t => delta ? t.Location : t.NewLocation),
-            OwnerUser = Posix.IsRoot ? _account?.UserId : null,
-            OwnerGroup = Posix.IsRoot ? _account?.GroupId : null,
-            Parallelism = _plan.Request.Parallelism,
-        };
+        await BeforeFetchAsync(cancellationToken).ConfigureAwait(false);
         using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        Task<BaseRestoreResult?> files = HasFiles() ? Task.FromResult<BaseRestoreResult?>(null) : RestoreAsync(target, stop.Token);
-        Task[] both = [files, _staging!.First];
+        Task<BaseRestoreResult?> files = RestoreFilesAsync(stop.Token);
+        Task[] both = [files, Staging.First];
         Task first = await Task.WhenAny(both).ConfigureAwait(false);
         if (!first.IsCompletedSuccessfully)
         {
@@ -214,313 +266,102 @@ internal sealed class RecoveryRun
         // The one that failed by itself, before the one that was stopped for it.
         await first.ConfigureAwait(false);
         await Task.WhenAll(both).ConfigureAwait(false);
-        Posix.SyncDirectory(_state.Root);
-        _state.Append(new RecoveryJournalEntry
-        {
-            Phase = RecoveryPhase.Fetched,
-            Time = DateTimeOffset.UtcNow,
-            RestoreSeconds = Stopwatch.GetElapsedTime(begin).TotalSeconds,
-            Files = await files.ConfigureAwait(false) is { } done ? new RecoveryFiles(done.KeptBytes, done.FetchedBytes, done.RemovedFileCount) : null,
-        });
+        await SyncRestoredAsync(cancellationToken).ConfigureAwait(false);
+        await State.AppendAsync(
+            new RecoveryJournalEntry
+            {
+                Phase = RecoveryPhase.Fetched,
+                Time = DateTimeOffset.UtcNow,
+                RestoreSeconds = Stopwatch.GetElapsedTime(begin).TotalSeconds,
+                Files = await files.ConfigureAwait(false) is { } done ? new RecoveryFiles(done.KeptBytes, done.FetchedBytes, done.RemovedFileCount) : null,
+            },
+            cancellationToken).ConfigureAwait(false);
     }
 
-    private async Task<BaseRestoreResult?> RestoreAsync(BaseRestoreTarget target, CancellationToken cancellationToken) =>
-        await BaseRestore.RestoreFilesAsync(_plan.Reader, _plan.Manifest, target, _observer, cancellationToken).ConfigureAwait(false);
-
-    /// <summary>Whether an interrupted run had restored all files: the control file comes last, the restore's own journal goes after it.</summary>
-    private bool HasFiles() =>
-        // A directory that is restored to in place had one before.
-        !_plan.Request.Delta &&
-        File.Exists(Path.Combine(_state.NewDirectory, ControlFile.RelativePath)) &&
-        !File.Exists(Path.Combine(_state.NewDirectory, RestoreJournal.FileName));
-
-    private Task ConfigureAsync(CancellationToken cancellationToken)
+    private async Task ConfigureAsync(CancellationToken cancellationToken)
     {
         string root = RestoreDirectory;
-        foreach (RecoveryTablespace tablespace in _plan.Tablespaces)
-        {
-            string link = Path.Combine(root, "pg_tblspc", tablespace.Oid.ToString(CultureInfo.InvariantCulture));
-            Relink(link, tablespace.Location);
-        }
+        await LinkTablespacesAsync(cancellationToken).ConfigureAwait(false);
 
         // With the links as they must be, the map would only set them again, to where the files lay while they were fetched.
-        File.Delete(Path.Combine(root, "tablespace_map"));
-        File.Delete(Path.Combine(root, RecoveryConfiguration.StandbySignalName));
-        WriteMissingConfiguration(root);
+        await DeleteFileAsync($"{root}/tablespace_map", cancellationToken).ConfigureAwait(false);
+        await DeleteFileAsync($"{root}/{RecoveryConfiguration.StandbySignalName}", cancellationToken).ConfigureAwait(false);
+        await WriteMissingConfigurationAsync(root, cancellationToken).ConfigureAwait(false);
 
-        string path = Path.Combine(root, RecoveryConfiguration.FileName);
-        string content = File.Exists(path) ? File.ReadAllText(path) : "";
-        WriteOwned(path, RecoveryConfiguration.Add(content, Settings(_plan.StopAt)));
-        WriteOwned(Path.Combine(root, RecoveryConfiguration.SignalName), "");
-        _state.Append(RecoveryPhase.Configured);
-        return Task.CompletedTask;
+        string path = $"{root}/{RecoveryConfiguration.FileName}";
+        string content = await TryReadAsync(path, cancellationToken).ConfigureAwait(false) ?? "";
+        await WriteAsync(path, RecoveryConfiguration.Add(content, Settings(Plan.StopAt)), cancellationToken).ConfigureAwait(false);
+        await WriteAsync($"{root}/{RecoveryConfiguration.SignalName}", "", cancellationToken).ConfigureAwait(false);
+        await AppendAsync(RecoveryPhase.Configured, cancellationToken).ConfigureAwait(false);
     }
 
-    private IReadOnlyList<KeyValuePair<string, string>> Settings(RecoveryTarget? stopAt) => RecoveryConfiguration.Settings(
-        stopAt, _plan.Timeline, RecoveryScripts.RestoreCommand(_state.Root));
+    private IReadOnlyList<KeyValuePair<string, string>> Settings(RecoveryTarget? stopAt) =>
+        RecoveryConfiguration.Settings(stopAt, Plan.Timeline, _restoreCommand);
 
     /// <summary>Debian and others keep configuration outside of the data directory, so it is not in the backup.</summary>
-    private void WriteMissingConfiguration(string root)
+    private async Task WriteMissingConfigurationAsync(string root, CancellationToken cancellationToken)
     {
         const string Origin = "# Written by SmcDr: the backup held no such file, because the server kept it outside of its data directory.\n";
-        string configuration = Path.Combine(root, "postgresql.conf");
-        if (!File.Exists(configuration))
+        if (await TryReadAsync($"{root}/postgresql.conf", cancellationToken).ConfigureAwait(false) is null)
         {
-            WriteOwned(configuration, Origin);
-            _observer.Warning(
+            await WriteAsync($"{root}/postgresql.conf", Origin, cancellationToken).ConfigureAwait(false);
+            Observer.Warning(
                 $"The backup holds no postgresql.conf: PostgreSQL's defaults are used. Put the server's own file in place before applications come back" +
-                (_plan.Backup.Database!.OutsideFiles.Count > 0 ? $" (it was among {string.Join(", ", _plan.Backup.Database.OutsideFiles)})." : "."));
+                (Plan.Backup.Database!.OutsideFiles.Count > 0 ? $" (it was among {string.Join(", ", Plan.Backup.Database.OutsideFiles)})." : "."));
         }
 
-        string access = Path.Combine(root, "pg_hba.conf");
-        if (!File.Exists(access))
+        if (await TryReadAsync($"{root}/pg_hba.conf", cancellationToken).ConfigureAwait(false) is null)
         {
-            WriteOwned(access, Origin + "local all all peer\nhost all all 127.0.0.1/32 scram-sha-256\nhost all all ::1/128 scram-sha-256\n");
+            await WriteAsync(
+                $"{root}/pg_hba.conf",
+                Origin + "local all all peer\nhost all all 127.0.0.1/32 scram-sha-256\nhost all all ::1/128 scram-sha-256\n",
+                cancellationToken).ConfigureAwait(false);
         }
 
-        string identities = Path.Combine(root, "pg_ident.conf");
-        if (!File.Exists(identities))
+        if (await TryReadAsync($"{root}/pg_ident.conf", cancellationToken).ConfigureAwait(false) is null)
         {
-            WriteOwned(identities, Origin);
+            await WriteAsync($"{root}/pg_ident.conf", Origin, cancellationToken).ConfigureAwait(false);
         }
-    }
-
-    private async Task MoveAsync(CancellationToken cancellationToken)
-    {
-        RefuseForeignServer();
-        // A run that goes on here has not waited for it yet, and what is found wrong by now need not cost the previous directory its place.
-        await _staging!.First.WaitAsync(cancellationToken).ConfigureAwait(false);
-        if (_staging.HasFailed)
-        {
-            await _staging.Completion.ConfigureAwait(false);
-        }
-
-        if (_plan.Request.Delta)
-        {
-            _state.Append(RecoveryPhase.Moved);
-            return;
-        }
-
-        if (Directory.Exists(_state.NewDirectory))
-        {
-            SetLateTablespacesAside();
-        }
-
-        foreach (RecoveryTablespace tablespace in _plan.Tablespaces)
-        {
-            PutInPlace(tablespace.NewLocation, tablespace.Location);
-        }
-
-        PutInPlace(_state.NewDirectory, DataDirectory);
-
-        // The previous cluster must not find the new one's tablespaces, should somebody start it.
-        if (Progress.Moves.LastOrDefault(m => m.Path == DataDirectory) is { } previous)
-        {
-            string links = Path.Combine(previous.Destination, "pg_tblspc");
-            foreach (string link in Directory.Exists(links) ? Directory.GetFileSystemEntries(links) : [])
-            {
-                string? location = new FileInfo(link).LinkTarget;
-                if (Progress.Moves.LastOrDefault(m => m.Path == location) is { } moved)
-                {
-                    Relink(link, moved.Destination);
-                }
-            }
-        }
-
-        _state.Append(RecoveryPhase.Moved);
-    }
-
-    /// <summary>Has to be done before the previous directory moves, which alone says where its tablespaces are.</summary>
-    /// <remarks>
-    /// Also that replay finds nothing of it: a file that it creates anew it opens if it is there (md.c, mdcreate), so that pages behind its end would
-    /// come back as rows.
-    /// </remarks>
-    private void SetLateTablespacesAside()
-    {
-        HostServer server = new(_plan.Programs, DataDirectory, _account?.Name);
-        foreach ((uint _, string location) in LateTablespaces.Find(DataDirectory, _plan.Backup.Database!, _plan.Tablespaces))
-        {
-            if (LateTablespaces.IsUsed(location))
-            {
-                string? destination = Progress.Moves.LastOrDefault(m => m.Path == location)?.Destination;
-                if (destination is null)
-                {
-                    destination = LateTablespaces.PlaceFor(location);
-                    _state.Append(new RecoveryJournalEntry
-                    {
-                        Phase = Progress.Phase,
-                        Time = DateTimeOffset.UtcNow,
-                        Move = new RecoveryMove(location, destination),
-                    });
-                }
-
-                LateTablespaces.MoveAside(location, destination, server);
-                _observer.Verbose($"What '{location}' held was moved to '{destination}'.");
-            }
-        }
-    }
-
-    private void PutInPlace(string source, string destination)
-    {
-        if (!Directory.Exists(source))
-        {
-            if (Directory.Exists(destination))
-            {
-                return;
-            }
-
-            throw new SmcException(
-                SmcErrorCode.RecoveryFailed,
-                $"What was restored to '{source}' has gone, and '{destination}' does not exist either.",
-                recommendation: "Run the command again with -Force: the recovery then begins anew.",
-                target: destination);
-        }
-
-        if (Directory.Exists(destination))
-        {
-            if (Directory.EnumerateFileSystemEntries(destination).Any())
-            {
-                MoveAside(destination);
-            }
-            else
-            {
-                Directory.Delete(destination);
-            }
-        }
-
-        string parent = Path.GetDirectoryName(destination)!;
-        Directory.CreateDirectory(parent);
-        Directory.Move(source, destination);
-        Posix.SyncDirectory(Path.GetDirectoryName(source)!);
-        Posix.SyncDirectory(parent);
-    }
-
-    private void MoveAside(string path)
-    {
-        if (!_plan.Request.Force)
-        {
-            throw new SmcException(SmcErrorCode.TargetNotEmpty, $"The directory '{path}' is not empty.", target: path);
-        }
-
-        // One that was journaled and not moved is used; one that is taken is not.
-        string? destination = Progress.Moves.LastOrDefault(m => m.Path == path)?.Destination;
-        if (destination is null || Directory.Exists(destination))
-        {
-            destination = FreeName(path);
-            _state.Append(new RecoveryJournalEntry
-            {
-                Phase = Progress.Phase,
-                Time = DateTimeOffset.UtcNow,
-                Move = new RecoveryMove(path, destination),
-            });
-        }
-
-        Directory.Move(path, destination);
-        Posix.SyncDirectory(Path.GetDirectoryName(path)!);
-        _observer.Verbose($"'{path}' was moved to '{destination}'.");
-    }
-
-    internal static string FreeName(string path)
-    {
-        string stem = string.Create(
-            CultureInfo.InvariantCulture, $"{path}.before-{DateTimeOffset.UtcNow:yyyyMMdd'T'HHmmss'Z'}");
-        string name = stem;
-        for (int i = 2; Path.Exists(name); i++)
-        {
-            name = string.Create(CultureInfo.InvariantCulture, $"{stem}-{i}");
-        }
-
-        return name;
     }
 
     private async Task RecoverAsync(CancellationToken cancellationToken)
     {
         long begin = Stopwatch.GetTimestamp();
-        HostServer server = new(_plan.Programs, DataDirectory, _account?.Name, _state.LogFile);
-        RefuseForeignServer();
-        // Ours, left over from a run that was killed: its log is all that is needed of it.
-        await server.StopAsync(StopMode.Immediate, s_stopLimit, cancellationToken).ConfigureAwait(false);
-
-        string? temporary = null;
-        string socket = _state.ServerDirectory;
-        if (Encoding.UTF8.GetByteCount(socket) + $"/.s.PGSQL.{SocketPort}".Length > MaximumSocketPath)
+        IRecoveryServer server = await OpenServerAsync(cancellationToken).ConfigureAwait(false);
+        await using (server.ConfigureAwait(false))
         {
-            socket = temporary = Directory.CreateTempSubdirectory("smcdr-").FullName;
-            server.GiveToAccount(temporary);
-        }
-
-        try
-        {
-            await _staging!.First.WaitAsync(cancellationToken).ConfigureAwait(false);
-            await FindPreloadLibrariesAsync(server, cancellationToken).ConfigureAwait(false);
-            ReplayLog log = new(_state.LogFile);
-            await ReplayAsync(server, socket, log, cancellationToken).ConfigureAwait(false);
+            await Staging.First.WaitAsync(cancellationToken).ConfigureAwait(false);
+            ReplayLog log = new();
+            await ReplayAsync(server, log, cancellationToken).ConfigureAwait(false);
             RecoveryOutcome outcome;
             try
             {
                 double seconds = Stopwatch.GetElapsedTime(begin).TotalSeconds;
-                outcome = await VerifyAsync(socket, log, seconds, cancellationToken).ConfigureAwait(false);
-                await server.StopAsync(StopMode.Fast, s_stopLimit, cancellationToken).ConfigureAwait(false);
+                outcome = await VerifyAsync(server, log, seconds, cancellationToken).ConfigureAwait(false);
+                await server.StopAsync(StopMode.Fast, cancellationToken).ConfigureAwait(false);
             }
             finally
             {
                 await server.EndAsync().ConfigureAwait(false);
             }
 
-            RefuseRemains();
+            await CheckReplayedAsync(cancellationToken).ConfigureAwait(false);
             // What has not come by now was not needed: such as the segment behind the target, which is only looked at.
-            await _staging.StopAsync().ConfigureAwait(false);
-            _state.Append(new RecoveryJournalEntry { Phase = RecoveryPhase.Recovered, Time = DateTimeOffset.UtcNow, Outcome = outcome });
-        }
-        finally
-        {
-            if (temporary is not null)
-            {
-                RecoveryState.DeleteDirectory(temporary);
-            }
+            await Staging.StopAsync().ConfigureAwait(false);
+            await State.AppendAsync(
+                new RecoveryJournalEntry { Phase = RecoveryPhase.Recovered, Time = DateTimeOffset.UtcNow, Outcome = outcome }, cancellationToken)
+                .ConfigureAwait(false);
         }
     }
 
-    /// <summary>
-    /// Throws where a tablespace that replay made was not empty, because the directory outlived the cluster that says so: what was in its files
-    /// behind what replay wrote looks like rows. By now the links are there that name it, so that the next run sets it aside.
-    /// </summary>
-    private void RefuseRemains()
+    private async Task ReplayAsync(IRecoveryServer server, ReplayLog log, CancellationToken cancellationToken)
     {
-        if (LateTablespaces.Find(DataDirectory, _plan.Backup.Database!, _plan.Tablespaces)
-            .Find(late => LateTablespaces.IsOlderThan(late.Location, Progress.Intent!.StartTime)) is not { Location: { } location })
-        {
-            return;
-        }
-
-        _state.Reset();
-        throw new SmcException(
-            SmcErrorCode.VerificationFailed,
-            $"The tablespace at '{location}', which is younger than the base backup, held files already before replay made it anew.",
-            recommendation: "Run the command again with -Force (or --force): what is there is then moved aside first, and the recovery begins anew.",
-            target: location);
-    }
-
-    /// <summary>A server that is only looked at does without the libraries that this host lacks; one that goes into use does not.</summary>
-    private async Task FindPreloadLibrariesAsync(HostServer server, CancellationToken cancellationToken)
-    {
-        if (_plan.Request.Isolation is not null &&
-            await PreloadLibraries.FindAsync(server, cancellationToken).ConfigureAwait(false) is { } found)
-        {
-            _preloadLibraries = found.Value;
-            _observer.Warning(
-                $"The cluster loads libraries that this host does not have, and is started without them: {string.Join(", ", found.Missing)}.");
-        }
-    }
-
-    private async Task ReplayAsync(HostServer server, string socket, ReplayLog log, CancellationToken cancellationToken)
-    {
-        log.Update();
-        Lsn start = _plan.Backup.Database!.StartLsn;
-        long total = Math.Max(_plan.EndLsn - start, 0);
-        Dictionary<string, string> settings = IsolatedSettings(socket);
-        bool hasMemory = ReplayMemory.TryGetSharedBuffers(_plan.Backup.Database.Settings.GetValueOrDefault("shared_buffers"), out string buffers);
-        if (hasMemory)
+        await server.UpdateAsync(log, cancellationToken).ConfigureAwait(false);
+        Lsn start = Plan.Backup.Database!.StartLsn;
+        long total = Math.Max(Plan.EndLsn - start, 0);
+        Dictionary<string, string> settings = await IsolatedSettingsAsync(server, cancellationToken).ConfigureAwait(false);
+        string? buffers = ReplayBuffers(Plan.Backup.Database.Settings.GetValueOrDefault("shared_buffers"));
+        if (buffers is not null)
         {
             settings["shared_buffers"] = buffers;
         }
@@ -534,76 +375,74 @@ internal sealed class RecoveryRun
                 {
                     await server.StartAsync(
                         settings,
-                        running =>
-                        {
-                            log.Update();
-                            _observer.Progress(new OperationProgress(
-                                ReplayActivity,
-                                log.CurrentFile ?? "",
-                                Math.Clamp((log.CurrentLsn ?? start) - start, 0, total),
-                                total));
-                            return running.IsReady;
-                        },
-                        _plan.Request.ReplayTimeLimit,
+                        log,
+                        () => Observer.Progress(new OperationProgress(
+                            ReplayActivity,
+                            log.CurrentFile ?? "",
+                            Math.Clamp((log.CurrentLsn ?? start) - start, 0, total),
+                            total)),
+                        Plan.Request.ReplayTimeLimit,
                         cancellationToken).ConfigureAwait(false);
                 }
                 catch (SmcException e) when (e.Code == SmcErrorCode.ServerStartFailed)
                 {
-                    log.Update();
-                    if (log.TargetNotReached && _plan.StopAt is { Kind: RecoveryTargetKind.Lsn })
+                    await server.UpdateAsync(log, cancellationToken).ConfigureAwait(false);
+                    if (log.TargetNotReached && Plan.StopAt is { Kind: RecoveryTargetKind.Lsn })
                     {
                         // No record begins at or behind the position: all that is before it was replayed, and that is what was asked for.
-                        _observer.Verbose($"No record begins at or behind {_plan.Target}: all WAL before it is replayed.");
-                        string path = Path.Combine(DataDirectory, RecoveryConfiguration.FileName);
-                        WriteOwned(path, RecoveryConfiguration.Add(
-                            await File.ReadAllTextAsync(path, cancellationToken).ConfigureAwait(false), Settings(null)));
+                        Observer.Verbose($"No record begins at or behind {Plan.Target}: all WAL before it is replayed.");
+                        string path = $"{ServerDataDirectory}/{RecoveryConfiguration.FileName}";
+                        await WriteAsync(
+                            path,
+                            RecoveryConfiguration.Add(await TryReadAsync(path, cancellationToken).ConfigureAwait(false) ?? "", Settings(null)),
+                            cancellationToken).ConfigureAwait(false);
                         again = log.HasBegun && !_positionDropped;
                         _positionDropped = true;
                     }
-                    else if (hasMemory && !log.HasBegun)
+                    else if (buffers is not null && !log.HasBegun)
                     {
                         // If it was for the memory, its own setting will do. If not, it fails again, and that is told.
-                        _observer.Verbose($"The server did not start with {buffers} of shared buffers; it is tried with its own setting.");
+                        Observer.Verbose($"The server did not start with {buffers} of shared buffers; it is tried with its own setting.");
                         settings.Remove("shared_buffers");
-                        (hasMemory, again) = (false, true);
+                        (buffers, again) = (null, true);
                     }
 
                     if (!again)
                     {
-                        if (_staging!.HasFailed)
+                        if (Staging.HasFailed)
                         {
                             // The server stopped because what it asked for did not come; this is why.
-                            await _staging.Completion.ConfigureAwait(false);
+                            await Staging.Completion.ConfigureAwait(false);
                         }
 
-                        throw Failure(e, server, log);
+                        throw await FailureAsync(e, server, log).ConfigureAwait(false);
                     }
                 }
             }
         }
         finally
         {
-            _observer.Progress(new OperationProgress(ReplayActivity, "") { IsCompleted = true });
+            Observer.Progress(new OperationProgress(ReplayActivity, "") { IsCompleted = true });
         }
 
-        log.Update();
+        await server.UpdateAsync(log, cancellationToken).ConfigureAwait(false);
     }
 
-    private SmcException Failure(SmcException cause, HostServer server, ReplayLog log)
+    private async Task<SmcException> FailureAsync(SmcException cause, IRecoveryServer server, ReplayLog log)
     {
         if (log.TargetNotReached)
         {
             return new SmcException(
                 SmcErrorCode.TargetNotReached,
-                $"PostgreSQL came to the end of the WAL without meeting {_plan.Target}: {server.QuoteLog(0)}",
+                $"PostgreSQL came to the end of the WAL without meeting {Plan.Target}: {await server.QuoteLogAsync().ConfigureAwait(false)}",
                 cause,
-                target: _plan.Target.ToString());
+                target: Plan.Target.ToString());
         }
 
         return log.HasBegun
             ? new SmcException(
                 SmcErrorCode.RecoveryFailed,
-                $"Recovery in '{DataDirectory}' ended with an error. The log '{server.LogFile}' ends: {server.QuoteLog(0)}",
+                $"Recovery in '{ServerDataDirectory}' ended with an error. The log '{server.LogFile}' ends: {await server.QuoteLogAsync().ConfigureAwait(false)}",
                 cause,
                 target: DataDirectory)
             : cause;
@@ -613,17 +452,22 @@ internal sealed class RecoveryRun
     /// What keeps a server in recovery, and the checks after it, from touching anything of production: nobody reaches it, it
     /// reaches nobody, it archives nothing, it runs no jobs. And what lets it start whatever the backup's server was configured to.
     /// </summary>
-    private Dictionary<string, string> IsolatedSettings(string socket)
+    private async Task<Dictionary<string, string>> IsolatedSettingsAsync(IRecoveryServer server, CancellationToken cancellationToken)
     {
-        Dictionary<string, string> settings = new(ServerIsolation.Common(_plan.Programs.Major), StringComparer.Ordinal)
+        string access = $"{State.ServerDirectory}/pg_hba.conf";
+        string identities = $"{State.ServerDirectory}/pg_ident.conf";
+        // Who gets as far as its socket, or to the loopback interface of its pod, is us.
+        await WriteAsync(
+            access,
+            server.ConnectionSettings["listen_addresses"].Length == 0 ? "local all all trust\n" : "host all all 127.0.0.1/32 trust\n",
+            cancellationToken).ConfigureAwait(false);
+        await WriteAsync(identities, "", cancellationToken).ConfigureAwait(false);
+        Dictionary<string, string> settings = new(ServerIsolation.Common(server.Major), StringComparer.Ordinal)
         {
             ["smcdr.operation"] = Progress.Intent!.OperationId,
-            ["data_directory"] = DataDirectory,
-            ["hba_file"] = WriteServerFile("pg_hba.conf", "local all all trust\n"),
-            ["ident_file"] = WriteServerFile("pg_ident.conf", ""),
-            ["listen_addresses"] = "",
-            ["unix_socket_directories"] = socket,
-            ["port"] = SocketPort.ToString(CultureInfo.InvariantCulture),
+            ["data_directory"] = ServerDataDirectory,
+            ["hba_file"] = access,
+            ["ident_file"] = identities,
             ["autovacuum"] = "off",
             ["default_transaction_read_only"] = "on",
             ["restart_after_crash"] = "off",
@@ -638,12 +482,17 @@ internal sealed class RecoveryRun
             ["lc_messages"] = "C",
             ["log_startup_progress_interval"] = "1s",
         };
-        if (_preloadLibraries is not null)
+        foreach ((string name, string value) in server.ConnectionSettings)
         {
-            settings["shared_preload_libraries"] = _preloadLibraries;
+            settings[name] = value;
         }
 
-        foreach ((string name, int value) in _plan.MinimumSettings)
+        if (PreloadLibraries is not null)
+        {
+            settings["shared_preload_libraries"] = PreloadLibraries;
+        }
+
+        foreach ((string name, int value) in Plan.MinimumSettings)
         {
             settings[name] = value.ToString(CultureInfo.InvariantCulture);
         }
@@ -652,18 +501,9 @@ internal sealed class RecoveryRun
     }
 
     private async Task<RecoveryOutcome> VerifyAsync(
-        string socket, ReplayLog log, double replaySeconds, CancellationToken cancellationToken)
+        IRecoveryServer server, ReplayLog log, double replaySeconds, CancellationToken cancellationToken)
     {
-        NpgsqlConnectionStringBuilder settings = new()
-        {
-            Host = socket,
-            Port = SocketPort,
-            Username = _plan.Request.Superuser,
-            Database = "template1",
-            SslMode = SslMode.Disable,
-            GssEncryptionMode = GssEncryptionMode.Disable,
-        };
-        PostgresConnector connector = new(settings.ConnectionString);
+        PostgresConnector connector = server.CreateConnector(Plan.Request.Superuser);
         Lsn? lsn;
         DateTimeOffset? time;
         List<string> databases = [];
@@ -686,9 +526,9 @@ internal sealed class RecoveryRun
                     }
 
                     string systemId = ((ulong)long.Parse(reader.GetString(3), CultureInfo.InvariantCulture)).ToString(CultureInfo.InvariantCulture);
-                    if (systemId != _plan.Backup.Database!.SystemId)
+                    if (systemId != Plan.Backup.Database!.SystemId)
                     {
-                        throw Wrong($"The recovered cluster has the system identifier {systemId} and should have {_plan.Backup.Database.SystemId}.");
+                        throw Wrong($"The recovered cluster has the system identifier {systemId} and should have {Plan.Backup.Database.SystemId}.");
                     }
 
                     // Both are null where the recovery had been finished by an earlier start of the server; its log still tells.
@@ -713,7 +553,7 @@ internal sealed class RecoveryRun
                 }
             }
 
-            orders = await CompareAsync(CollationComparison.ReadDatabasesAsync(connection, _plan.Backup.Database!, cancellationToken), "of the databases")
+            orders = await CompareAsync(CollationComparison.ReadDatabasesAsync(connection, Plan.Backup.Database!, cancellationToken), "of the databases")
                 .ConfigureAwait(false);
             using (NpgsqlCommand command = connection.CreateCommand())
             {
@@ -734,18 +574,17 @@ internal sealed class RecoveryRun
         }
 
         // The record at which replay ended begins before the position that the log names, hence against the stop alone.
-        Lsn needed = _plan.Target is { Kind: RecoveryTargetKind.Lsn, Inclusive: true } && _plan.StopAt is not null && !_positionDropped
-            ? _plan.Target.Lsn!.Value
-            : _plan.Backup.Database.StopLsn;
+        Lsn needed = Plan.Target is { Kind: RecoveryTargetKind.Lsn, Inclusive: true } && Plan.StopAt is not null && !_positionDropped
+            ? Plan.Target.Lsn!.Value
+            : Plan.Backup.Database.StopLsn;
         bool exact = log.RedoDone != lsn;
         if (exact && lsn < needed)
         {
             throw Wrong($"Replay ended at {lsn} and should have come to {needed}.");
         }
 
-        uint timeline = log.NewTimeline ??
-            (await ControlFile.ReadAsync(DataDirectory, cancellationToken).ConfigureAwait(false)).Timeline;
-        if (timeline <= _plan.Timeline)
+        uint timeline = log.NewTimeline ?? await server.ReadTimelineAsync(cancellationToken).ConfigureAwait(false);
+        if (timeline <= Plan.Timeline)
         {
             throw Wrong($"The recovered server writes timeline {timeline}, which is not a new one.");
         }
@@ -798,157 +637,20 @@ internal sealed class RecoveryRun
         }
         catch (PostgresException e)
         {
-            _observer.Warning($"The versions of the collations {where} could not be compared with this host's: {e.MessageText}.");
+            Observer.Warning($"The versions of the collations {where} could not be compared with this host's: {e.MessageText}.");
             return [];
         }
     }
 
     private async Task CleanAsync(CancellationToken cancellationToken)
     {
-        string path = Path.Combine(DataDirectory, RecoveryConfiguration.FileName);
-        WriteOwned(path, RecoveryConfiguration.Remove(File.ReadAllText(path)));
-        if (_plan.Request.Isolation is { } isolation)
-        {
-            // Before the signal goes: what starts this directory from now on starts it isolated.
-            await FindPreloadLibrariesAsync(new HostServer(_plan.Programs, DataDirectory, _account?.Name), cancellationToken).ConfigureAwait(false);
-            isolation.Persist(DataDirectory, isolation.Settings(DataDirectory, _plan.Programs.Major, _preloadLibraries), WriteOwned);
-        }
-
-        File.Delete(Path.Combine(DataDirectory, RecoveryConfiguration.SignalName));
-        RecoveryState.DeleteDirectory(_state.StagingDirectory);
-        _state.Append(RecoveryPhase.Cleaned);
-    }
-
-    private async Task FinishAsync(CancellationToken cancellationToken)
-    {
-        if (_plan.Request.KeepRunning && !HostServer.IsRunning(DataDirectory))
-        {
-            if (_plan.Request.Isolation is { } isolation)
-            {
-                await StartIsolatedAsync(isolation, cancellationToken).ConfigureAwait(false);
-            }
-            else
-            {
-                await StartAsync(cancellationToken).ConfigureAwait(false);
-            }
-        }
-
-        _state.Append(RecoveryPhase.Done);
-        if (_plan.Request.Isolation is null)
-        {
-            _observer.Verbose("The recovered cluster is on a new timeline: take a new base backup.");
-        }
-    }
-
-    private async Task StartIsolatedAsync(ServerIsolation isolation, CancellationToken cancellationToken)
-    {
-        Dictionary<string, string> settings = new(_plan.Request.Settings, StringComparer.Ordinal);
-        foreach ((string name, string value) in isolation.Settings(DataDirectory, _plan.Programs.Major, null))
-        {
-            // Whatever else is asked for: isolation is what a side instance is.
-            settings[name] = value;
-        }
-
-        string log = Path.Combine(DataDirectory, ServerIsolation.LogFileName);
-        await new HostServer(_plan.Programs, DataDirectory, _account?.Name, log)
-            .StartAsync(settings, null, s_startLimit, cancellationToken).ConfigureAwait(false);
-    }
-
-    private async Task StartAsync(CancellationToken cancellationToken)
-    {
-        HostServer server = new(_plan.Programs, DataDirectory, _account?.Name);
-        Dictionary<string, string> settings = new(_plan.Request.Settings, StringComparer.Ordinal)
-        {
-            // A path from the backup's server would start the cluster that it names.
-            ["data_directory"] = DataDirectory,
-        };
-        foreach (string name in new[] { "hba_file", "ident_file" })
-        {
-            ProgramResult answer = await server.RunAsync(
-                "postgres", ["-C", name, "-D", DataDirectory, "-c", "data_directory=" + DataDirectory], cancellationToken).ConfigureAwait(false);
-            string configured = answer.Output.Trim();
-            if (answer.ExitCode == 0 && configured.Length > 0 && !File.Exists(Path.Combine(DataDirectory, configured)))
-            {
-                string own = Path.Combine(DataDirectory, name == "hba_file" ? "pg_hba.conf" : "pg_ident.conf");
-                settings.TryAdd(name, own);
-                _observer.Warning($"The configured {name} '{configured}' does not exist on this host: '{own}' is used.");
-            }
-        }
-
-        await server.StartAsync(settings, null, s_startLimit, cancellationToken).ConfigureAwait(false);
-    }
-
-    /// <summary>Throws where a server runs in the data directory that this recovery did not start.</summary>
-    private void RefuseForeignServer()
-    {
-        if (HostServer.FindRunning(DataDirectory) is { } running && !IsOurs(DataDirectory, Progress))
-        {
-            throw new SmcException(
-                SmcErrorCode.TargetInUse,
-                $"A server (process {running.ProcessId}) runs in '{DataDirectory}'.",
-                target: DataDirectory);
-        }
-    }
-
-    /// <summary>Whether the server in a data directory is the isolated one of an interrupted recovery.</summary>
-    /// <remarks>
-    /// A server that is just starting has its lock file already and its options not yet (PostmasterMain writes them in this order); the same
-    /// options stand in its command line.
-    /// </remarks>
-    public static bool IsOurs(string dataDirectory, RecoveryProgress? progress) =>
-        progress is { Intent: { } intent, Phase: RecoveryPhase.Moved } &&
-        (Names(Path.Combine(dataDirectory, "postmaster.opts"), intent.OperationId) ||
-            (HostServer.FindRunning(dataDirectory) is { } running &&
-                Names(string.Create(CultureInfo.InvariantCulture, $"/proc/{running.ProcessId}/cmdline"), intent.OperationId)));
-
-    private static bool Names(string path, string operationId)
-    {
-        try
-        {
-            return File.ReadAllText(path).Contains(operationId, StringComparison.Ordinal);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            // Not there yet, or not any more.
-            return false;
-        }
-    }
-
-    private string WriteServerFile(string name, string content)
-    {
-        string path = Path.Combine(_state.ServerDirectory, name);
-        WriteOwned(path, content);
-        return path;
-    }
-
-    private void WriteOwned(string path, string content) =>
-        RecoveryScripts.WriteDurably(path, Encoding.UTF8.GetBytes(content), PrivateFile, _account);
-
-    private void Relink(string link, string target)
-    {
-        FileInfo info = new(link);
-        if (info.LinkTarget == target)
-        {
-            return;
-        }
-
-        if (OperatingSystem.IsWindows())
-        {
-            File.Delete(link);
-            File.CreateSymbolicLink(link, target);
-            return;
-        }
-
-        string temporary = link + ".smcdr-tmp";
-        File.Delete(temporary);
-        File.CreateSymbolicLink(temporary, target);
-        if (Posix.IsRoot && _account is { } account)
-        {
-            Posix.SetOwner(temporary, account.UserId, account.GroupId);
-        }
-
-        Posix.Replace(temporary, link);
-        Posix.SyncDirectory(Path.GetDirectoryName(link)!);
+        string path = $"{ServerDataDirectory}/{RecoveryConfiguration.FileName}";
+        await WriteAsync(
+            path, RecoveryConfiguration.Remove(await TryReadAsync(path, cancellationToken).ConfigureAwait(false) ?? ""), cancellationToken).ConfigureAwait(false);
+        await SettleAsync(cancellationToken).ConfigureAwait(false);
+        await DeleteFileAsync($"{ServerDataDirectory}/{RecoveryConfiguration.SignalName}", cancellationToken).ConfigureAwait(false);
+        await DeleteDirectoryAsync(State.StagingDirectory, cancellationToken).ConfigureAwait(false);
+        await AppendAsync(RecoveryPhase.Cleaned, cancellationToken).ConfigureAwait(false);
     }
 
     private SmcException Wrong(string message) => new(SmcErrorCode.VerificationFailed, message, target: DataDirectory);

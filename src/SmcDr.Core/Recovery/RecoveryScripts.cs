@@ -1,3 +1,4 @@
+using System.Globalization;
 using SmcDr.Core.Platform;
 
 namespace SmcDr.Core.Recovery;
@@ -101,9 +102,12 @@ internal static class RecoveryScripts
         """;
 
     /// <summary>The value of <c>restore_command</c> for a state folder.</summary>
-    public static string RestoreCommand(string stateDirectory) =>
+    /// <param name="stateDirectory">The folder.</param>
+    /// <param name="patience">How many seconds may be without a sign of life of who stages; null = as the script has it.</param>
+    public static string RestoreCommand(string stateDirectory, int? patience = null) =>
         // PostgreSQL replaces %f and %p, and takes %% for one percent sign; the rest goes to a shell.
-        $"/bin/sh {HostServer.QuoteForShell(Path.Combine(stateDirectory, RestoreWalName)).Replace("%", "%%", StringComparison.Ordinal)} '%f' '%p'";
+        (patience is null ? "" : string.Create(CultureInfo.InvariantCulture, $"SMCDR_STALE_SECONDS={patience} ")) +
+        $"/bin/sh {HostServer.QuoteForShell($"{stateDirectory}/{RestoreWalName}").Replace("%", "%%", StringComparison.Ordinal)} '%f' '%p'";
 
     /// <summary>Writes a file so that it is whole or absent, also after a power cut.</summary>
     public static void WriteDurably(string path, ReadOnlySpan<byte> content, UnixFileMode mode, OsAccount? owner = null)

@@ -8,7 +8,7 @@ namespace SmcDr.Core.Recovery;
 /// The folder beside a data directory that holds all that a recovery needs to be finished by another run, whenever the first one
 /// was killed: the journal, what is restored but not yet in its place, the staged WAL, and the server's log.
 /// </summary>
-internal sealed class RecoveryState : IDisposable
+internal sealed class RecoveryState : IRecoveryState, IDisposable
 {
     private const string JournalName = "journal";
     private const string LockName = "lock";
@@ -127,6 +127,24 @@ internal sealed class RecoveryState : IDisposable
         _journal.WriteByte((byte)'\n');
         _journal.Flush(flushToDisk: true);
         Progress.Apply(entry);
+    }
+
+    public Task AppendAsync(RecoveryJournalEntry entry, CancellationToken cancellationToken)
+    {
+        Append(entry);
+        return Task.CompletedTask;
+    }
+
+    public Task ResetAsync(CancellationToken cancellationToken)
+    {
+        Reset();
+        return Task.CompletedTask;
+    }
+
+    public Task CreateFoldersAsync(CancellationToken cancellationToken)
+    {
+        CreateFolders();
+        return Task.CompletedTask;
     }
 
     /// <summary>A phase is over.</summary>

@@ -8,10 +8,9 @@ namespace SmcDr.Core.Recovery;
 /// What a server's log tells of a recovery while no connection is possible: how far replay is, why and where it stopped. The
 /// messages are those of xlogrecovery.c and xlog.c; the server is started with <c>lc_messages=C</c> and all times in UTC.
 /// </summary>
-internal sealed partial class ReplayLog(string path)
+internal sealed partial class ReplayLog
 {
     private readonly StringBuilder _rest = new();
-    private long _offset;
     private bool _inArchiveRecovery;
 
     /// <summary>The position that the log last named.</summary>
@@ -41,8 +40,11 @@ internal sealed partial class ReplayLog(string path)
     /// <summary>Whether the last start of the server came as far as replaying.</summary>
     public bool HasBegun { get; private set; }
 
-    /// <summary>Reads what was added since the last call.</summary>
-    public void Update()
+    /// <summary>How much of the log has been read, in bytes.</summary>
+    public long Offset { get; private set; }
+
+    /// <summary>Reads what was added since the last call to a log of this host.</summary>
+    public void Update(string path)
     {
         if (!File.Exists(path))
         {
@@ -50,16 +52,21 @@ internal sealed partial class ReplayLog(string path)
         }
 
         using FileStream file = new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
-        file.Position = Math.Min(_offset, file.Length);
+        file.Position = Math.Min(Offset, file.Length);
         byte[] buffer = new byte[64 << 10];
         int read;
         while ((read = file.Read(buffer)) > 0)
         {
-            _offset += read;
-            // Only ASCII is looked at; half a character at the end of a read does not matter.
-            _rest.Append(Encoding.UTF8.GetString(buffer, 0, read));
+            Add(buffer.AsSpan(0, read));
         }
+    }
 
+    /// <summary>Takes what comes next in the log.</summary>
+    public void Add(ReadOnlySpan<byte> content)
+    {
+        Offset += content.Length;
+        // Only ASCII is looked at; half a character at the end of a read does not matter.
+        _rest.Append(Encoding.UTF8.GetString(content));
         string text = _rest.ToString();
         int end = text.LastIndexOf('\n');
         if (end < 0)

@@ -186,7 +186,7 @@ public sealed class SideInstance : IAsyncDisposable
             },
             observer,
             cancellationToken).ConfigureAwait(false);
-        _server = new HostServer(plan.Programs, SocketDirectory, plan.Account?.Name);
+        _server = new HostServer(plan.Programs!, SocketDirectory, plan.Account?.Name);
         Recovery = await DatabaseRecovery.ExecuteAsync(plan, observer, cancellationToken).ConfigureAwait(false);
         NpgsqlConnectionStringBuilder settings = new()
         {

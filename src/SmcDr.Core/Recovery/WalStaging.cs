@@ -1,7 +1,5 @@
-using System.Globalization;
 using System.Text;
 using SmcDr.Core.Operations;
-using SmcDr.Core.Platform;
 using SmcDr.Core.Postgres.Wal;
 
 namespace SmcDr.Core.Recovery;
@@ -13,22 +11,20 @@ namespace SmcDr.Core.Recovery;
 internal sealed class WalStaging : IAsyncDisposable
 {
     private const string Activity = "Stage WAL";
-    private const UnixFileMode FileMode =
-        UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead;
+    private const string PartialPrefix = ".partial-";
 
     private static readonly TimeSpan s_heartbeat = TimeSpan.FromSeconds(5);
     private readonly WalArchive _archive;
-    private readonly string _directory;
-    private readonly OsAccount? _account;
+    private readonly IStagingFolder _folder;
     private readonly TaskCompletionSource _first = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly CancellationTokenSource _stop = new();
     private Task _completion = Task.CompletedTask;
+    private volatile bool _failed;
 
-    public WalStaging(WalArchive archive, string directory, OsAccount? account)
+    public WalStaging(WalArchive archive, IStagingFolder folder)
     {
         _archive = archive;
-        _directory = directory;
-        _account = account;
+        _folder = folder;
     }
 
     /// <summary>Ends when so much is there that the server may be started, or as <see cref="Completion"/> where that never happens.</summary>
@@ -38,7 +34,7 @@ internal sealed class WalStaging : IAsyncDisposable
     public Task Completion => _completion;
 
     /// <summary>Whether something could not be brought, as the server is told; <see cref="Completion"/> ends at once then.</summary>
-    public bool HasFailed => File.Exists(PathOf(RecoveryScripts.FailedName));
+    public bool HasFailed => _failed;
 
     /// <summary>
     /// Begins. Whoever asks meanwhile for what is on its way waits; what is not listed is surely absent; and after a failure nothing
@@ -89,9 +85,9 @@ internal sealed class WalStaging : IAsyncDisposable
         bool complete = false;
         try
         {
-            File.Delete(PathOf(RecoveryScripts.ListName));
-            File.Delete(PathOf(RecoveryScripts.FailedName));
-            await BeatAsync(0, over.Token).ConfigureAwait(false);
+            await _folder.DeleteAsync(RecoveryScripts.ListName, over.Token).ConfigureAwait(false);
+            await _folder.DeleteAsync(RecoveryScripts.FailedName, over.Token).ConfigureAwait(false);
+            await _folder.BeatAsync(0, over.Token).ConfigureAwait(false);
             heartbeat = KeepBeatingAsync(over.Token);
             await StageAsync(items, histories, takenTimelines, firstCount, parallelism, observer, over.Token).ConfigureAwait(false);
             complete = true;
@@ -107,13 +103,8 @@ internal sealed class WalStaging : IAsyncDisposable
         {
             await over.CancelAsync().ConfigureAwait(false);
             await heartbeat.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            if (!complete)
-            {
-                Write(RecoveryScripts.FailedName, "");
-            }
-
-            // After the mark of a failure, so that nobody is seen to be staging who is not.
-            File.Delete(PathOf(RecoveryScripts.HeartbeatName));
+            _failed = !complete;
+            await SignOffAsync(complete).ConfigureAwait(false);
             observer.Progress(new OperationProgress(Activity, "") { IsCompleted = true });
         }
     }
@@ -131,7 +122,7 @@ internal sealed class WalStaging : IAsyncDisposable
         foreach (TimelineHistory history in histories.Where(static h => h.Branches.Count > 0))
         {
             string name = TimelineHistory.FileName(history.Timeline);
-            Write(name, Encoding.UTF8.GetString(history.Content.Span));
+            await _folder.WriteAsync(name, Encoding.UTF8.GetString(history.Content.Span), cancellationToken).ConfigureAwait(false);
             names.Add(name);
         }
 
@@ -141,20 +132,23 @@ internal sealed class WalStaging : IAsyncDisposable
         foreach (uint taken in takenTimelines)
         {
             string name = TimelineHistory.FileName(taken);
-            Write(name, "# This timeline is taken.\n");
+            await _folder.WriteAsync(name, "# This timeline is taken.\n", cancellationToken).ConfigureAwait(false);
             names.Add(name);
         }
 
         // A segment that was unfinished at an earlier run ends with zeros and may be longer by now.
-        foreach (string marker in Directory.GetFiles(_directory, ".partial-*"))
+        HashSet<string> there = [.. await _folder.ListAsync(cancellationToken).ConfigureAwait(false)];
+        foreach (string marker in there.Where(static name => name.StartsWith(PartialPrefix, StringComparison.Ordinal)).ToList())
         {
-            File.Delete(PathOf(Path.GetFileName(marker)[".partial-".Length..]));
-            File.Delete(marker);
+            string name = marker[PartialPrefix.Length..];
+            await _folder.DeleteAsync(name, cancellationToken).ConfigureAwait(false);
+            await _folder.DeleteAsync(marker, cancellationToken).ConfigureAwait(false);
+            there.Remove(name);
         }
 
         // Before the first segment: of each that PostgreSQL asks for, also of timelines on which it is not, the answer is known now.
         names.AddRange(items.Select(static item => item.Name.ToString()));
-        Write(RecoveryScripts.ListName, string.Concat(names.Select(static n => n + "\n")));
+        await _folder.WriteAsync(RecoveryScripts.ListName, string.Concat(names.Select(static n => n + "\n")), cancellationToken).ConfigureAwait(false);
         long total = items.Sum(static item => item.Length);
         long done = 0;
         int missing = Math.Min(firstCount, items.Count);
@@ -170,15 +164,14 @@ internal sealed class WalStaging : IAsyncDisposable
             {
                 (int index, WalItem item) = numbered;
                 string name = item.Name.ToString();
-                string path = PathOf(name);
-                if (!File.Exists(path))
+                if (!there.Contains(name))
                 {
                     if (item.IsPartial)
                     {
-                        Write(".partial-" + name, "");
+                        await _folder.WriteAsync(PartialPrefix + name, "", token).ConfigureAwait(false);
                     }
 
-                    await FetchAsync(item, path, token).ConfigureAwait(false);
+                    await _folder.FetchAsync(_archive, item, token).ConfigureAwait(false);
                 }
 
                 observer.Progress(new OperationProgress(Activity, name, Interlocked.Add(ref done, item.Length), total));
@@ -187,16 +180,25 @@ internal sealed class WalStaging : IAsyncDisposable
                     _first.TrySetResult();
                 }
             }).ConfigureAwait(false);
-        Posix.SyncDirectory(_directory);
+        await _folder.SyncAsync(cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>Brings one segment. It gets its name when it is whole, durable, and the server may read it: the script looks at the name alone.</summary>
-    private async Task FetchAsync(WalItem item, string path, CancellationToken cancellationToken)
+    private async Task SignOffAsync(bool complete)
     {
-        string arriving = PathOf(".arriving-" + item.Name);
-        await _archive.FetchAsync(item, arriving, cancellationToken).ConfigureAwait(false);
-        Give(arriving);
-        File.Move(arriving, path, overwrite: true);
+        try
+        {
+            if (!complete)
+            {
+                await _folder.WriteAsync(RecoveryScripts.FailedName, "", CancellationToken.None).ConfigureAwait(false);
+            }
+
+            // After the mark of a failure, so that nobody is seen to be staging who is not.
+            await _folder.DeleteAsync(RecoveryScripts.HeartbeatName, CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or SmcException)
+        {
+            // Without a sign of life nobody waits for long, and what ended the work is what is to be told.
+        }
     }
 
     private async Task KeepBeatingAsync(CancellationToken cancellationToken)
@@ -204,39 +206,7 @@ internal sealed class WalStaging : IAsyncDisposable
         using PeriodicTimer timer = new(s_heartbeat);
         for (long beat = 1; await timer.WaitForNextTickAsync(cancellationToken).ConfigureAwait(false); beat++)
         {
-            await BeatAsync(beat, cancellationToken).ConfigureAwait(false);
+            await _folder.BeatAsync(beat, cancellationToken).ConfigureAwait(false);
         }
     }
-
-    private async Task BeatAsync(long beat, CancellationToken cancellationToken)
-    {
-        // Not synced: it is for processes of this moment.
-        string temporary = PathOf(RecoveryScripts.HeartbeatName + "-tmp");
-        await File.WriteAllTextAsync(
-            temporary, string.Create(CultureInfo.InvariantCulture, $"{Environment.ProcessId} {beat}\n"), cancellationToken).ConfigureAwait(false);
-        Give(temporary);
-        File.Move(temporary, PathOf(RecoveryScripts.HeartbeatName), overwrite: true);
-    }
-
-    private void Write(string name, string content)
-    {
-        RecoveryScripts.WriteDurably(PathOf(name), Encoding.UTF8.GetBytes(content), FileMode);
-        Give(PathOf(name));
-    }
-
-    /// <summary>Lets the server's group read a file of ours.</summary>
-    private void Give(string path)
-    {
-        if (!OperatingSystem.IsWindows())
-        {
-            if (Posix.IsRoot && _account is { } account)
-            {
-                Posix.SetOwner(path, 0, account.GroupId);
-            }
-
-            File.SetUnixFileMode(path, FileMode);
-        }
-    }
-
-    private string PathOf(string name) => Path.Combine(_directory, name);
 }

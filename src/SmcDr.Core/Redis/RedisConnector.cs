@@ -72,11 +72,16 @@ public sealed class RedisConnector
         try
         {
             string? password = _password is null ? null : await _password(limit.Token).ConfigureAwait(false);
-            socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-            // A server whose machine is gone sends nothing more, not even an end.
-            socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
-            await socket.ConnectAsync(new DnsEndPoint(Host, Port), limit.Token).ConfigureAwait(false);
-            Stream stream = new NetworkStream(socket, ownsSocket: true);
+            Stream? stream = Options.Route is null ? null : await Options.Route.ConnectAsync(Host, Port, limit.Token).ConfigureAwait(false);
+            if (stream is null)
+            {
+                socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+                // A server whose machine is gone sends nothing more, not even an end.
+                socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
+                await socket.ConnectAsync(new DnsEndPoint(Host, Port), limit.Token).ConfigureAwait(false);
+                stream = new NetworkStream(socket, ownsSocket: true);
+            }
+
             if (Options.Tls is { } tls)
             {
                 stream = await EncryptAsync(stream, tls, limit.Token).ConfigureAwait(false);

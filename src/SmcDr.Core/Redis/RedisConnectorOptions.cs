@@ -1,3 +1,5 @@
+using SmcDr.Core.Platform;
+
 namespace SmcDr.Core.Redis;
 
 /// <summary>How connections to a Redis server are made.</summary>
@@ -8,6 +10,9 @@ public sealed record RedisConnectorOptions
 
     /// <summary>How the connection is encrypted; null = it is not.</summary>
     public RedisTlsOptions? Tls { get; init; }
+
+    /// <summary>The way to the server, where it is not reached by its address.</summary>
+    public IServerRoute? Route { get; init; }
 
     /// <summary>How long connecting may take, encryption and authentication included.</summary>
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(15);

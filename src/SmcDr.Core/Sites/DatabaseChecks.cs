@@ -8,18 +8,18 @@ using SmcDr.Core.Postgres.Preparation;
 namespace SmcDr.Core.Sites;
 
 /// <summary>Whether a PostgreSQL server can be backed up, its WAL streamed, and what comes of it relied on.</summary>
-internal sealed class DatabaseChecks(string region, DatabaseSettings database, SecretResolver secrets, TimeProvider clock)
+internal sealed class DatabaseChecks(RegionSettings region, DatabaseSettings database, SecretResolver secrets, TimeProvider clock)
 {
     private const int OldestMajor = 15;
     private const int NewestMajor = 18;
     private static readonly TimeSpan s_skewLimit = TimeSpan.FromSeconds(2);
 
-    private readonly PostgresConnector _connector = database.CreateConnector(secrets);
+    private readonly PostgresConnector _connector = database.CreateConnector(region, secrets);
     private int _major;
 
     public async IAsyncEnumerable<CheckResult> RunAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        CheckRun run = new($"{region} ({_connector.Display})", clock);
+        CheckRun run = new($"{region.Name} ({_connector.Display})", clock);
         (NpgsqlConnection? opened, IReadOnlyList<CheckResult> opening) = await OpenAsync(run, cancellationToken).ConfigureAwait(false);
         try
         {

@@ -11,4 +11,7 @@ public sealed record KubernetesSettings
 
     [SiteKey("The namespace that the system runs in.", Kind = SiteValueKind.Name)]
     public string Namespace { get; init; } = "default";
+
+    [SiteKey("Whether database and Redis, where they name a workload, are reached by port forwarding; without it, unless this runs in a pod of the cluster.")]
+    public bool? PortForward { get; init; }
 }

@@ -5,7 +5,7 @@ using SmcDr.Core.Redis;
 namespace SmcDr.Core.Sites;
 
 /// <summary>Whether a Redis server can be backed up, and keeps its data as an operator would expect.</summary>
-internal sealed class RedisChecks(string region, RedisSettings redis, SecretResolver secrets, TimeProvider clock)
+internal sealed class RedisChecks(RegionSettings region, RedisSettings redis, SecretResolver secrets, TimeProvider clock)
 {
     private static readonly Version s_oldest = new(6, 2);
 
@@ -13,13 +13,13 @@ internal sealed class RedisChecks(string region, RedisSettings redis, SecretReso
     private static readonly string[] s_settings =
         ["save", "appendonly", "dir", "rdbchecksum", "stop-writes-on-bgsave-error", "maxmemory", "maxmemory-policy"];
 
-    private readonly RedisConnector _connector = redis.CreateConnector(secrets);
+    private readonly RedisConnector _connector = redis.CreateConnector(region, secrets);
     private RedisInfo _info = RedisInfo.Parse("");
     private IReadOnlyDictionary<string, string>? _settings;
 
     public async IAsyncEnumerable<CheckResult> RunAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        CheckRun run = new($"{region} ({_connector.Display})", clock);
+        CheckRun run = new($"{region.Name} ({_connector.Display})", clock);
         (RedisConnection? opened, IReadOnlyList<CheckResult> opening) = await OpenAsync(run, cancellationToken).ConfigureAwait(false);
         try
         {

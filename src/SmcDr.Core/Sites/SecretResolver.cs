@@ -23,6 +23,10 @@ public sealed class SecretResolver
     /// <summary>Resolves <c>k8s:namespace/name/key</c>; returns null where there is no such key.</summary>
     public Func<SecretReference, CancellationToken, ValueTask<string?>>? Kubernetes { get; init; }
 
+    /// <summary>The same, with what resolves secrets of a cluster, unless the host has registered something else.</summary>
+    internal SecretResolver WithKubernetes(Func<SecretReference, CancellationToken, ValueTask<string?>> kubernetes) =>
+        Kubernetes is not null ? this : new SecretResolver(_observer) { Vault = Vault, Kubernetes = kubernetes };
+
     /// <summary>Gets the secret.</summary>
     /// <exception cref="SmcException"><see cref="SmcErrorCode.SecretUnavailable"/>, naming the reference.</exception>
     public async ValueTask<string> ResolveAsync(SecretReference reference, CancellationToken cancellationToken)
@@ -52,8 +56,15 @@ public sealed class SecretResolver
             throw Unavailable(reference, without);
         }
 
-        return await source(reference, cancellationToken).ConfigureAwait(false)
-            ?? throw Unavailable(reference, "there is no such secret.");
+        try
+        {
+            return await source(reference, cancellationToken).ConfigureAwait(false)
+                ?? throw Unavailable(reference, "there is no such secret.");
+        }
+        catch (SmcException e) when (e.Code is not SmcErrorCode.SecretUnavailable)
+        {
+            throw Unavailable(reference, e.Message, e, e.Recommendation);
+        }
     }
 
     private async ValueTask<string> ReadFileAsync(SecretReference reference, CancellationToken cancellationToken)
@@ -120,6 +131,7 @@ public sealed class SecretResolver
         }
     }
 
-    private static SmcException Unavailable(SecretReference reference, string why, Exception? inner = null) => new(
-        SmcErrorCode.SecretUnavailable, $"The secret '{reference}' is not available: {why}", inner, target: reference.ToString());
+    private static SmcException Unavailable(
+        SecretReference reference, string why, Exception? inner = null, string? recommendation = null) => new(
+        SmcErrorCode.SecretUnavailable, $"The secret '{reference}' is not available: {why}", inner, recommendation, reference.ToString());
 }

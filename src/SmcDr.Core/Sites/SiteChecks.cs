@@ -75,7 +75,7 @@ public sealed class SiteChecks
         }
         else
         {
-            DatabaseChecks database = new(region.Name, region.Database, _secrets, _clock);
+            DatabaseChecks database = new(region, region.Database, _secrets, _clock);
             await foreach (CheckResult result in database.RunAsync(cancellationToken).ConfigureAwait(false))
             {
                 yield return result;
@@ -89,7 +89,7 @@ public sealed class SiteChecks
 
         if (region.Redis is not null)
         {
-            RedisChecks redis = new(region.Name, region.Redis, _secrets, _clock);
+            RedisChecks redis = new(region, region.Redis, _secrets, _clock);
             await foreach (CheckResult result in redis.RunAsync(cancellationToken).ConfigureAwait(false))
             {
                 yield return result;

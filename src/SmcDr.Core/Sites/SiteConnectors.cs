@@ -6,15 +6,25 @@ namespace SmcDr.Core.Sites;
 /// <summary>From what a site file says to connections.</summary>
 public static class SiteConnectors
 {
-    /// <summary>What opens connections to the database of these settings. The password is resolved at each opening.</summary>
-    public static PostgresConnector CreateConnector(this DatabaseSettings database, SecretResolver secrets)
+    /// <summary>
+    /// What opens connections to a database of a region, through the region's cluster where it runs in a workload of it. The password is resolved at
+    /// each opening.
+    /// </summary>
+    public static PostgresConnector CreateConnector(this DatabaseSettings database, RegionSettings region, SecretResolver secrets)
     {
         ArgumentNullException.ThrowIfNull(database);
+        ArgumentNullException.ThrowIfNull(region);
         ArgumentNullException.ThrowIfNull(secrets);
+        return new PostgresConnector(database.GetConnectionString(), database.GetPassword(region, secrets), region.CreateRoute(database.Workload));
+    }
+
+    /// <summary>Gives the password of a database of a region; null where the site names none.</summary>
+    internal static Func<CancellationToken, ValueTask<string?>>? GetPassword(
+        this DatabaseSettings database, RegionSettings region, SecretResolver secrets)
+    {
         SecretReference? password = database.Password;
-        return new PostgresConnector(
-            database.GetConnectionString(),
-            password is null ? null : async token => await secrets.ResolveAsync(password, token).ConfigureAwait(false));
+        SecretResolver own = secrets.Of(region);
+        return password is null ? null : async token => await own.ResolveAsync(password, token).ConfigureAwait(false);
     }
 
     /// <summary>What opens connections to the standby of the primary region's database: where it says nothing else, as to the database itself.</summary>
@@ -39,13 +49,13 @@ public static class SiteConnectors
             all[key] = written[key];
         }
 
-        return (database with { Connection = all.ConnectionString, Port = null }).CreateConnector(secrets);
+        return (database with { Connection = all.ConnectionString, Port = null }).CreateConnector(site.PrimaryRegion, secrets);
     }
 
     /// <summary>What opens connections to the database of a region, or of the primary one where null.</summary>
     /// <exception cref="SmcException"><see cref="SmcErrorCode.SiteInvalid"/>: the region has no database.</exception>
     public static PostgresConnector CreateConnector(this Site site, SecretResolver secrets, string? region = null) =>
-        site.GetDatabase(region).CreateConnector(secrets);
+        site.GetDatabase(region).CreateConnector(site.GetRegion(region), secrets);
 
     /// <summary>The database of a region, or of the primary one where null.</summary>
     /// <exception cref="SmcException"><see cref="SmcErrorCode.SiteInvalid"/>: the region has no database.</exception>

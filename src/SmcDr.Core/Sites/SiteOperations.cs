@@ -74,7 +74,7 @@ public static class SiteOperations
         }
 
         return new WalReceiver(
-            database.CreateConnector(secrets),
+            site.CreateConnector(secrets),
             repository,
             options with
             {
@@ -106,7 +106,7 @@ public static class SiteOperations
         if (!isOffline && site.PrimaryRegion.Database is { } database)
         {
             return await WalWindows
-                .ListAsync(repository, database.CreateConnector(secrets), database.Slot, s_answerTime, observer, cancellationToken).ConfigureAwait(false);
+                .ListAsync(repository, site.CreateConnector(secrets), database.Slot, s_answerTime, observer, cancellationToken).ConfigureAwait(false);
         }
 
         List<RecoveryWindow> windows = [];
@@ -134,8 +134,7 @@ public static class SiteOperations
         Func<PreparationChange, Task<bool>> approve)
     {
         DatabaseSettings database = site.GetDatabase();
-        PostgresConnector own = database.CreateConnector(secrets);
-        SecretReference? secret = database.Password;
+        PostgresConnector own = site.CreateConnector(secrets);
         return new ServerPreparation(
             administrator is { } admin ? own.WithUser(admin.User, admin.Password) : own,
             new ServerPreparationOptions
@@ -143,9 +142,7 @@ public static class SiteOperations
                 Slot = database.Slot,
                 IsPreview = isPreview,
                 Backup = role is { } other ? own.WithUser(other.User, other.Password) : own,
-                Password = role is { } given ? given.Password
-                    : secret is null ? null
-                    : async token => await secrets.ResolveAsync(secret, token).ConfigureAwait(false),
+                Password = role is { } given ? given.Password : database.GetPassword(site.PrimaryRegion, secrets),
             },
             approve);
     }
@@ -161,7 +158,8 @@ public static class SiteOperations
         return new RecoveryRequest
         {
             Repository = repository,
-            DataDirectory = dataDirectory ?? database.DataDirectory ?? throw new SmcException(
+            // Of a database in a workload it is found out there.
+            DataDirectory = dataDirectory ?? database.DataDirectory ?? (database.Workload is not null ? "" : null) ?? throw new SmcException(
                 SmcErrorCode.ArgumentInvalid,
                 $"The site '{site.Name}' does not say which data directory its database has, and none was given.",
                 recommendation: $"Give -DataDirectory (or --data-directory), or add 'dataDirectory' to the database in '{site.Path}'."),

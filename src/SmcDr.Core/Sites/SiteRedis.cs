@@ -8,12 +8,17 @@ namespace SmcDr.Core.Sites;
 /// <summary>From what a site file says of Redis to the engine, so that every front end means the same by it.</summary>
 public static class SiteRedis
 {
-    /// <summary>What opens connections to the server of these settings. The password is resolved at each opening.</summary>
-    public static RedisConnector CreateConnector(this RedisSettings redis, SecretResolver secrets)
+    /// <summary>
+    /// What opens connections to a server of a region, through the region's cluster where it runs in a workload of it. The password is resolved at each
+    /// opening.
+    /// </summary>
+    public static RedisConnector CreateConnector(this RedisSettings redis, RegionSettings region, SecretResolver secrets)
     {
         ArgumentNullException.ThrowIfNull(redis);
+        ArgumentNullException.ThrowIfNull(region);
         ArgumentNullException.ThrowIfNull(secrets);
         SecretReference? password = redis.Password;
+        SecretResolver own = secrets.Of(region);
         return new RedisConnector(
             redis.Endpoint,
             new RedisConnectorOptions
@@ -27,14 +32,15 @@ public static class SiteRedis
                     ServerName = redis.ServerName,
                 },
                 RenamedCommands = redis.RenamedCommands,
+                Route = region.CreateRoute(redis.Workload),
             },
-            password is null ? null : async token => await secrets.ResolveAsync(password, token).ConfigureAwait(false));
+            password is null ? null : async token => await own.ResolveAsync(password, token).ConfigureAwait(false));
     }
 
     /// <summary>What opens connections to the Redis server of a region, or of the primary one where null.</summary>
     /// <exception cref="SmcException"><see cref="SmcErrorCode.SiteInvalid"/>: the region has no Redis.</exception>
     public static RedisConnector CreateRedisConnector(this Site site, SecretResolver secrets, string? region = null) =>
-        site.GetRedis(region).CreateConnector(secrets);
+        site.GetRedis(region).CreateConnector(site.GetRegion(region), secrets);
 
     /// <summary>The Redis server of a region, or of the primary one where null.</summary>
     /// <exception cref="SmcException"><see cref="SmcErrorCode.SiteInvalid"/>: the region has no Redis.</exception>

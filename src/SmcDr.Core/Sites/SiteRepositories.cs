@@ -39,7 +39,7 @@ public static class SiteRepositories
     {
         ArgumentNullException.ThrowIfNull(site);
         return site.Repository.EncryptionKey is { } reference
-            ? await reference.ResolveAsync(secrets, cancellationToken).ConfigureAwait(false)
+            ? await reference.ResolveAsync(secrets.Of(site.PrimaryRegion), cancellationToken).ConfigureAwait(false)
             : null;
     }
 

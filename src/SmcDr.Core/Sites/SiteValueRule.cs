@@ -26,7 +26,7 @@ internal sealed record SiteValueRule(string Expected, string? Pattern = null, bo
             "a replication slot's name: up to 63 lower-case letters, digits and '_'", "^[a-z0-9_]{1,63}$"),
         [SiteValueKind.Workload] = new(
             "a workload such as deployment/api or statefulset/postgres",
-            "^(deployment|statefulset|replicaset)/[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"),
+            "^(deployment|statefulset|replicaset|daemonset|cronjob)/[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"),
         [SiteValueKind.Endpoint] = new(
             "a host and a port such as redis:6379", "^([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\]):[0-9]{1,5}$"),
         [SiteValueKind.HostName] = new(

@@ -12,9 +12,9 @@ namespace SmcDr.PowerShell.Commands;
 /// <summary>Brings one database back from a logical backup, while the server and its other databases stay as they are.</summary>
 /// <remarks>
 /// <para>
-/// Everything that can be checked is checked first, and -WhatIf shows the plan. Then the present state is saved as an emergency backup, nobody is let into the
+/// Everything that can be checked is checked first, and -WhatIf shows the plan. Then the site's writers in Kubernetes are stopped, the present state is saved as an emergency backup, nobody is let into the
 /// database any more, and it is renamed: it is never dropped. The backup is restored to a new database, the rows of every table are counted and
-/// compared with the backup, and only then are sessions let in.
+/// compared with the backup, and only then are sessions let in and the writers started.
 /// </para>
 /// <para>
 /// Where the repository fails, the backup is read from the site's copies, and there is no emergency backup. That is a warning only. The emergency backup is not
@@ -60,6 +60,10 @@ public sealed class InvokeSmcDatabaseRecoveryCommand : SiteCmdlet
     [Parameter]
     public SwitchParameter NoOwner { get; set; }
 
+    /// <summary>Does not stop the site's writers, which are workloads of its Kubernetes cluster. Their sessions are ended all the same.</summary>
+    [Parameter]
+    public SwitchParameter LeaveWriters { get; set; }
+
     /// <inheritdoc/>
     protected override async Task ProcessRecordAsync(SmcPipeline pipeline, CancellationToken cancellationToken)
     {
@@ -74,6 +78,7 @@ public sealed class InvokeSmcDatabaseRecoveryCommand : SiteCmdlet
             SkipEmergencyBackup = NoEmergencyBackup,
             Parallelism = Parallelism,
             NoOwner = NoOwner,
+            Writers = LeaveWriters ? null : site.CreateWriters(pipeline),
             Site = site.Name,
             BinDirectory = site.GetDatabase().BinDirectory,
         };

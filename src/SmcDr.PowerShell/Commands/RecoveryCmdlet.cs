@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Management.Automation;
 using System.Text;
 using SmcDr.Core.Recovery;
+using SmcDr.Core.Recovery.Pods;
 using SmcDr.Core.Repositories;
 using SmcDr.Core.Sites;
 using SmcDr.PowerShell.Bridge;
@@ -10,10 +11,12 @@ using SmcDr.PowerShell.Session;
 
 namespace SmcDr.PowerShell.Commands;
 
-/// <summary>The base of the cmdlets that put a database cluster on this host back.</summary>
+/// <summary>The base of the cmdlets that put a database cluster back, on this host or in its workload of Kubernetes.</summary>
 public abstract class RecoveryCmdlet : SiteCmdlet
 {
-    /// <summary>The data directory to restore to, on this host. Without it, the site's.</summary>
+    /// <summary>
+    /// The data directory to restore to, on this host. Without it, the site's: where the site's database runs in a workload of Kubernetes, that of its volume.
+    /// </summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
     public string? DataDirectory { get; set; }
@@ -71,9 +74,16 @@ public abstract class RecoveryCmdlet : SiteCmdlet
     [Parameter]
     public SwitchParameter ListenLocally { get; set; }
 
-    /// <summary>Leaves the server stopped at the end.</summary>
+    /// <summary>Leaves the server stopped at the end, and the writers that were stopped for the recovery.</summary>
     [Parameter]
     public SwitchParameter NoStart { get; set; }
+
+    /// <summary>
+    /// Does not stop the site's writers, which are workloads of its Kubernetes cluster: where the cluster does not answer, and it is known that they
+    /// do not write. They are never touched for a side instance, or for another directory than the site's.
+    /// </summary>
+    [Parameter]
+    public SwitchParameter LeaveWriters { get; set; }
 
     /// <summary>Plans the recovery, asks, carries it out and writes the result.</summary>
     /// <param name="pipeline">The pipeline.</param>
@@ -107,31 +117,41 @@ public abstract class RecoveryCmdlet : SiteCmdlet
             Delta = Delta,
             Isolation = ServerIsolation.Create(AsSideInstance, Port, ListenLocally, directory, site.GetDatabase().DataDirectory),
             KeepRunning = !NoStart,
+            Writers = LeaveWriters ? null : site.CreateWritersOf(directory, pipeline),
         };
-        RecoveryPlan plan = await DatabaseRecovery.PlanAsync(request, pipeline, cancellationToken).ConfigureAwait(false);
-        string description = Describe(plan);
-        if (!await pipeline.ShouldProcessAsync(
-            description,
-            $"{description}{Environment.NewLine}Carry this plan out?",
-            $"Recover the database cluster in '{plan.DataDirectory}'").ConfigureAwait(false))
+        if (site.RecoversInPod(directory))
         {
+            PodRecoveryPlan inPod = await PodRecovery.PlanAsync(
+                site.CreatePodRecoveryRequest(request, SiteArguments.CreateSecrets(pipeline), pipeline), pipeline, cancellationToken).ConfigureAwait(false);
+            if (await ConfirmAsync(pipeline, inPod.Request.Workload.ToString(), target, inPod.Describe()).ConfigureAwait(false))
+            {
+                await pipeline.WriteObjectAsync(
+                    await PodRecovery.ExecuteAsync(inPod, pipeline, cancellationToken).ConfigureAwait(false)).ConfigureAwait(false);
+            }
+
             return;
         }
 
-        RecoveryResult result = await DatabaseRecovery.ExecuteAsync(plan, pipeline, cancellationToken).ConfigureAwait(false);
-        await pipeline.WriteObjectAsync(result).ConfigureAwait(false);
+        RecoveryPlan plan = await DatabaseRecovery.PlanAsync(request, pipeline, cancellationToken).ConfigureAwait(false);
+        if (await ConfirmAsync(pipeline, plan.DataDirectory, target, plan.Describe()).ConfigureAwait(false))
+        {
+            await pipeline.WriteObjectAsync(
+                await DatabaseRecovery.ExecuteAsync(plan, pipeline, cancellationToken).ConfigureAwait(false)).ConfigureAwait(false);
+        }
     }
 
-    private static string Describe(RecoveryPlan plan)
+    private static Task<bool> ConfirmAsync(SmcPipeline pipeline, string place, RecoveryTarget target, IEnumerable<string> steps)
     {
         StringBuilder text = new();
-        text.Append(CultureInfo.InvariantCulture, $"Recover the database cluster in '{plan.DataDirectory}' to {plan.Target}.");
-        foreach (string line in plan.Describe())
+        text.Append(CultureInfo.InvariantCulture, $"Recover the database cluster in '{place}' to {target}.");
+        foreach (string line in steps)
         {
             text.AppendLine().Append("  - ").Append(line);
         }
 
-        return text.ToString();
+        string description = text.ToString();
+        return pipeline.ShouldProcessAsync(
+            description, $"{description}{Environment.NewLine}Carry this plan out?", $"Recover the database cluster in '{place}'");
     }
 
     private static Dictionary<string, string> ReadPairs(IDictionary? pairs, string parameter)

@@ -175,6 +175,14 @@ public enum SmcErrorCode
     PodStreamBroken,
     /// <summary>What arrived in, or came out of, a pod is not what was sent.</summary>
     PodTransferFailed,
+    /// <summary>Somebody else scales a workload back that was suspended.</summary>
+    WorkloadScaledBack,
+    /// <summary>A pod does not start, or does not become ready.</summary>
+    PodNotStarted,
+    /// <summary>A pod that should be gone uses the volume.</summary>
+    VolumeInUse,
+    /// <summary>A workload is not built so that what was asked for can be done with it.</summary>
+    WorkloadUnsuitable,
     /// <summary>Secrets would go where they can be read.</summary>
     SecretsUnprotected,
     /// <summary>A namespace that is being deleted does not go.</summary>

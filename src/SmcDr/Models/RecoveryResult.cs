@@ -69,6 +69,9 @@ public sealed record RecoveryResult
     /// <summary>Whether the server runs now.</summary>
     public bool ServerRunning { get; init; }
 
+    /// <summary>The workload in Kubernetes on whose volume it was recovered, such as <c>statefulset/postgres</c>; none where that was on this host.</summary>
+    public string? Workload { get; init; }
+
     /// <summary>Of a side instance, the host to connect to, as psql takes it: a directory with its socket, or 127.0.0.1.</summary>
     public string? Host { get; init; }
 

@@ -110,9 +110,9 @@ public sealed class HostServerTests : IAsyncLifetime
             new Dictionary<string, string>(Settings(PostgresServer.FreePort())) { ["cluster_name"] = "operation-4711" }, null, TimeSpan.FromSeconds(60), default);
         File.Delete(Path.Combine(Data, "postmaster.opts"));
 
-        Assert.True(RecoveryRun.IsOurs(Data, Progress("operation-4711")));
-        Assert.False(RecoveryRun.IsOurs(Data, Progress("operation-4712")));
-        Assert.False(RecoveryRun.IsOurs(Data, null));
+        Assert.True(HostRecoveryRun.IsOurs(Data, Progress("operation-4711")));
+        Assert.False(HostRecoveryRun.IsOurs(Data, Progress("operation-4712")));
+        Assert.False(HostRecoveryRun.IsOurs(Data, null));
 
         RecoveryProgress Progress(string operationId)
         {

@@ -188,7 +188,7 @@ public sealed class RecoveryResumeTests(RecoveryWorld world) : IClassFixture<Rec
         Assert.False(HostServer.IsRunning(place.Data));
         Assert.Contains(
             Directory.GetDirectories(place.Root, "data.before-*"), d => RecoveryPlace.Fingerprint(d) == previous);
-        HostServer server = new(plan.Programs, place.Data, TestPrograms.OsUser);
+        HostServer server = new(plan.Programs!, place.Data, TestPrograms.OsUser);
         await server.StartAsync(request.Settings, null, TimeSpan.FromSeconds(60), default);
         Assert.Equal(Enumerable.Range(1, RecoveryWorld.RowsInBackup + RecoveryWorld.Steps), await place.RowsAsync());
         Assert.NotNull(result.RecoveredLsn);

@@ -36,6 +36,11 @@ internal static partial class BackupFileRules
         "recovery.signal", "standby.signal",
     };
 
+    /// <summary>
+    /// What the names in a data directory begin with that is the root of a volume and in which a recovery has worked: its state, and what was there before.
+    /// </summary>
+    public const string RecoveryPrefix = "smcdr.";
+
     /// <summary>Whether a directory is kept and its content is not.</summary>
     public static bool IsKeptEmpty(string path) => s_emptyDirectories.Contains(path);
 
@@ -50,7 +55,9 @@ internal static partial class BackupFileRules
             return true;
         }
 
-        return slash < 0 ? s_excludedFiles.Contains(path) : IsDatabaseDirectory(path[..slash]) && TemporaryRelation().IsMatch(name);
+        return slash < 0
+            ? s_excludedFiles.Contains(path) || path.StartsWith(RecoveryPrefix, StringComparison.Ordinal)
+            : IsDatabaseDirectory(path[..slash]) && TemporaryRelation().IsMatch(name);
     }
 
     /// <summary>

@@ -93,9 +93,10 @@ public static class BaseRestore
         private readonly DatabaseBackupDetails _details;
         private readonly RestoreLayout _layout;
         private readonly int _parallelism;
-        private readonly List<(string Path, int Mode)> _directories = [];
-        private readonly List<RestoreFile> _files = [];
-        private readonly Dictionary<string, byte[]> _special = new(StringComparer.Ordinal);
+        private readonly RestoreContent _content;
+        private readonly IReadOnlyList<(string Path, int Mode)> _directories;
+        private readonly IReadOnlyList<RestoreFile> _files;
+        private readonly IReadOnlyDictionary<string, byte[]> _special;
         private long _done;
         private long _removed;
         private DeltaTarget? _delta;
@@ -106,11 +107,11 @@ public static class BaseRestore
             _manifest = manifest;
             _target = target;
             _observer = observer;
-            _details = manifest.Header.Database ?? throw new SmcException(
-                SmcErrorCode.BackupUnsuitable, $"The backup '{manifest.Header.Id}' is no base backup of a database.", target: manifest.Header.Id);
+            _details = RestoreContent.DetailsOf(manifest);
             _layout = RestoreLayout.Create(manifest, _details, target);
             _parallelism = target.Parallelism ?? Math.Clamp(Environment.ProcessorCount, 2, 8);
-            Arrange();
+            _content = new RestoreContent(manifest, _layout);
+            (_directories, _files, _special) = (_content.Directories, _content.Files, _content.Special);
         }
 
         public async Task<BaseRestoreResult> ExecuteAsync(CancellationToken cancellationToken)
@@ -119,7 +120,7 @@ public static class BaseRestore
 
             // Nothing is written before it is known that the whole backup is there and that the target can take it.
             await _reader.CheckPacksAsync(_manifest, cancellationToken).ConfigureAwait(false);
-            await ReadSpecialFilesAsync(cancellationToken).ConfigureAwait(false);
+            await _content.ReadSpecialFilesAsync(_reader, _parallelism, cancellationToken).ConfigureAwait(false);
             bool resumed = CheckTarget();
             if (!resumed && _target.CheckSpace)
             {
@@ -153,109 +154,6 @@ public static class BaseRestore
                 _files.Sum(static file => file.Entry.Size - file.KeptBytes),
                 _removed,
                 watch.Elapsed);
-        }
-
-        private void Arrange()
-        {
-            HashSet<string> parents = new(StringComparer.Ordinal);
-            foreach (ManifestEntry entry in _manifest.Entries)
-            {
-                string? path = _layout.PathOf(entry);
-                switch (entry.Kind)
-                {
-                    case ManifestEntryKind.Directory:
-                        if (path is not null && parents.Add(path))
-                        {
-                            _directories.Add((path, entry.Mode == 0 ? _details.DirectoryMode : entry.Mode));
-                        }
-
-                        break;
-                    case ManifestEntryKind.File when path is not null:
-                        if (parents.Add(Path.GetDirectoryName(path)!) && Path.GetDirectoryName(path) != _layout.Root)
-                        {
-                            _directories.Add((Path.GetDirectoryName(path)!, _details.DirectoryMode));
-                        }
-
-                        if (entry.Path is ControlFile.RelativePath or BackupFileRules.TablespaceMap)
-                        {
-                            _special.Add(entry.Path, new byte[checked((int)entry.Size)]);
-                        }
-                        else
-                        {
-                            _files.Add(new RestoreFile(entry, path));
-                        }
-
-                        break;
-                    default:
-                        // A link could lead the files below it out of the target, and no base backup holds one.
-                        throw new SmcException(
-                            SmcErrorCode.ManifestInvalid,
-                            $"The backup '{_manifest.Header.Id}' holds '{entry.Path}', which does not belong into a base backup.",
-                            target: entry.Path);
-                }
-            }
-
-            if (!_special.ContainsKey(ControlFile.RelativePath) || !_files.Any(static f => f.Entry.Path == BackupFileRules.BackupLabel))
-            {
-                throw new SmcException(
-                    SmcErrorCode.ManifestInvalid,
-                    $"The backup '{_manifest.Header.Id}' lacks its control file or its backup label.",
-                    target: _manifest.Header.Id);
-            }
-        }
-
-        /// <summary>Reads the files that are changed on their way, and looks at the control file.</summary>
-        private async Task ReadSpecialFilesAsync(CancellationToken cancellationToken)
-        {
-            List<ManifestEntry> entries = [.. _manifest.Entries.Where(e => _special.ContainsKey(e.Path))];
-            List<(ManifestEntry Entry, int Offset, FileExtent Extent)> parts = [];
-            foreach (ManifestEntry entry in entries)
-            {
-                int offset = 0;
-                foreach (FileExtent extent in entry.Extents)
-                {
-                    if (extent.Block is not null)
-                    {
-                        parts.Add((entry, offset, extent));
-                    }
-
-                    offset += extent.Length;
-                }
-            }
-
-            await _reader.ReadBlocksAsync(
-                [.. parts.Select(static part => part.Extent.Block!)],
-                _parallelism,
-                (index, content, _) =>
-                {
-                    (ManifestEntry entry, int offset, FileExtent extent) = parts[index];
-                    content.Slice(extent.Start, extent.Length).CopyTo(_special[entry.Path].AsMemory(offset));
-                    return ValueTask.CompletedTask;
-                },
-                cancellationToken).ConfigureAwait(false);
-            foreach (ManifestEntry entry in entries)
-            {
-                if (entry.Hash is { } hash && Hash256.Compute(_special[entry.Path]) != hash)
-                {
-                    throw Damaged(entry);
-                }
-            }
-
-            ControlFile control = ControlFile.Parse(_special[ControlFile.RelativePath]);
-            if (control.SystemId.ToString(CultureInfo.InvariantCulture) != _details.SystemId)
-            {
-                throw new SmcException(
-                    SmcErrorCode.SystemIdMismatch,
-                    $"The control file in the backup '{_manifest.Header.Id}' is that of cluster {control.SystemId}, the backup's is {_details.SystemId}.",
-                    target: _manifest.Header.Id);
-            }
-
-            ControlFile.InvalidateCheckpoint(_special[ControlFile.RelativePath]);
-            if (_special.TryGetValue(BackupFileRules.TablespaceMap, out byte[]? map) && _layout.Moved.Count > 0)
-            {
-                _special[BackupFileRules.TablespaceMap] =
-                    Encoding.UTF8.GetBytes(TablespaceMapFile.Rewrite(Encoding.UTF8.GetString(map), _layout.Moved));
-            }
         }
 
         /// <summary>Whether the target is what an earlier run of this restore left; throws where it is neither that nor empty.</summary>
@@ -382,8 +280,6 @@ public static class BaseRestore
                 CreateDirectory(location, _details.DirectoryMode, mayBeLink: true);
             }
 
-            // Parents sort before what is in them.
-            _directories.Sort(static (left, right) => string.CompareOrdinal(left.Path, right.Path));
             foreach ((string path, int mode) in _directories)
             {
                 CreateDirectory(path, mode, mayBeLink: false);
@@ -453,7 +349,7 @@ public static class BaseRestore
 
                 if (!OperatingSystem.IsWindows())
                 {
-                    File.SetUnixFileMode(handle, (UnixFileMode)(file.Entry.Mode == 0 ? _details.DirectoryMode & 0x1B6 : file.Entry.Mode));
+                    File.SetUnixFileMode(handle, (UnixFileMode)(file.Entry.Mode == 0 ? RestoreContent.FileMode(_details) : file.Entry.Mode));
                 }
             }
             catch (IOException e) when (allocation > 0 && new DriveInfo(Path.GetDirectoryName(file.Path)!).AvailableFreeSpace < allocation)
@@ -541,7 +437,7 @@ public static class BaseRestore
             ReadOnlySpan<byte> part = content.Slice(place.Start, place.Length);
             if (entry.Hash is { } hash && place.Length == entry.Size && Hash256.Compute(part) != hash)
             {
-                throw Damaged(entry);
+                throw RestoreContent.Damaged(_manifest.Header, entry);
             }
 
             // Not by the asynchronous call, which for a page costs more than the page: on Unix it only hands the write to another thread.
@@ -640,7 +536,7 @@ public static class BaseRestore
         {
             if (!OperatingSystem.IsWindows())
             {
-                File.SetUnixFileMode(path, (UnixFileMode)(_details.DirectoryMode & 0x1B6));
+                File.SetUnixFileMode(path, (UnixFileMode)RestoreContent.FileMode(_details));
                 Own(path);
             }
         }
@@ -654,11 +550,6 @@ public static class BaseRestore
                 Posix.SetOwner(path, _target.OwnerUser ?? uint.MaxValue, _target.OwnerGroup ?? uint.MaxValue);
             }
         }
-
-        private SmcException Damaged(ManifestEntry entry) => new(
-            SmcErrorCode.ChecksumMismatch,
-            $"The file '{entry.Path}' of the backup '{_manifest.Header.Id}' does not match its digest in the manifest.",
-            target: entry.Path);
 
         // A disk that is mounted there has a directory of the file system's own.
         private static bool IsEmpty(string directory) => DeltaTarget.IsEmpty(directory);

@@ -72,6 +72,9 @@ internal sealed class RestoreLayout
         return new RestoreLayout(root, locations, moved);
     }
 
+    /// <summary>The places below a data directory that is not on this machine: the paths of the entries. Tablespaces elsewhere it has none.</summary>
+    public static RestoreLayout Relative() => new("", [], []);
+
     /// <summary>The place of an entry. Null for a tablespace's entry in <c>pg_tblspc</c>, which will be a link.</summary>
     public string? PathOf(ManifestEntry entry)
     {

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Npgsql;
+using SmcDr.Core.Platform;
 
 namespace SmcDr.Core.Postgres.Logical;
 
@@ -10,11 +11,13 @@ namespace SmcDr.Core.Postgres.Logical;
 internal sealed class ClientEnvironment : IDisposable
 {
     private readonly PrivateFile? _passwords;
+    private readonly IRoutedPort? _port;
 
-    private ClientEnvironment(IReadOnlyDictionary<string, string> variables, PrivateFile? passwords)
+    private ClientEnvironment(IReadOnlyDictionary<string, string> variables, PrivateFile? passwords, IRoutedPort? port)
     {
         Variables = variables;
         _passwords = passwords;
+        _port = port;
     }
 
     public IReadOnlyDictionary<string, string> Variables { get; }
@@ -26,7 +29,20 @@ internal sealed class ClientEnvironment : IDisposable
 
     public static async Task<ClientEnvironment> CreateAsync(PostgresConnector connector, CancellationToken cancellationToken)
     {
-        NpgsqlConnectionStringBuilder settings = await connector.ResolveAsync(cancellationToken).ConfigureAwait(false);
+        IRoutedPort? port = await connector.RouteAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            return Create(await connector.ResolveAsync(port, cancellationToken).ConfigureAwait(false), port);
+        }
+        catch
+        {
+            port?.Dispose();
+            throw;
+        }
+    }
+
+    private static ClientEnvironment Create(NpgsqlConnectionStringBuilder settings, IRoutedPort? port)
+    {
         Dictionary<string, string> variables = [];
         (string hosts, string ports) = Hosts(settings);
         Set("PGHOST", hosts);
@@ -62,7 +78,7 @@ internal sealed class ClientEnvironment : IDisposable
             Set("PGPASSFILE", settings.Passfile ?? Environment.GetEnvironmentVariable("PGPASSFILE"));
         }
 
-        return new ClientEnvironment(variables, passwords);
+        return new ClientEnvironment(variables, passwords, port);
 
         void Set(string name, string? value)
         {
@@ -73,7 +89,11 @@ internal sealed class ClientEnvironment : IDisposable
         }
     }
 
-    public void Dispose() => _passwords?.Dispose();
+    public void Dispose()
+    {
+        _passwords?.Dispose();
+        _port?.Dispose();
+    }
 
     private static (string Hosts, string Ports) Hosts(NpgsqlConnectionStringBuilder settings)
     {

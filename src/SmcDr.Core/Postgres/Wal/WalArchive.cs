@@ -587,7 +587,8 @@ public sealed class WalArchive
         return item with { Index = index.Take(), LastRecordEnd = scanner.LastRecordEnd, ServerTime = null };
     }
 
-    private async Task ReadAsync(WalItem item, byte[] content, CancellationToken cancellationToken)
+    /// <summary>Reads a segment, every byte verified, into the beginning of an array; what is missing at its end is zeros.</summary>
+    internal async Task ReadAsync(WalItem item, byte[] content, CancellationToken cancellationToken)
     {
         IReadOnlyList<StoredWal> parts = item.Parts;
         _ = await RetryAsync(

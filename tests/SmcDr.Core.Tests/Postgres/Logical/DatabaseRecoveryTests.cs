@@ -1,5 +1,6 @@
 using Npgsql;
 using SmcDr.Core.Operations;
+using SmcDr.Core.Postgres;
 using SmcDr.Core.Postgres.Logical;
 using SmcDr.Core.Repositories;
 using SmcDr.Core.Tests.Fixtures;

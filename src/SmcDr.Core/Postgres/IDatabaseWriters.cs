@@ -1,4 +1,4 @@
-namespace SmcDr.Core.Postgres.Logical;
+namespace SmcDr.Core.Postgres;
 
 /// <summary>The applications that write to a database: stopped before it is recovered, and started again when it is back.</summary>
 public interface IDatabaseWriters
