@@ -122,7 +122,7 @@ public static class SiteRedis
         ArgumentNullException.ThrowIfNull(request);
         ArgumentNullException.ThrowIfNull(observer);
         RedisSettings redis = site.GetRedis();
-        RedisConnector connector = CreateConnector(redis, request, secrets);
+        RedisConnector connector = CreateConnector(site, request, secrets);
         if (request.Method == RedisRestoreMethod.Offline ||
             (request.Method is null && request.Endpoint is null && redis.DataDirectory is not null &&
                 !await IsRunningAsync(connector, observer, cancellationToken).ConfigureAwait(false)))
@@ -133,16 +133,17 @@ public static class SiteRedis
         return new RedisOnlineRestore(connector, backup, request.Options);
     }
 
-    private static RedisConnector CreateConnector(RedisSettings redis, RedisRestoreRequest request, SecretResolver secrets)
+    private static RedisConnector CreateConnector(Site site, RedisRestoreRequest request, SecretResolver secrets)
     {
+        RedisSettings redis = site.GetRedis();
         RedisSettings settings = redis with { Tls = request.Tls ?? redis.Tls };
         if (request.Endpoint is not null)
         {
-            // The site's password is not for a server that it does not name.
-            settings = settings with { Endpoint = request.Endpoint, Username = null, Password = null };
+            // Neither the site's password nor its workload is for a server that it does not name.
+            settings = settings with { Endpoint = request.Endpoint, Username = null, Password = null, Workload = null };
         }
 
-        RedisConnector connector = settings.CreateConnector(secrets);
+        RedisConnector connector = settings.CreateConnector(site.GetRegion(null), secrets);
         return request.Username is null && request.Password is null ? connector : connector.WithUser(request.Username, request.Password);
     }
 
