@@ -138,7 +138,7 @@ public abstract class FencingConformance : IAsyncLifetime
             Assert.True(!acknowledged || seen.Count == 1, $"Call {call}: acknowledged, and not seen.");
             await SmcErrorCode.Fenced.ThrowsAsync(() => archive.PutHistoryAsync(3, "1\t0/3000000\tno reason\n"u8.ToArray(), CancellationToken.None));
             Assert.DoesNotContain(
-                await KeysAsync(_store, RepositoryKeys.Wal(SystemId + (ulong)call)), static key => key.Contains("00000003", StringComparison.Ordinal));
+                await KeysAsync(_store, RepositoryKeys.Wal(SystemId + (ulong)call)), static key => key.EndsWith("/00000003.history", StringComparison.Ordinal));
         }
     }
 }
