@@ -4,6 +4,7 @@ using SmcDr.Cli;
 using SmcDr.Cli.Output;
 using SmcDr.Core.Operations;
 using SmcDr.Core.Tests.Drills;
+using SmcDr.Core.Tests.Fixtures;
 
 namespace SmcDr.Core.Tests.Cli;
 
@@ -159,16 +160,5 @@ public sealed class CliOutputTests
         RootCommand root = new();
         root.Options.Add(GlobalOptions.NoColor);
         return new CliContext(host, root.Parse([]));
-    }
-
-    private sealed class ManualClock : TimeProvider
-    {
-        private long _ticks;
-
-        public override long TimestampFrequency => TimeSpan.TicksPerSecond;
-
-        public override long GetTimestamp() => _ticks;
-
-        public void Advance(TimeSpan time) => _ticks += time.Ticks;
     }
 }

@@ -246,7 +246,13 @@ public sealed class StandaloneReaderTests : IDisposable
             Stored = 0,
             Crc32C = 0,
         };
-        byte[] content = WalObject.Seal(head, wal.AsMemory((int)start, (int)(end - start)));
+        ReadOnlyMemory<byte> bytes = wal.AsMemory((int)start, (int)(end - start));
+
+        // As a stream makes a whole one: of several frames.
+        WalFrames frames = new();
+        frames.Add(0, bytes[..(bytes.Length / 2)]);
+        frames.Add(bytes.Length / 2, bytes[(bytes.Length / 2)..]);
+        byte[] content = whole && frames.End == bytes.Length ? WalObject.Seal(head, bytes, frames.All) : WalObject.Seal(head, bytes);
         return repository.Store.PutAsync(key.ToKey(7234567890123456789), content, CancellationToken.None);
     }
 

@@ -1,4 +1,5 @@
 using SmcDr.Core.ObjectStores;
+using SmcDr.Core.Platform;
 using SmcDr.Core.Tests.Fixtures;
 using static SmcDr.Core.Tests.ObjectStores.ObjectStoreTestExtensions;
 
@@ -29,6 +30,41 @@ public sealed class DirectoryObjectStoreTests : IDisposable
         Assert.Equal(folder, File.GetUnixFileMode(Root));
         Assert.Equal(folder, File.GetUnixFileMode(Path.Combine(Root, "a", "b")));
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(Path.Combine(Root, "a", "b", "c")));
+    }
+
+    [LinuxFact]
+    public async Task Put_FolderThatIsKnown_SyncsTheFolderAndNotThoseAbove()
+    {
+        List<string> synced = [];
+        await using DirectoryObjectStore store = new(Root)
+        {
+            SyncDirectory = path =>
+            {
+                synced.Add(Path.GetRelativePath(Root, path));
+                Posix.SyncDirectory(path);
+            },
+        };
+        await store.PutAsync("a/b/1", Bytes(1), default);
+        Assert.Equal(["a/b", "a", "."], synced.TakeLast(3));
+        synced.Clear();
+        await store.PutAsync("a/b/2", Bytes(1), default);
+        Assert.Equal(["a/b"], synced);
+        synced.Clear();
+
+        // Another process removed it as empty, and made it anew without having synced yet what is above.
+        Directory.Delete(Path.Combine(Root, "a", "b"), recursive: true);
+        Directory.CreateDirectory(Path.Combine(Root, "a", "b"));
+        await store.PutAsync("a/b/3", Bytes(1), default);
+        Assert.Equal(["a/b", "a", "."], synced);
+        synced.Clear();
+
+        await store.DiscardAsync(["a/b/3"], default);
+        Assert.Empty(synced);
+        await store.PutAsync("a/b/4", Bytes(1), default);
+        Assert.Equal(["a/b", "a", "."], synced);
+        synced.Clear();
+        await store.DeleteAsync("a/b/4", default);
+        Assert.Equal(["a/b"], synced);
     }
 
     [RootFact]

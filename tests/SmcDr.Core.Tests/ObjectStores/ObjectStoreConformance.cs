@@ -374,6 +374,21 @@ public abstract class ObjectStoreConformance : IAsyncLifetime
     }
 
     [ConformanceFact]
+    public async Task Discard_SomeObjects_AreGoneAndAbsentOnesAreNoError()
+    {
+        foreach (string key in new[] { "a/1", "a/2", "a/3", "b/only" })
+        {
+            await Store.PutAsync(key, Bytes(1), default);
+        }
+
+        await Store.DiscardAsync(["a/1", "a/3", "b/only", "c/absent"], default);
+        Assert.Equal(["a/2"], await Store.KeysAsync());
+        Assert.Equal(["a"], await Store.FoldersAsync(""));
+        await Store.PutAsync("b/only", Bytes(2), default);
+        Assert.Equal(Bytes(2), await Store.ReadAsync("b/only"));
+    }
+
+    [ConformanceFact]
     public async Task Delete_AbsentObject_IsNoError()
     {
         await Store.PutAsync("there/x", Bytes(1), default);

@@ -413,6 +413,94 @@ public sealed class SiteChecksTests : IClassFixture<PostgresServerFixture>, IAsy
     }
 
     [Fact]
+    public async Task RunAsync_NoSpillDirectory_ChecksNone() =>
+        Assert.DoesNotContain("SpillDirectory", (await RunAsync(_server)).Keys);
+
+    [Fact]
+    public async Task RunAsync_SpillDirectory_SaysWhetherAStreamCouldUseIt()
+    {
+        using TemporaryDirectory directory = new();
+        string spill = Path.Combine(directory.Path, "spill");
+
+        // Not there yet, and still not afterwards.
+        Assert.Equal(CheckOutcomes.Passed, (await SpillAsync(spill)).Outcome);
+        Assert.False(Directory.Exists(spill));
+
+        Directory.CreateDirectory(spill);
+        CheckResult result = await SpillAsync(spill);
+        Assert.Equal(CheckOutcomes.Passed, result.Outcome);
+        Assert.Contains("64 MiB may be", result.Message, StringComparison.Ordinal);
+        Assert.Empty(Directory.GetFileSystemEntries(spill));
+
+        // More than there is room for.
+        result = await SpillAsync(spill, "900TiB");
+        Assert.Equal(CheckOutcomes.Warning, result.Outcome);
+        Assert.Contains("there is room for", result.Message, StringComparison.Ordinal);
+
+        // Somebody else's file.
+        await File.WriteAllTextAsync(Path.Combine(spill, "notes.txt"), "mine");
+        result = await SpillAsync(spill);
+        Assert.Equal(CheckOutcomes.Failed, result.Outcome);
+        Assert.Contains("notes.txt", result.Message, StringComparison.Ordinal);
+        File.Delete(Path.Combine(spill, "notes.txt"));
+
+        // WAL that waits.
+        await File.WriteAllBytesAsync(Path.Combine(spill, "000000000007-000000010000000000000003"), new byte[5000]);
+        result = await SpillAsync(spill);
+        Assert.Equal(CheckOutcomes.Warning, result.Outcome);
+        Assert.Contains("on this host only since", result.Message, StringComparison.Ordinal);
+        Assert.Contains("start one on this host", result.Recommendation, StringComparison.Ordinal);
+
+        // A file, and a place below a file.
+        string file = Path.Combine(directory.Path, "file");
+        await File.WriteAllTextAsync(file, "");
+        Assert.Equal(CheckOutcomes.Failed, (await SpillAsync(file)).Outcome);
+    }
+
+    [Fact]
+    public async Task RunAsync_SpillOnTheFileSystemOfRepositoryOrDatabase_IsAWarning()
+    {
+        using TemporaryDirectory directory = new();
+        Site site = SpillSite(Path.Combine(directory.Path, "spill"), "64MiB", Path.Combine(directory.Path, "repository"));
+        CheckResult result = (await CollectAsync(site, _ => _store))["SpillDirectory"];
+        Assert.Equal(CheckOutcomes.Warning, result.Outcome);
+        Assert.Contains("file system of the repository", result.Message, StringComparison.Ordinal);
+
+        site = SpillSite(Path.Combine(directory.Path, "spill"), "64MiB", "s3://bucket", $", dataDirectory: {directory.Path}/data");
+        result = (await CollectAsync(site, _ => _store))["SpillDirectory"];
+        Assert.Equal(CheckOutcomes.Warning, result.Outcome);
+        Assert.Contains("file system of the database", result.Message, StringComparison.Ordinal);
+    }
+
+    [RootFact]
+    public async Task RunAsync_SpillOnAReadOnlyFileSystem_Fails()
+    {
+        using SmallFileSystem disk = new();
+        string spill = Path.Combine(disk.Path, "spill");
+        Directory.CreateDirectory(spill);
+        disk.MakeReadOnly();
+        Assert.Equal(CheckOutcomes.Failed, (await SpillAsync(spill)).Outcome);
+        Assert.Equal(CheckOutcomes.Failed, (await SpillAsync(Path.Combine(disk.Path, "other"))).Outcome);
+    }
+
+    [OrdinaryUserFact]
+    public async Task RunAsync_SpillOfAnotherAccount_Fails()
+    {
+        CheckResult result = await SpillAsync("/usr");
+        Assert.Equal(CheckOutcomes.Failed, result.Outcome);
+        Assert.Contains("'root'", result.Message, StringComparison.Ordinal);
+        Assert.Equal(CheckOutcomes.Failed, (await SpillAsync("/usr/spill")).Outcome);
+    }
+
+    private async Task<CheckResult> SpillAsync(string spill, string limit = "64MiB") =>
+        (await CollectAsync(SpillSite(spill, limit, "s3://bucket"), _ => _store))["SpillDirectory"];
+
+    private static Site SpillSite(string spill, string limit, string repository, string? more = null) => SiteFile.Parse(
+        $"name: orders\nrepository: {{ location: \"{repository}\" }}\nwalStream: {{ spillDirectory: {spill}, spillLimit: {limit} }}\nregions:\n  here:\n    " +
+            $"role: primary\n    database: {{ connection: \"Host=127.0.0.1;Port=1;Username=nobody\"{more} }}\n",
+        "/srv/site/smcdr.yaml");
+
+    [Fact]
     public async Task RunAsync_StoppedInTheMiddle_StopsTheWork()
     {
         using CancellationTokenSource stop = new();

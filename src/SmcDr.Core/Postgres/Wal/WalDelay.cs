@@ -34,6 +34,9 @@ internal sealed class WalDelay(TimeProvider clock)
         }
     }
 
+    /// <summary>How many times are kept.</summary>
+    internal int Count => _waiting.Count;
+
     /// <summary>The server has WAL up to a position.</summary>
     public void Known(Lsn end)
     {

@@ -363,6 +363,35 @@ public sealed class WalArchiveTests(WalSample sample) : IClassFixture<WalSample>
     }
 
     [Fact]
+    public async Task WalStreamWriter_SegmentThatComesQuickly_IsMadeOfWhatItsPiecesWereCompressedTo()
+    {
+        WalArchive archive = Archive;
+        WalStreamWriter writer = await OpenWriterAsync(archive, sample.Segments[0].Name);
+        byte[] bytes = sample.Segments[0].Content;
+        List<byte[]> payloads = [];
+        for (int at = 0; at < Size; at += Size / 4)
+        {
+            await writer.AppendAsync(bytes.AsMemory(at, Size / 4), Stopwatch.GetTimestamp(), DateTimeOffset.UtcNow, CancellationToken.None);
+            await writer.FlushAsync(CancellationToken.None);
+            if (at < Size * 3 / 4)
+            {
+                payloads.Add(Payload(_store.Keys.Last(static key => key.Contains('.', StringComparison.Ordinal))));
+            }
+        }
+
+        string whole = Assert.Single(_store.Keys, static key => key.StartsWith("wal/", StringComparison.Ordinal));
+        Assert.StartsWith(Convert.ToHexString([.. payloads.SelectMany(static payload => payload)]), Convert.ToHexString(Payload(whole)), StringComparison.Ordinal);
+        WalCoverage coverage = await CoverAsync();
+        Assert.Equal(bytes, await Archive.ReadAsync(Assert.Single(coverage.Items), CancellationToken.None));
+
+        byte[] Payload(string key)
+        {
+            byte[] content = _store[key];
+            return content[(content.AsSpan().IndexOf((byte)'\n') + 1)..];
+        }
+    }
+
+    [Fact]
     public async Task WalStreamWriter_AfterARestart_OverlooksNoTransactionThatCrossesSegments()
     {
         WalArchive archive = Archive;

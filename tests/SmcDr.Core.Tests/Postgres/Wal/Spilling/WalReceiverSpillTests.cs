@@ -12,47 +12,19 @@ using SmcDr.Core.Tests.Fixtures;
 namespace SmcDr.Core.Tests.Postgres.Wal.Spilling;
 
 /// <summary>Streams of a real server whose repository is full or away.</summary>
-public sealed class WalReceiverSpillTests : IAsyncLifetime
+public sealed class WalReceiverSpillTests : SpillLab
 {
-    private const int SegmentSize = 1 << 20;
-    private const string Slot = "smcdr";
-
-    private readonly string _directory = Directory.CreateTempSubdirectory("smcdr-test-").FullName;
     private readonly ConcurrentQueue<string> _puts = new();
-    private PostgresServer _server = null!;
-    private HookedObjectStore _store = null!;
-    private Repository _repository = null!;
-    private ulong _systemId;
     private Func<string, string, bool>? _fails;
     private SmcErrorCode _failure = SmcErrorCode.StorageFull;
+    private string? _recommendation;
 
-    private string Spill => Path.Combine(_directory, "spill");
-
-    private WalReceiverOptions Options => RunningReceiver.Quick with
-    {
-        Slot = Slot,
-        Exclusive = true,
-        SpillDirectory = Spill,
-        ClaimInterval = TimeSpan.FromMilliseconds(200),
-        SlotCheckInterval = TimeSpan.FromMilliseconds(200),
-    };
-
-    public async Task InitializeAsync()
-    {
-        _server = await PostgresServer.StartAsync(new PostgresServerOptions
-        {
-            Fsync = false,
-            WalSegmentMegabytes = 1,
-            Settings = new Dictionary<string, string> { ["wal_keep_size"] = "0", ["max_wal_size"] = "64MB", ["min_wal_size"] = "32MB" },
-        });
-        _systemId = ulong.Parse(
-            await _server.ScalarAsync<string>("SELECT system_identifier::text FROM pg_control_system()"), CultureInfo.InvariantCulture);
-        await _server.ExecuteAsync("CREATE TABLE t (id bigserial PRIMARY KEY, v text)");
-        _store = new HookedObjectStore(new DirectoryObjectStore(Path.Combine(_directory, "repository")), (operation, key) =>
+    protected override Task<IObjectStore> OpenStoreAsync() => Task.FromResult<IObjectStore>(
+        new HookedObjectStore(new DirectoryObjectStore(Path.Combine(LabDirectory, "repository")), (operation, key) =>
         {
             if (Volatile.Read(ref _fails) is { } fails && fails(operation, key))
             {
-                throw new SmcException(_failure, $"The repository is away ({operation}).");
+                throw new SmcException(_failure, $"The repository is away ({operation}).", recommendation: _recommendation);
             }
 
             if (operation == "put" && IsWal(key))
@@ -61,15 +33,7 @@ public sealed class WalReceiverSpillTests : IAsyncLifetime
             }
 
             return Task.CompletedTask;
-        });
-        _repository = await Repository.OpenOrCreateAsync(_store, CancellationToken.None);
-    }
-
-    public async Task DisposeAsync()
-    {
-        await _server.DisposeAsync();
-        Directory.Delete(_directory, recursive: true);
-    }
+        }));
 
     [Fact]
     public async Task RunAsync_RepositoryFull_SpillsSoThatTheSlotAdvancesAndBringsAllInOrder()
@@ -77,7 +41,7 @@ public sealed class WalReceiverSpillTests : IAsyncLifetime
         await using RunningReceiver stream = Start();
         await InsertAsync(3);
         await stream.FlushedAsync(await CurrentLsnAsync());
-        string[] before = await KeysAsync(_repository);
+        string[] before = await KeysAsync(Repository);
         Fail(Full);
         await InsertAsync(30);
         Lsn end = await CurrentLsnAsync();
@@ -88,7 +52,7 @@ public sealed class WalReceiverSpillTests : IAsyncLifetime
         Assert.True(Lsn.Parse(stream.Receiver.Status.FlushedLsn!) < end);
         Assert.Contains("this host only", stream.Receiver.Status.Message, StringComparison.Ordinal);
         // Nothing came behind the hole, and nothing was taken away that only this host could replace.
-        Assert.Equal(before, await KeysAsync(_repository));
+        Assert.Equal(before, await KeysAsync(Repository));
         AssertModes();
 
         string[] spilled = SpilledNames();
@@ -112,7 +76,7 @@ public sealed class WalReceiverSpillTests : IAsyncLifetime
         Assert.Equal(2, stream.Warnings.Count);
         await stream.StopAsync();
         await AssertCompleteAsync(end);
-        AssertNoPiecesOfWholeSegments(await KeysAsync(_repository));
+        AssertNoPiecesOfWholeSegments(await KeysAsync(Repository));
         Assert.Equal(["lock"], Names());
     }
 
@@ -126,15 +90,44 @@ public sealed class WalReceiverSpillTests : IAsyncLifetime
         Fail(static (_, _) => true);
         await InsertAsync(8);
         await UntilSlotAsync(await CurrentLsnAsync());
-        await _server.RestartAsync();
+        await Server.RestartAsync();
         await InsertAsync(8);
         await UntilSlotAsync(await CurrentLsnAsync());
-        await _server.KillAsync();
-        await _server.ResumeAsync();
+        await Server.KillAsync();
+        await Server.ResumeAsync();
         await InsertAsync(8);
         Lsn end = await CurrentLsnAsync();
         await UntilSlotAsync(end);
         Assert.True(stream.Receiver.Status.Reconnects > 0);
+
+        Fail(null);
+        await stream.FlushedAsync(end);
+        await stream.StopAsync();
+        Assert.Empty(SpilledNames());
+        await AssertCompleteAsync(end);
+    }
+
+    [Fact]
+    public async Task RunAsync_RepositoryRefusesTheAccount_SpillsAndSaysWhatToDo()
+    {
+        await using RunningReceiver stream = Start();
+        await InsertAsync(3);
+        await stream.FlushedAsync(await CurrentLsnAsync());
+        _failure = SmcErrorCode.StorageAccessDenied;
+        _recommendation = "Sign in again.";
+        Fail(static (_, _) => true);
+        await InsertAsync(10);
+        await UntilSlotAsync(await CurrentLsnAsync());
+        string warning = Assert.Single(stream.Warnings);
+        Assert.Contains("on this host only until", warning, StringComparison.Ordinal);
+        Assert.Contains("Sign in again.", warning, StringComparison.Ordinal);
+
+        // A lost connection does not end it either, although nothing can be asked of the repository.
+        await Server.RestartAsync();
+        await InsertAsync(10);
+        Lsn end = await CurrentLsnAsync();
+        await UntilSlotAsync(end);
+        await stream.UntilAsync(static status => status is { State: "Spilling", LagSeconds: > 0.5 });
 
         Fail(null);
         await stream.FlushedAsync(end);
@@ -151,7 +144,7 @@ public sealed class WalReceiverSpillTests : IAsyncLifetime
         {
             await InsertAsync(10);
             await UntilSlotAsync(await CurrentLsnAsync());
-            Assert.Empty(await KeysAsync(_repository));
+            Assert.Empty(await KeysAsync(Repository));
             Assert.DoesNotContain(await AllKeysAsync(), static key => key.Contains("/streams/", StringComparison.Ordinal));
             await stream.StopAsync();
             Assert.Equal("Stopped", stream.Receiver.Status.State);
@@ -196,8 +189,8 @@ public sealed class WalReceiverSpillTests : IAsyncLifetime
     [Fact]
     public async Task RunAsync_SpillIsNearlyFull_WarnsOnceWithWhatTheServerCanHold()
     {
-        await _server.ExecuteAsync("ALTER SYSTEM SET max_slot_wal_keep_size = '500MB'");
-        await _server.ExecuteAsync("SELECT pg_reload_conf()");
+        await Server.ExecuteAsync("ALTER SYSTEM SET max_slot_wal_keep_size = '500MB'");
+        await Server.ExecuteAsync("SELECT pg_reload_conf()");
         await using RunningReceiver stream = Start(Options with { SpillLimit = 2 << 20 });
         await InsertAsync(1);
         await stream.FlushedAsync(await CurrentLsnAsync());
@@ -249,7 +242,7 @@ public sealed class WalReceiverSpillTests : IAsyncLifetime
         WalSegmentName name = WalSegmentName.Parse(spilled.First(static name => name.Length == WalSegmentName.Length));
         Volatile.Write(ref _fails, (operation, key) => Full(operation, key) && !key.EndsWith(name.ToString(), StringComparison.Ordinal));
         WalFacts facts = new() { Index = WalIndex.Empty, LastRecordEnd = name.StartLsn(SegmentSize), ServerVersionNumber = 150000 };
-        await new WalArchive(_repository, _systemId).PutSegmentAsync(name, Foreign(name), facts, CancellationToken.None);
+        await new WalArchive(Repository, SystemId).PutSegmentAsync(name, Foreign(name), facts, CancellationToken.None);
         Fail(null);
 
         SmcException error = await Assert.ThrowsAsync<SmcException>(() => stream.Run.WaitAsync(TimeSpan.FromSeconds(60)));
@@ -257,7 +250,7 @@ public sealed class WalReceiverSpillTests : IAsyncLifetime
         Assert.Contains(name.ToString(), error.Message, StringComparison.Ordinal);
         Assert.Contains(Spill, error.Message, StringComparison.Ordinal);
         Assert.Contains(name.ToString(), SpilledNames());
-        Assert.NotNull(await _repository.Store.GetInfoAsync(WalKey.Whole(name).ToKey(_systemId), CancellationToken.None));
+        Assert.NotNull(await Repository.Store.GetInfoAsync(WalKey.Whole(name).ToKey(SystemId), CancellationToken.None));
     }
 
     [Fact]
@@ -266,7 +259,7 @@ public sealed class WalReceiverSpillTests : IAsyncLifetime
         await using RunningReceiver stream = Start(Options with { Synchronous = true, SynchronousTimeout = TimeSpan.FromSeconds(1) });
         await stream.UntilAsync(static status => status.SynchronousState == "Synchronous");
         Fail(Full);
-        await _server.ExecuteAsync("INSERT INTO t (v) VALUES ('let go')").WaitAsync(TimeSpan.FromSeconds(60));
+        await Server.ExecuteAsync("INSERT INTO t (v) VALUES ('let go')").WaitAsync(TimeSpan.FromSeconds(60));
         Lsn end = await CurrentLsnAsync();
         await stream.UntilAsync(static status => status.SynchronousState == "Degraded");
         Assert.True(await SlotAsync() < end);
@@ -336,8 +329,8 @@ public sealed class WalReceiverSpillTests : IAsyncLifetime
     public async Task RunAsync_ServerHasRemovedWhatIsSpilledElsewhere_TheGapSaysSo()
     {
         await LeaveSpillAsync(40);
-        await _server.ExecuteAsync("SELECT pg_switch_wal()");
-        await _server.ExecuteAsync("CHECKPOINT");
+        await Server.ExecuteAsync("SELECT pg_switch_wal()");
+        await Server.ExecuteAsync("CHECKPOINT");
         await using RunningReceiver elsewhere = Start(Options with { SpillDirectory = null });
         SmcException error = await Assert.ThrowsAsync<SmcException>(() => elsewhere.Run.WaitAsync(TimeSpan.FromSeconds(60)));
         Assert.Equal(SmcErrorCode.WalGap, error.Code);
@@ -359,15 +352,15 @@ public sealed class WalReceiverSpillTests : IAsyncLifetime
         await InsertAsync(2);
         await stream.FlushedAsync(await CurrentLsnAsync());
         await BaseBackup.RunAsync(
-            _server.CreateConnector(), _repository, new BaseBackupOptions(), Operations.NullObserver.Instance, CancellationToken.None);
+            Server.CreateConnector(), Repository, new BaseBackupOptions(), Operations.NullObserver.Instance, CancellationToken.None);
         await stream.FlushedAsync(await CurrentLsnAsync());
         Assert.NotEmpty(await WalWindows.ListAsync(
-            _repository, _server.CreateConnector(), Slot, TimeSpan.FromMinutes(1), stream, CancellationToken.None));
+            Repository, Server.CreateConnector(), Slot, TimeSpan.FromMinutes(1), stream, CancellationToken.None));
         Assert.Empty(stream.Warnings);
         Fail(Full);
         await InsertAsync(5);
         await UntilSlotAsync(await CurrentLsnAsync());
-        await WalWindows.ListAsync(_repository, _server.CreateConnector(), Slot, TimeSpan.FromMinutes(1), stream, CancellationToken.None);
+        await WalWindows.ListAsync(Repository, Server.CreateConnector(), Slot, TimeSpan.FromMinutes(1), stream, CancellationToken.None);
         string warning = Assert.Single(stream.Warnings, static warning => warning.Contains("the rest may be spilled", StringComparison.Ordinal));
         Assert.Contains($"on {Environment.MachineName} in '{Spill}'", warning, StringComparison.Ordinal);
         Fail(null);
@@ -380,8 +373,8 @@ public sealed class WalReceiverSpillTests : IAsyncLifetime
     {
         using (RepositoryKeySource key = new PassphraseSource("a passphrase for the test"))
         {
-            _repository = await Repository.OpenOrCreateAsync(
-                new HookedObjectStore(new DirectoryObjectStore(Path.Combine(_directory, "sealed")), (operation, name) =>
+            Repository = await Repository.OpenOrCreateAsync(
+                new HookedObjectStore(new DirectoryObjectStore(Path.Combine(LabDirectory, "sealed")), (operation, name) =>
                     Volatile.Read(ref _fails)?.Invoke(operation, name) == true ? throw new SmcException(_failure, "Full.") : Task.CompletedTask),
                 key,
                 CancellationToken.None);
@@ -409,13 +402,10 @@ public sealed class WalReceiverSpillTests : IAsyncLifetime
 
     private static bool Full(string operation, string key) => operation is "put" or "create" && IsWal(key);
 
-    private static bool IsWal(string key) =>
-        key.StartsWith("wal/", StringComparison.Ordinal) && !key.Contains("/streams/", StringComparison.Ordinal);
-
     /// <summary>A segment as another server of the same identity could have written it.</summary>
     private byte[] Foreign(WalSegmentName name)
     {
-        byte[] content = File.ReadAllBytes(Path.Combine(_server.DataDirectory, "pg_wal", name.ToString()));
+        byte[] content = File.ReadAllBytes(Path.Combine(Server.DataDirectory, "pg_wal", name.ToString()));
         content.AsSpan(SegmentSize / 2).Clear();
         return content;
     }
@@ -438,9 +428,6 @@ public sealed class WalReceiverSpillTests : IAsyncLifetime
 
     private void Fail(Func<string, string, bool>? fails) => Volatile.Write(ref _fails, fails);
 
-    private RunningReceiver Start(WalReceiverOptions? options = null) =>
-        RunningReceiver.Start(_server.CreateConnector(), _repository, options ?? Options);
-
     /// <summary>A stream that ends while it spills.</summary>
     private async Task<Lsn> LeaveSpillAsync(int transactions = 10)
     {
@@ -457,42 +444,9 @@ public sealed class WalReceiverSpillTests : IAsyncLifetime
         return end;
     }
 
-    private string[] Names() => [.. Directory.GetFiles(Spill).Select(Path.GetFileName).Order(StringComparer.Ordinal)!];
-
-    /// <summary>The objects of the spill in their order, by their names in the repository.</summary>
-    private string[] SpilledNames() => Directory.Exists(Spill)
-        ? [.. Names().Where(static name => name.Length > 13 && name[12] == '-').Select(static name => name[13..])]
-        : [];
-
-    private async Task InsertAsync(int transactions)
-    {
-        await using NpgsqlConnection connection = await _server.OpenAsync();
-        for (int i = 0; i < transactions; i++)
-        {
-            await using NpgsqlCommand command = new(
-                "INSERT INTO t (v) SELECT string_agg(md5(random()::text), '') FROM generate_series(1, 50) g, generate_series(1, 60) GROUP BY g", connection);
-            await command.ExecuteNonQueryAsync();
-        }
-    }
-
-    private async Task<Lsn> CurrentLsnAsync() => Lsn.Parse(await _server.ScalarAsync<string>("SELECT pg_current_wal_flush_lsn()::text"));
-
-    private async Task<Lsn> SlotAsync() =>
-        Lsn.Parse(await _server.ScalarAsync<string>($"SELECT restart_lsn::text FROM pg_replication_slots WHERE slot_name = '{Slot}'"));
-
-    /// <summary>Waits until the server was told that everything before a position is durable.</summary>
-    private async Task UntilSlotAsync(Lsn lsn)
-    {
-        using CancellationTokenSource limit = new(TimeSpan.FromSeconds(60));
-        while (await SlotAsync() < lsn)
-        {
-            await Task.Delay(20, limit.Token);
-        }
-    }
-
     private async Task<string[]> KeysAsync(Repository repository) => [.. (await ListAsync(repository)).Where(IsWal)];
 
-    private Task<List<string>> AllKeysAsync() => ListAsync(_repository);
+    private Task<List<string>> AllKeysAsync() => ListAsync(Repository);
 
     private static async Task<List<string>> ListAsync(Repository repository)
     {
@@ -503,33 +457,5 @@ public sealed class WalReceiverSpillTests : IAsyncLifetime
         }
 
         return keys;
-    }
-
-    /// <summary>All that the server has written is archived in one piece, byte for byte as far as the server still has it.</summary>
-    private async Task AssertCompleteAsync(Lsn end)
-    {
-        WalArchive archive = new(_repository, _systemId);
-        WalSegmentInfo first = null!;
-        await foreach (WalSegmentInfo info in archive.ListAsync(CancellationToken.None))
-        {
-            first ??= info;
-        }
-
-        WalCoverage coverage = await archive.GetCoverageAsync((uint)first.Timeline, Lsn.Parse(first.StartLsn!), null, CancellationToken.None);
-        Assert.Null(coverage.Gap);
-        Assert.True(coverage.EndLsn >= end, $"The archive ends at {coverage.EndLsn}, before {end}.");
-        int compared = 0;
-        foreach (WalItem item in coverage.Items)
-        {
-            byte[] content = await archive.ReadAsync(item, CancellationToken.None);
-            string path = Path.Combine(_server.DataDirectory, "pg_wal", item.Name.ToString());
-            if (File.Exists(path))
-            {
-                Assert.True((await File.ReadAllBytesAsync(path)).AsSpan(0, content.Length).SequenceEqual(content), $"{item.Name} differs.");
-                compared++;
-            }
-        }
-
-        Assert.True(compared > 0);
     }
 }

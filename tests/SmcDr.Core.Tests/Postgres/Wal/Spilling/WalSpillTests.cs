@@ -5,6 +5,7 @@ using SmcDr.Core.Postgres.Wal;
 using SmcDr.Core.Postgres.Wal.Spilling;
 using SmcDr.Core.Repositories;
 using SmcDr.Core.Tests.Fixtures;
+using SmcDr.Core.Tests.Postgres.BaseBackups;
 
 namespace SmcDr.Core.Tests.Postgres.Wal.Spilling;
 
@@ -95,6 +96,42 @@ public sealed class WalSpillTests : IAsyncLifetime
 
         // A put and a look at what is there, for each.
         Assert.True(kills > 2 * files.Length, $"Only {kills} calls.");
+    }
+
+    [Theory]
+    [InlineData(SmcErrorCode.StorageAccessDenied, true)]
+    [InlineData(SmcErrorCode.StorageUnavailable, false)]
+    public async Task Bring_RepositoryRefusesTheAccount_IsSaidAgainAndAgain(SmcErrorCode code, bool isSaid)
+    {
+        int refusals = 0;
+        HookedObjectStore refusing = new(_inner, (operation, _) => operation == "put" && ++refusals < 20
+            ? throw new SmcException(code, "It is refused.", recommendation: "Sign in again.")
+            : Task.CompletedTask);
+        RecordingObserver observer = new();
+        await using WalSpill spill = await OpenSpillAsync((await OpenAsync(_inner)).Over(refusing), reminder: TimeSpan.Zero, observer: observer);
+        WalArchive archive = new(spill.Repository, SystemId);
+        await archive.PutSegmentAsync(Name(1), Content(1), Facts(1), CancellationToken.None);
+        Assert.Equal(isSaid, Assert.Single(observer.Warnings).Contains("Sign in again.", StringComparison.Ordinal));
+        TaskCompletionSource brought = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        spill.Start(static _ => Task.CompletedTask, () => _ = spill.Bytes == 0 && brought.TrySetResult(), static () => null);
+        await brought.Task.WaitAsync(TimeSpan.FromSeconds(60));
+        string[] reminders = [.. observer.Warnings.Where(static warning => warning.Contains("still refuses", StringComparison.Ordinal))];
+        Assert.Equal(isSaid ? 18 : 0, reminders.Length);
+        Assert.All(reminders, static warning => Assert.Contains("Sign in again.", warning, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Look_SpillThatSomebodyHolds_TellsWhatIsInItAndTakesNothing()
+    {
+        await using WalSpill spill = await OpenSpillAsync();
+        await FillAsync(spill);
+        string[] files = Files();
+        SpillContent content = SpillDirectory.Look(Spill);
+        Assert.Equal(6, content.Count);
+        Assert.Equal(spill.Bytes, content.Bytes);
+        Assert.Equal(SystemId.ToString(CultureInfo.InvariantCulture), content.Identity!.SystemId);
+        Assert.NotNull(content.Since);
+        Assert.Equal(files, Files());
     }
 
     [Fact]
@@ -321,7 +358,12 @@ public sealed class WalSpillTests : IAsyncLifetime
     private static Task<Repository> OpenAsync(IObjectStore store) => Repository.OpenAsync(store, CancellationToken.None);
 
     private Task<WalSpill> OpenSpillAsync(
-        Repository? repository = null, ulong systemId = SystemId, TimeSpan? patience = null, long epoch = 0) => WalSpill.OpenAsync(
+        Repository? repository = null,
+        ulong systemId = SystemId,
+        TimeSpan? patience = null,
+        TimeSpan? reminder = null,
+        IOperationObserver? observer = null,
+        long epoch = 0) => WalSpill.OpenAsync(
         repository ?? _repository,
         systemId,
         epoch,
@@ -332,8 +374,9 @@ public sealed class WalSpillTests : IAsyncLifetime
             Patience = patience ?? TimeSpan.FromMinutes(1),
             RetryDelay = TimeSpan.FromMilliseconds(10),
             MaximumRetryDelay = TimeSpan.FromMilliseconds(100),
+            ReminderInterval = reminder ?? TimeSpan.FromMinutes(10),
         },
-        NullObserver.Instance,
+        observer ?? NullObserver.Instance,
         CancellationToken.None);
 
     /// <summary>Five segments, of which the first goes to the repository, and two pieces of a sixth.</summary>
