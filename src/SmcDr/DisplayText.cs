@@ -84,9 +84,9 @@ public static class DisplayText
     public static string Outcome(string? outcome) => outcome switch
     {
         null => "",
-        "Passed" or "Streaming" or "Verified" => $"\e[32m{outcome}\e[0m",
-        "Warning" or "Waiting" or "Spilling" or "Incomplete" or "Unverified" or "Partial" => $"\e[33m{outcome}\e[0m",
-        "Failed" or "Different" => $"\e[91m{outcome}\e[0m",
+        "Passed" or "Streaming" or "Verified" or "Served" or "InSync" or "Current" => $"\e[32m{outcome}\e[0m",
+        "Warning" or "Waiting" or "Spilling" or "Incomplete" or "Unverified" or "Partial" or "Pending" => $"\e[33m{outcome}\e[0m",
+        "Failed" or "Different" or "NotServed" or "Missing" or "Silent" or "Invalid" or "NotAuthoritative" => $"\e[91m{outcome}\e[0m",
         _ => outcome,
     };
 }
