@@ -137,6 +137,11 @@ ensure_redis() {
     ensure_programs 'tests of Redis will fail' redis-cli:redis-tools
 }
 
+# A DNS server for tests, from the package that brings no service either.
+ensure_dns() {
+    ensure_programs 'tests of DNS will fail' dnsmasq:dnsmasq-base
+}
+
 ensure_dotnet() {
     command -v dotnet >/dev/null || fail 'the .NET SDK is missing; install .NET SDK 10 and put dotnet on the path.'
     # On a machine without ICU not even 'dotnet --version' runs; PostgreSQL brings ICU with it, so this comes after it.
@@ -216,6 +221,7 @@ run_tests() {
     ensure_zstd
     ensure_reader
     ensure_redis
+    ensure_dns
     ensure_moto
     ensure_dotnet
     ensure_powershell

@@ -158,6 +158,27 @@ BeforeDiscovery {
             Shows = 'Point-in-time recovery', 'Passed', '2026-11-05 10:00:00Z', '3.2 s', 'It came back.'
         }
         @{
+            Model = [SmcDr.DnsRecordInfo]@{
+                Name = 'api.smc-trading.com'; Type = 'CNAME'; Routing = 'Weighted'; SetIdentifier = 'west'; Weight = 0; TtlSeconds = 60
+                Values = [string[]]@('api-west.smc-trading.com'); Region = 'west'; ZoneId = 'Z0123456789ABC'; Zone = 'smc-trading.com'; State = 'NotServed'
+            }
+            Shows = 'api.smc-trading.com', 'CNAME', '60', 'Weighted west 0', 'NotServed', 'api-west.smc-trading.com'
+        }
+        @{
+            Model = [SmcDr.DnsServerAnswer]@{
+                Server = 'ns-2048.awsdns-64.com'; Type = 'CNAME'; Outcome = 'NotAuthoritative'; TtlSeconds = 60; DurationSeconds = 0.0123
+                Problem = 'It does not answer of its own.'
+            }
+            Shows = 'ns-2048.awsdns-64.com', 'NotAuthoritative', '12 ms', 'It does not answer of its own.'
+        }
+        @{
+            Model = [SmcDr.DnsChangeResult]@{
+                Name = 'api.smc-trading.com'; Type = 'CNAME'; State = 'Served'; IsChanged = $true; Before = 'a'; After = 'west.smc-trading.com (TTL 60)'
+                Region = 'west'; ZoneId = 'Z0123456789ABC'; OldAnswerUntil = $time; Duration = [timespan]::FromSeconds(42.4)
+            }
+            Shows = 'api.smc-trading.com', 'Served', 'west', '2026-11-05 10:00:00Z', '42.4 s', 'west.smc-trading.com'
+        }
+        @{
             Model = [SmcDr.SiteInfo]@{
                 Name = 'smc-trading'; Path = '/etc/smcdr/smcdr.yaml'; Repository = $repository; PrimaryRegion = 'eu-central-1'
                 Regions = [string[]]@('east', 'west'); DatabaseRto = [timespan]::FromMinutes(15); DatabaseRpo = [timespan]::FromMinutes(5)

@@ -80,7 +80,7 @@ public sealed record DnsName
         int start = 0;
         for (int i = 0; i <= text.Length; i++)
         {
-            if (i < text.Length && text[i] == '\\')
+            if (i < text.Length - 1 && text[i] == '\\')
             {
                 i++;
             }

@@ -48,7 +48,7 @@ public sealed record DnsUndo
     public string ToJson() => JsonSerializer.Serialize(this, DnsJson.Default.DnsUndo);
 
     private bool IsSound() => ZoneId is { Length: > 0 } && Changes is { Count: > 0 } && Changes.All(static change =>
-        (change.Before is not null || change.After is not null)
+        change is not null && (change.Before is not null || change.After is not null)
         && new[] { change.Before, change.After }.OfType<DnsRecordSet>().All(set =>
             set.Name is not null && set.Type is { Length: > 0 } && set.IsSameSet(change.Set)
             && (set.Alias is not null || (set.Ttl is not null && set.Values is { Count: > 0 }))));
