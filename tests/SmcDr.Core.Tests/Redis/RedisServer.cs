@@ -70,6 +70,9 @@ public sealed class RedisServer : IAsyncDisposable
     /// <summary>The server's certificate in PEM form, where it has one: what a client trusts. It is for <c>localhost</c> and 127.0.0.1.</summary>
     public string? CertificatePath { get; private set; }
 
+    /// <summary>The server's program.</summary>
+    public string Program => ServerProgram();
+
     /// <summary>The process id while the server runs.</summary>
     public int? ProcessId => _process is { HasExited: false } process ? process.Id : null;
 
