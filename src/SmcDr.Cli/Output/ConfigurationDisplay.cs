@@ -24,7 +24,7 @@ internal static class ConfigurationDisplay
 
         WriteBelow(writer, result.Error);
         WriteBelow(writer, result.State is "Failed" or "NeedsReplace" || all ? result.Detail : null);
-        WriteBelow(writer, result.Error is null ? null : result.Recommendation);
+        WriteBelow(writer, result.Recommendation);
     }
 
     public static void Write(TextWriter writer, ConfigurationDifference difference)
