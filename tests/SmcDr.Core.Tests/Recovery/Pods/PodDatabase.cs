@@ -54,7 +54,7 @@ internal sealed class PodDatabase(PodLab lab, string name, string mode, Reposito
     /// <returns>The instant before the table went.</returns>
     public async Task<DateTimeOffset> LoseTableAsync(int rows = 2000)
     {
-        await ExecuteAsync("SELECT pg_create_physical_replication_slot('lab')");
+        await ExecuteAsync("SELECT pg_create_physical_replication_slot('lab', true)");
         await using RunningReceiver receiver = RunningReceiver.Start(Connector, repository, RunningReceiver.Quick with { Slot = "lab" });
         await ExecuteAsync($"CREATE TABLE public.trades AS SELECT i AS id, repeat(md5(i::text), 10) AS v FROM generate_series(1, {rows}) AS i");
         await BaseBackup.RunAsync(Connector, repository, new BaseBackupOptions { Parallelism = 2, Slot = "lab" }, NullObserver.Instance, default);
