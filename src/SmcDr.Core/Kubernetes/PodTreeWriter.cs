@@ -360,8 +360,9 @@ internal sealed class PodTreeWriter : IAsyncDisposable
                 int exitCode = await _process.WaitAsync(CancellationToken.None).ConfigureAwait(false);
                 end = exitCode is 0 or 76 ? new IOException("The shell in the pod ended.") : _failed(exitCode, _process.ErrorText);
             }
-            catch (Exception e) when (e is IOException or SmcException or ObjectDisposedException)
+            catch (Exception e) when (e is IOException or SmcException or ObjectDisposedException or InvalidOperationException)
             {
+                // Also where it was given up meanwhile.
                 end = e is SmcException ? e : new IOException("The connection into the pod has ended.", e);
             }
 

@@ -430,7 +430,7 @@ public sealed class SiteFileTests : IDisposable
 
     private static Site Parse(string text) => SiteFile.Parse(text, "/srv/site/smcdr.yaml");
 
-    private static string FindRoot()
+    internal static string FindRoot()
     {
         string? directory = AppContext.BaseDirectory;
         while (directory is not null && !File.Exists(Path.Combine(directory, "SmcDr.sln")))

@@ -138,13 +138,12 @@ internal sealed class DatabaseWorkload
             container["env"] = new JsonArray(new JsonObject { ["name"] = "PGDATA", ["value"] = data });
         }
 
-        JsonArray mounts = container["volumeMounts"] as JsonArray ?? [];
+        JsonArray mounts = (JsonArray)container["volumeMounts"]!;
         foreach (ClaimMount part in Claims.Where(static m => m.SubPath is not null).DistinctBy(static m => m.Volume))
         {
             mounts.Add(new JsonObject { ["name"] = part.Volume, ["mountPath"] = $"{VolumesDirectory}/{part.Volume}" });
         }
 
-        container["volumeMounts"] = mounts;
         HashSet<string> used = [.. mounts.Select(static m => (string?)m?["name"] ?? "")];
         JsonArray volumes = [];
         foreach (JsonNode? volume in _template["volumes"] as JsonArray ?? [])

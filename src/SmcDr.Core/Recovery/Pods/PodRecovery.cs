@@ -234,7 +234,6 @@ public static class PodRecovery
     private sealed class Execution(
         PodRecoveryPlan plan, KubernetesClient client, IOperationObserver observer, Action<RecoveryPhase>? afterPhase)
     {
-        private readonly PodRecoveryRequest _request = plan.Request;
         private readonly DateTimeOffset _start = DateTimeOffset.UtcNow;
         private ClusterWorkloads _workloads = null!;
         private string _step = "";
@@ -242,12 +241,14 @@ public static class PodRecovery
         private bool _isMoved;
         private string? _aside;
 
-        private WorkloadName Name => _request.Workload;
+        private PodRecoveryRequest Request => plan.Request;
+
+        private WorkloadName Name => Request.Workload;
 
         public async Task<RecoveryResult> RunAsync(CancellationToken cancellationToken)
         {
             _workloads = new ClusterWorkloads(
-                client, _request.Namespace, new WorkloadOptions { Timeout = _request.WorkloadTimeout, Reason = Suspension.ByRecovery }, observer);
+                client, Request.Namespace, new WorkloadOptions { Timeout = Request.WorkloadTimeout, Reason = Suspension.ByRecovery }, observer);
             try
             {
                 return await CarryOutAsync(cancellationToken).ConfigureAwait(false);
@@ -315,8 +316,8 @@ public static class PodRecovery
         private async Task<RecoveryResult> RecoverAsync(CancellationToken cancellationToken)
         {
             Begin("Start the helper pod");
-            DatabaseWorkload workload = await ReadAsync(client, _request, cancellationToken).ConfigureAwait(false);
-            HelperPod helper = await HelperPod.StartAsync(client, workload, _request.Helper, observer, cancellationToken).ConfigureAwait(false);
+            DatabaseWorkload workload = await ReadAsync(client, Request, cancellationToken).ConfigureAwait(false);
+            HelperPod helper = await HelperPod.StartAsync(client, workload, Request.Helper, observer, cancellationToken).ConfigureAwait(false);
             await using (helper.ConfigureAwait(false))
             {
                 try
@@ -325,7 +326,7 @@ public static class PodRecovery
                     PodShell shell = new(client, helper.Target, observer);
                     (PodPlace place, ulong? systemId) = await VolumeInspection.LookAsync(
                         shell, workload, isHelper: true, Major(plan.Recovery.Backup.Database!), plan.Recovery.Request.Force, cancellationToken).ConfigureAwait(false);
-                    RecoveryPlan recovery = await PlanAsync(_request, place, systemId, IsPending(plan.Workload), observer, cancellationToken).ConfigureAwait(false);
+                    RecoveryPlan recovery = await PlanAsync(Request, place, systemId, IsPending(plan.Workload), observer, cancellationToken).ConfigureAwait(false);
                     _isMoved = recovery.Phase is RecoveryPhase.Moved or RecoveryPhase.Done;
                     _aside = place.Journal?.Moves.LastOrDefault(move => move.Path == place.DataDirectory)?.Destination;
                     Begin("Recover");
@@ -379,7 +380,7 @@ public static class PodRecovery
                 // It was scaled to none by hand, before.
                 await client.SetScaleAsync(
                     await ClusterWorkloads.ResourceOfAsync(client, Name.Kind, cancellationToken).ConfigureAwait(false),
-                    _request.Namespace, Name.Name, replicas, cancellationToken).ConfigureAwait(false);
+                    Request.Namespace, Name.Name, replicas, cancellationToken).ConfigureAwait(false);
             }
 
             await _workloads.ResumeAsync(Name, wait: true, cancellationToken).ConfigureAwait(false);
@@ -387,7 +388,7 @@ public static class PodRecovery
 
         private async Task CheckAsync(RecoveryResult result, CancellationToken cancellationToken)
         {
-            if (_request.Connector is not { } connector)
+            if (Request.Connector is not { } connector)
             {
                 return;
             }
@@ -437,6 +438,6 @@ public static class PodRecovery
 
         private string StartCommand() => string.Create(
             CultureInfo.InvariantCulture,
-            $"kubectl --namespace {_request.Namespace} scale {Name} --replicas={Math.Max(1, plan.Workload.Replicas)}{(plan.Recovery.Request.Writers is null ? "" : ", then Resume-SmcWorkload (or 'smcdr workload resume')")}.");
+            $"kubectl --namespace {Request.Namespace} scale {Name} --replicas={Math.Max(1, plan.Workload.Replicas)}{(plan.Recovery.Request.Writers is null ? "" : ", then Resume-SmcWorkload (or 'smcdr workload resume')")}.");
     }
 }

@@ -1,0 +1,75 @@
+using System.Text.Json.Nodes;
+using SmcDr.Core.Kubernetes;
+using SmcDr.Core.Kubernetes.Workloads;
+using SmcDr.Core.Operations;
+using SmcDr.Core.Postgres;
+using SmcDr.Core.Postgres.BaseBackups;
+using SmcDr.Core.Recovery;
+using SmcDr.Core.Recovery.Pods;
+using SmcDr.Core.Tests.Kubernetes;
+using SmcDr.Core.Tests.Sites;
+using YamlDotNet.Serialization;
+
+namespace SmcDr.Core.Tests.Recovery.Pods;
+
+/// <summary>The accounts of docs/kubernetes may do what they are for, and nothing else.</summary>
+public sealed class PodRightsTests(PodLab lab) : IClassFixture<PodLab>
+{
+    [ClusterFact]
+    public async Task Accounts_OfTheManifests_MayDoWhatTheyAreFor()
+    {
+        foreach (string use in new[] { "backup", "workloads", "restore" })
+        {
+            await ApplyAsync(use);
+        }
+
+        PodDatabase database = await lab.StartAsync("rights");
+        WorkloadName writer = await lab.StartWriterAsync("rights-writer");
+        await database.ExecuteAsync("CREATE TABLE public.kept AS SELECT 1 AS id");
+
+        using KubernetesClient workloads = As("workloads");
+        Assert.Equal("Suspended", (await new ClusterWorkloads(workloads, lab.Namespace).SuspendAsync(writer, default)).State);
+        Assert.Equal(1, (await new ClusterWorkloads(workloads, lab.Namespace).ResumeAsync(writer, wait: false, default)).Replicas);
+        SmcException refused = await Assert.ThrowsAsync<SmcException>(
+            () => workloads.RunAsync(database.Target, ["true"], default));
+        Assert.Equal(SmcErrorCode.ClusterForbidden, refused.Code);
+
+        PostgresConnector connector = new(
+            $"Host=rights.{lab.Namespace};Username=postgres;Database=postgres",
+            PodLab.GivePassword,
+            new ClusterRoute(lab.Namespace, database.Workload, true, _ => Task.FromResult(As("backup"))));
+        await BaseBackup.RunAsync(connector, database.Repository, new BaseBackupOptions(), NullObserver.Instance, default);
+        using KubernetesClient backup = As("backup");
+        refused = await Assert.ThrowsAsync<SmcException>(() => new ClusterWorkloads(backup, lab.Namespace).SuspendAsync(writer, default));
+        Assert.Equal(SmcErrorCode.ClusterForbidden, refused.Code);
+
+        ClusterWriters writers = new(
+            [writer], lab.Namespace, _ => Task.FromResult(As("restore")), new WorkloadOptions { Reason = Suspension.ByRecovery }, NullObserver.Instance);
+        RecoveryResult result = await PodDatabase.RecoverAsync(database.Request(RecoveryTarget.Latest, writers) with { Connect = _ => Task.FromResult(As("restore")) });
+        using KubernetesClient restore = As("restore");
+        refused = await Assert.ThrowsAsync<SmcException>(() => restore.GetAsync(KubernetesResource.Secrets, lab.Namespace, "any", default));
+
+        Assert.Equal(2, result.Timeline);
+        Assert.Equal(1L, await database.ScalarAsync<long>("SELECT count(*) FROM public.kept"));
+        Assert.Equal(SmcErrorCode.ClusterForbidden, refused.Code);
+    }
+
+    private KubernetesClient As(string use) => new(lab.Cluster.Client.Access with
+    {
+        Impersonation = new Impersonation(
+            $"system:serviceaccount:{lab.Namespace}:smcdr-{use}", null, ["system:serviceaccounts", "system:authenticated"],
+            new Dictionary<string, IReadOnlyList<string>>()),
+    });
+
+    private async Task ApplyAsync(string use)
+    {
+        string path = Path.Combine(SiteFileTests.FindRoot(), "docs", "kubernetes", $"rbac-{use}.yaml");
+        ResourceCatalog catalog = await lab.Cluster.Client.GetCatalogAsync(false, default);
+        foreach (string document in (await File.ReadAllTextAsync(path)).Replace("smc-trading", lab.Namespace, StringComparison.Ordinal).Split("\n---\n"))
+        {
+            object? parsed = new DeserializerBuilder().Build().Deserialize<object>(document);
+            KubernetesObject item = new((JsonObject)JsonNode.Parse(new SerializerBuilder().JsonCompatible().Build().Serialize(parsed))!);
+            await lab.Cluster.Client.ApplyAsync(catalog.Get(item.ApiVersion, item.Kind), item, null, default);
+        }
+    }
+}
