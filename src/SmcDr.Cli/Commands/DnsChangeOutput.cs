@@ -32,9 +32,11 @@ internal sealed class DnsChangeOutput
     public IEnumerable<Option> Options =>
         [_noWait, _skipAuthoritative, _timeout, _probe, _skipProbe, _dryRun, _yes, GlobalOptions.Json];
 
-    /// <summary>Asks, carries a plan out, and tells the result.</summary>
-    public async Task<int> RunAsync(CliContext context, Site site, DnsRecords records, DnsChangePlan plan, CancellationToken cancellationToken)
+    /// <summary>Makes a plan, asks, carries it out, and tells the result.</summary>
+    public async Task<int> RunAsync(
+        CliContext context, Site site, Func<DnsRecords, Task<DnsChangePlan>> makePlan, CancellationToken cancellationToken)
     {
+        DnsChangePlan plan = await UseAsync(makePlan).ConfigureAwait(false);
         DnsApplyOptions options = site.CreateDnsApplyOptions(plan.Name, context.Parsed.GetValue(_probe));
         options = options with
         {
@@ -56,7 +58,7 @@ internal sealed class DnsChangeOutput
             return SmcErrors.Get(SmcErrorCode.OperationStopped).ExitCode;
         }
 
-        DnsChangeResult result = await records.ApplyAsync(plan, options, cancellationToken).ConfigureAwait(false);
+        DnsChangeResult result = await UseAsync(records => records.ApplyAsync(plan, options, cancellationToken)).ConfigureAwait(false);
         context.Write(result, Write);
         if (options.FindFailure(result) is { } failure)
         {
@@ -70,6 +72,13 @@ internal sealed class DnsChangeOutput
         }
 
         return result.State == DnsStates.Partial ? ExitCodes.Partial : ExitCodes.Success;
+
+        // A question between two displays of progress, not within one.
+        Task<T> UseAsync<T>(Func<DnsRecords, Task<T>> work) => context.ObserveAsync(async observer =>
+        {
+            using DnsRecords records = site.CreateDns(observer);
+            return await work(records).ConfigureAwait(false);
+        });
     }
 
     private static void Write(TextWriter writer, DnsChangeResult result)

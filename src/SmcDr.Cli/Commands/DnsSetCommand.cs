@@ -51,11 +51,6 @@ internal sealed class DnsSetCommand : CliCommand
             Weight = context.Parsed.GetValue(_weight),
             ReplaceAlias = context.Parsed.GetValue(_replaceAlias),
         };
-        return await context.ObserveAsync(async observer =>
-        {
-            using DnsRecords records = site.CreateDns(observer);
-            DnsChangePlan plan = await records.PlanAsync(request, cancellationToken).ConfigureAwait(false);
-            return await _output.RunAsync(context, site, records, plan, cancellationToken).ConfigureAwait(false);
-        }).ConfigureAwait(false);
+        return await _output.RunAsync(context, site, records => records.PlanAsync(request, cancellationToken), cancellationToken).ConfigureAwait(false);
     }
 }

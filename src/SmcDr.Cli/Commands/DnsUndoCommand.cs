@@ -38,12 +38,9 @@ internal sealed class DnsUndoCommand : CliCommand
             return ExitCodes.Success;
         }
 
-        return await context.ObserveAsync(async observer =>
-        {
-            using DnsRecords records = site.CreateDns(observer);
-            DnsChangePlan plan = await records.PlanUndoAsync(undo, context.Parsed.GetValue(_force), cancellationToken).ConfigureAwait(false);
-            return await _output.RunAsync(context, site, records, plan, cancellationToken).ConfigureAwait(false);
-        }).ConfigureAwait(false);
+        bool force = context.Parsed.GetValue(_force);
+        return await _output.RunAsync(
+            context, site, records => records.PlanUndoAsync(undo, force, cancellationToken), cancellationToken).ConfigureAwait(false);
     }
 
     private async Task<string> ReadTextAsync(CliContext context, CancellationToken cancellationToken)

@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Text;
+using System.Text.Json.Serialization;
 
 namespace SmcDr.Core.Dns;
 
@@ -10,6 +11,7 @@ namespace SmcDr.Core.Dns;
 /// (Route 53 Developer Guide, "DNS domain name format"). Here only what cannot be printed, a dot within a label, and the backslash are
 /// escaped, and Route 53 takes names in that form, too.
 /// </remarks>
+[JsonConverter(typeof(DnsNameJsonConverter))]
 public sealed record DnsName
 {
     private const int MaximumLabel = 63;

@@ -46,7 +46,7 @@ internal static class Route53Errors
                 SmcErrorCode.DnsRecordUnsuitable,
                 $"there is no hosted zone {zone} that these credentials see.",
                 "Correct hostedZoneId in the site file, or use the credentials of the account that has the zone."),
-            "InvalidChangeBatch" or "InvalidInput" or "NoSuchHealthCheck" or "NoSuchChange" => Make(
+            "InvalidChangeBatch" or "InvalidInput" or "NoSuchHealthCheck" => Make(
                 SmcErrorCode.DnsRecordUnsuitable,
                 $"Route 53 does not accept it, and nothing was changed: {Line(message)}",
                 "Run Get-SmcDnsRecord to see what there is; another program or person may have changed it just now."),

@@ -128,7 +128,7 @@ internal sealed class Route53Signer
     private sealed class EmptyRequest : AmazonWebServiceRequest;
 
     /// <summary>What the signer and the chain of credentials read of a client's configuration.</summary>
-    private sealed class SignerConfig() : ClientConfig(new DefaultConfigurationProvider([new DefaultConfiguration { Name = DefaultConfigurationMode.Legacy }]))
+    private sealed class SignerConfig() : ClientConfig(new DefaultConfigurationProvider([new DefaultConfiguration { Name = DefaultConfigurationMode.Standard }]))
     {
         public override string ServiceVersion => "2013-04-01";
 

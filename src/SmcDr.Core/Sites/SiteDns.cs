@@ -93,9 +93,8 @@ public static class SiteDns
     /// <param name="site">The site.</param>
     /// <param name="name">The name that was changed.</param>
     /// <param name="probe">What the application is asked for; null = what the site says, for its own record.</param>
-    /// <param name="probeStatus">The status that is right; null = what the site says.</param>
     /// <exception cref="SmcException"><see cref="SmcErrorCode.ArgumentInvalid"/>: the address is not one of the record's name.</exception>
-    public static DnsApplyOptions CreateDnsApplyOptions(this Site site, DnsName name, string? probe = null, int? probeStatus = null)
+    public static DnsApplyOptions CreateDnsApplyOptions(this Site site, DnsName name, string? probe)
     {
         DnsSettings dns = site.GetDns();
         ArgumentNullException.ThrowIfNull(name);
@@ -106,7 +105,7 @@ public static class SiteDns
         }
 
         string? url = probe ?? (name == DnsName.Parse(dns.Record) ? dns.Probe : null);
-        return new DnsApplyOptions { ProbeUrl = url is null ? null : new Uri(url), ProbeStatus = probeStatus ?? dns.ProbeStatus };
+        return new DnsApplyOptions { ProbeUrl = url is null ? null : new Uri(url), ProbeStatus = dns.ProbeStatus };
     }
 
     /// <summary>The records of the site's hosted zone, over a Route 53 that tests choose.</summary>

@@ -27,10 +27,10 @@ internal sealed class ScriptedRoute53 : IAsyncDisposable
     /// <summary>What is answered in place of the usual answer, where it is not null: the status and the body.</summary>
     public Func<HttpListenerContext, (int Status, string Body)?>? Fault { get; set; }
 
-    /// <summary>The record sets, as elements of XML. A change replaces them where <see cref="Applies"/> says so.</summary>
+    /// <summary>The record sets, as elements of XML.</summary>
     public string RecordSets { get; set; } = "";
 
-    /// <summary>What the record sets are after a change.</summary>
+    /// <summary>What the record sets are after a change, whatever it says; null = what they were.</summary>
     public string? RecordSetsAfterChange { get; set; }
 
     /// <summary>How often the change is PENDING before it is INSYNC.</summary>
