@@ -96,9 +96,22 @@ public sealed class BackupReader
     /// <param name="consume">Takes the index in <paramref name="blocks"/> and the content. Called from several threads at a time.</param>
     /// <param name="cancellationToken">Stops the work.</param>
     /// <exception cref="SmcException">A block is missing, cut short or damaged.</exception>
-    public async Task ReadBlocksAsync(
+    public Task ReadBlocksAsync(
         IReadOnlyList<BlockReference> blocks,
         int parallelism,
+        Func<int, ReadOnlyMemory<byte>, CancellationToken, ValueTask> consume,
+        CancellationToken cancellationToken) =>
+        ReadBlocksAsync(blocks, parallelism, static (_, _) => ValueTask.FromResult<BlockPart?>(null), consume, cancellationToken);
+
+    /// <param name="blocks">Which blocks.</param>
+    /// <param name="parallelism">How many runs are read at a time.</param>
+    /// <param name="partOf">Takes an index in <paramref name="blocks"/> and says which part of the block is needed; null = all of it.</param>
+    /// <param name="consume">Takes the index and the content, or the part of it.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
+    internal async Task ReadBlocksAsync(
+        IReadOnlyList<BlockReference> blocks,
+        int parallelism,
+        Func<int, CancellationToken, ValueTask<BlockPart?>> partOf,
         Func<int, ReadOnlyMemory<byte>, CancellationToken, ValueTask> consume,
         CancellationToken cancellationToken)
     {
@@ -107,7 +120,7 @@ public sealed class BackupReader
         await Parallel.ForEachAsync(
             Runs(blocks),
             new ParallelOptions { MaxDegreeOfParallelism = parallelism, CancellationToken = cancellationToken },
-            (run, token) => ReadRunAsync(blocks, run, consume, token)).ConfigureAwait(false);
+            (run, token) => ReadRunAsync(blocks, run, partOf, consume, token)).ConfigureAwait(false);
     }
 
     private async Task<StreamedManifest> OpenManifestAsync(IObjectStore store, string key, CancellationToken cancellationToken)
@@ -208,6 +221,7 @@ public sealed class BackupReader
     private async ValueTask ReadRunAsync(
         IReadOnlyList<BlockReference> blocks,
         int[] run,
+        Func<int, CancellationToken, ValueTask<BlockPart?>> partOf,
         Func<int, ReadOnlyMemory<byte>, CancellationToken, ValueTask> consume,
         CancellationToken cancellationToken)
     {
@@ -226,12 +240,13 @@ public sealed class BackupReader
             {
                 BlockReference block = blocks[index];
                 Memory<byte> bytes = stored.AsMemory((int)(block.Offset - start), block.StoredLength);
-                Memory<byte> plain = content.AsMemory(0, block.Length);
-                if (!TryOpen(block, bytes.Span, plain.Span))
+                BlockPart? part = await partOf(index, cancellationToken).ConfigureAwait(false);
+                Memory<byte> plain = content.AsMemory(0, part?.Length ?? block.Length);
+                if (!TryOpen(block, part, bytes.Span, plain.Span))
                 {
                     // Changed on its way, it is right the second time; changed where it lies, a copy may have it right.
                     await _repository.ReadAsync(
-                        pack.Key, (store, token) => ReadBlockAsync(store, block, bytes, plain, token), cancellationToken).ConfigureAwait(false);
+                        pack.Key, (store, token) => ReadBlockAsync(store, block, part, bytes, plain, token), cancellationToken).ConfigureAwait(false);
                 }
 
                 await consume(index, plain, cancellationToken).ConfigureAwait(false);
@@ -245,10 +260,10 @@ public sealed class BackupReader
     }
 
     private static async Task<bool> ReadBlockAsync(
-        IObjectStore store, BlockReference block, Memory<byte> bytes, Memory<byte> plain, CancellationToken cancellationToken)
+        IObjectStore store, BlockReference block, BlockPart? part, Memory<byte> bytes, Memory<byte> plain, CancellationToken cancellationToken)
     {
         await FetchAsync(store, block.Pack.Key, block.Offset, bytes, cancellationToken).ConfigureAwait(false);
-        return TryOpen(block, bytes.Span, plain.Span)
+        return TryOpen(block, part, bytes.Span, plain.Span)
             ? true
             : throw new SmcException(
                 SmcErrorCode.ChecksumMismatch,
@@ -256,8 +271,11 @@ public sealed class BackupReader
                 target: block.Pack.Key);
     }
 
-    private static bool TryOpen(BlockReference block, ReadOnlySpan<byte> bytes, Span<byte> plain) =>
-        Crc32C.Compute(bytes) == block.Crc && BlockCodecs.TryDecompress(block.Codec, bytes, plain) && block.Matches(plain);
+    private static bool TryOpen(BlockReference block, BlockPart? part, ReadOnlySpan<byte> bytes, Span<byte> plain) =>
+        Crc32C.Compute(bytes) == block.Crc &&
+        (part is null
+            ? BlockCodecs.TryDecompress(block.Codec, bytes, plain) && block.Matches(plain)
+            : BlockCodecs.TryDecompressBeginning(block.Codec, bytes, plain) && part.Matches(plain));
 
     private static async Task<bool> FetchAsync(
         IObjectStore store, string key, long offset, Memory<byte> destination, CancellationToken cancellationToken)

@@ -62,7 +62,24 @@ public static class BlockCodecs
                 Zstd.ThrowIfUnavailable();
                 return Zstd.TryDecompress(source, destination);
             case BlockCodec.Gzip:
-                return TryDecompressGzip(source, destination);
+                return TryDecompressGzip(source, destination, wholly: true);
+            default:
+                return false;
+        }
+    }
+
+    /// <summary>Decompresses the beginning of a block, up to the length of <paramref name="destination"/>. False where that cannot be had.</summary>
+    public static bool TryDecompressBeginning(BlockCodec codec, ReadOnlySpan<byte> source, Span<byte> destination)
+    {
+        switch (codec)
+        {
+            case BlockCodec.None:
+                return destination.Length <= source.Length && source[..destination.Length].TryCopyTo(destination);
+            case BlockCodec.Zstd:
+                Zstd.ThrowIfUnavailable();
+                return Zstd.TryDecompressBeginning(source, destination);
+            case BlockCodec.Gzip:
+                return TryDecompressGzip(source, destination, wholly: false);
             default:
                 return false;
         }
@@ -94,14 +111,14 @@ public static class BlockCodecs
         return (int)buffer.Length;
     }
 
-    private static bool TryDecompressGzip(ReadOnlySpan<byte> source, Span<byte> destination)
+    private static bool TryDecompressGzip(ReadOnlySpan<byte> source, Span<byte> destination, bool wholly)
     {
         try
         {
             using MemoryStream buffer = new(source.ToArray());
             using GZipStream stream = new(buffer, CompressionMode.Decompress);
             return stream.ReadAtLeast(destination, destination.Length, throwOnEndOfStream: false) == destination.Length
-                && stream.ReadByte() < 0;
+                && (!wholly || stream.ReadByte() < 0);
         }
         catch (InvalidDataException)
         {

@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+
 namespace SmcDr.Core.Repositories;
 
 /// <summary>
@@ -37,4 +39,12 @@ public sealed class PageHashes
 
     /// <summary>Where in the hash block's content the first page's entry is.</summary>
     public int At { get; }
+
+    /// <summary>Whether a page has a hash.</summary>
+    internal static bool Matches(ReadOnlySpan<byte> page, ReadOnlySpan<byte> hash)
+    {
+        Span<byte> actual = stackalloc byte[SHA256.HashSizeInBytes];
+        SHA256.HashData(page, actual);
+        return actual[..HashSize].SequenceEqual(hash);
+    }
 }

@@ -63,17 +63,47 @@ internal static unsafe partial class Zstd
 
     public static bool TryDecompress(ReadOnlySpan<byte> source, Span<byte> destination)
     {
+        nint context = Decompressor();
+        fixed (byte* to = destination, from = source)
+        {
+            nuint result = ZSTD_decompressDCtx(context, to, (nuint)destination.Length, from, (nuint)source.Length);
+            return ZSTD_isError(result) == 0 && result == (nuint)destination.Length;
+        }
+    }
+
+    /// <summary>Decompresses the beginning, and stops in the compressed block of at most 128 KiB in which it ends.</summary>
+    public static bool TryDecompressBeginning(ReadOnlySpan<byte> source, Span<byte> destination)
+    {
+        nint context = Decompressor();
+
+        // The one before may have been left in the middle.
+        _ = ZSTD_initDStream(context);
+        fixed (byte* to = destination, from = source)
+        {
+            ZstdBuffer output = new() { Start = to, Size = (nuint)destination.Length };
+            ZstdBuffer input = new() { Start = from, Size = (nuint)source.Length };
+            while (output.Position < output.Size)
+            {
+                (nuint written, nuint read) = (output.Position, input.Position);
+                if (ZSTD_isError(ZSTD_decompressStream(context, &output, &input)) != 0 || (output.Position == written && input.Position == read))
+                {
+                    return false;
+                }
+            }
+
+            return true;
+        }
+    }
+
+    private static nint Decompressor()
+    {
         if (s_decompressor == 0)
         {
             s_decompressor = ZSTD_createDCtx();
             (s_owner ??= new ContextOwner()).Decompressor = s_decompressor;
         }
 
-        fixed (byte* to = destination, from = source)
-        {
-            nuint result = ZSTD_decompressDCtx(s_decompressor, to, (nuint)destination.Length, from, (nuint)source.Length);
-            return ZSTD_isError(result) == 0 && result == (nuint)destination.Length;
-        }
+        return s_decompressor;
     }
 
     private static nint Load()
@@ -94,6 +124,9 @@ internal static unsafe partial class Zstd
 
     [LibraryImport(Library)]
     internal static partial nuint ZSTD_freeDCtx(nint context);
+
+    [LibraryImport(Library)]
+    private static partial nuint ZSTD_initDStream(nint context);
 
     [LibraryImport(Library)]
     internal static partial nuint ZSTD_decompressStream(nint context, ZstdBuffer* output, ZstdBuffer* input);

@@ -100,6 +100,7 @@ public static class BaseRestore
         private long _done;
         private long _removed;
         private DeltaTarget? _delta;
+        private PageHashCache? _hashes;
 
         public Run(BackupReader reader, Manifest manifest, BaseRestoreTarget target, IOperationObserver observer)
         {
@@ -138,8 +139,8 @@ public static class BaseRestore
                 await CompareAsync(cancellationToken).ConfigureAwait(false);
             }
 
-            await CreateFilesAsync(cancellationToken).ConfigureAwait(false);
             await WriteBlocksAsync(cancellationToken).ConfigureAwait(false);
+            await CreateFilesAsync(cancellationToken).ConfigureAwait(false);
             await WriteSpecialFilesAsync(cancellationToken).ConfigureAwait(false);
             CreateLinks();
             await SyncAsync(cancellationToken).ConfigureAwait(false);
@@ -309,7 +310,8 @@ public static class BaseRestore
         {
             _observer.Progress(new OperationProgress(Activity, "Looking at what is there already", 0, _manifest.Header.SizeBytes));
             long compared = 0;
-            FileComparison comparison = new(_reader, _details.BlockSize, Math.Max(_parallelism, Environment.ProcessorCount), _observer);
+            _hashes = new PageHashCache(_reader, _observer);
+            FileComparison comparison = new(_hashes, _details.BlockSize, Math.Max(_parallelism, Environment.ProcessorCount));
             await comparison.RunAsync(
                 _files,
                 (file, length) => _observer.Progress(new OperationProgress(
@@ -320,28 +322,45 @@ public static class BaseRestore
                 $"{_files.Count(static file => file.IsKept)} of {_files.Count} files are right already, and {_files.Sum(static file => file.KeptBytes)} bytes."));
         }
 
-        private async Task CreateFilesAsync(CancellationToken cancellationToken)
+        /// <summary>Creates the files into which no block was written, and makes those that are kept what they must be.</summary>
+        private async Task CreateFilesAsync(CancellationToken cancellationToken) => await Parallel.ForEachAsync(
+            _files.Where(static file => !file.IsOpened),
+            new ParallelOptions { MaxDegreeOfParallelism = _parallelism, CancellationToken = cancellationToken },
+            (file, _) =>
+            {
+                Open(file).Dispose();
+                return ValueTask.CompletedTask;
+            }).ConfigureAwait(false);
+
+        /// <summary>
+        /// Opens a file, and creates it the first time. All of them beforehand would be hundreds of calls in the same few directories, for which the
+        /// workers wait for each other while the disk has nothing to do.
+        /// </summary>
+        private SafeFileHandle Open(RestoreFile file)
         {
-            _observer.Progress(new OperationProgress(Activity, "Creating files", 0, _manifest.Header.SizeBytes));
-            await Parallel.ForEachAsync(
-                _files,
-                new ParallelOptions { MaxDegreeOfParallelism = _parallelism, CancellationToken = cancellationToken },
-                (file, _) =>
+            lock (file)
+            {
+                if (!file.IsOpened)
                 {
-                    CreateFile(file);
-                    return ValueTask.CompletedTask;
-                }).ConfigureAwait(false);
+                    SafeFileHandle created = Create(file);
+                    file.IsOpened = true;
+                    return created;
+                }
+            }
+
+            return File.OpenHandle(file.Path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite);
         }
 
-        private void CreateFile(RestoreFile file)
+        private SafeFileHandle Create(RestoreFile file)
         {
             long size = file.Entry.Size;
             bool compared = file.IsFound;
             long allocation = !compared && size >= PreallocationSize && file.Allocation == size ? size : 0;
+            SafeFileHandle? handle = null;
             try
             {
-                using SafeFileHandle handle = File.OpenHandle(
-                    file.Path, compared ? FileMode.Open : FileMode.Create, FileAccess.Write, FileShare.None, FileOptions.None, allocation);
+                handle = File.OpenHandle(
+                    file.Path, compared ? FileMode.Open : FileMode.Create, FileAccess.Write, FileShare.ReadWrite, FileOptions.None, allocation);
                 if (allocation == 0 && !(compared && file.FoundLength == size))
                 {
                     RandomAccess.SetLength(handle, size);
@@ -350,17 +369,21 @@ public static class BaseRestore
                 if (!OperatingSystem.IsWindows())
                 {
                     File.SetUnixFileMode(handle, (UnixFileMode)(file.Entry.Mode == 0 ? RestoreContent.FileMode(_details) : file.Entry.Mode));
+                    Own(file.Path);
                 }
+
+                SafeFileHandle result = handle;
+                handle = null;
+                return result;
             }
             catch (IOException e) when (allocation > 0 && new DriveInfo(Path.GetDirectoryName(file.Path)!).AvailableFreeSpace < allocation)
             {
                 // .NET says in words that the disk is full, and not by the error's number.
                 throw new IOException(e.Message, NoSpace);
             }
-
-            if (!OperatingSystem.IsWindows())
+            finally
             {
-                Own(file.Path);
+                handle?.Dispose();
             }
         }
 
@@ -397,6 +420,7 @@ public static class BaseRestore
             await _reader.ReadBlocksAsync(
                 blocks,
                 _parallelism,
+                (index, token) => FindPagesAsync(blocks[index], places, first[blocks[index]], token),
                 (index, content, token) =>
                 {
                     // A block of an incremental backup holds pages of many places, most of them of few files, one file's after the other's.
@@ -411,7 +435,7 @@ public static class BaseRestore
                             {
                                 handle?.Dispose();
                                 file = places[place].File;
-                                handle = File.OpenHandle(file.Path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite);
+                                handle = Open(file);
                             }
 
                             Write(handle, places[place], content.Span);
@@ -429,6 +453,56 @@ public static class BaseRestore
                     return ValueTask.CompletedTask;
                 },
                 cancellationToken).ConfigureAwait(false);
+        }
+
+        /// <summary>
+        /// The pages that are needed of a block, with what proves them. Null where those are many, or some are not known: then all of the block is
+        /// made and proven. After a comparison it is the odd page that is needed, and making the rest would be most of the work.
+        /// </summary>
+        private async ValueTask<BlockPart?> FindPagesAsync(BlockReference block, List<Place> places, int first, CancellationToken cancellationToken)
+        {
+            int pageSize = _details.BlockSize;
+            if (_hashes is null || block.PageHashes is not { } known)
+            {
+                return null;
+            }
+
+            int needed = 0;
+            int end = 0;
+            for (int place = first; place >= 0; place = places[place].Next)
+            {
+                (int start, int length) = (places[place].Start, places[place].Length);
+                needed += length;
+                end = Math.Max(end, start + length);
+                if (start % pageSize != 0 || (length % pageSize != 0 && start + length != block.Length) || needed > block.Length / 2)
+                {
+                    return null;
+                }
+            }
+
+            byte[] entries = await _hashes.ReadAsync(known.Block, cancellationToken).ConfigureAwait(false);
+            if (known.At + ((long)PageDigests.CountOf(end, pageSize) * PageHashes.EntrySize) > entries.Length)
+            {
+                return null;
+            }
+
+            return new BlockPart(end, content =>
+            {
+                for (int place = first; place >= 0; place = places[place].Next)
+                {
+                    int stop = places[place].Start + places[place].Length;
+                    for (int start = places[place].Start; start < stop; start += pageSize)
+                    {
+                        int entry = known.At + (start / pageSize * PageHashes.EntrySize);
+                        if (!PageHashes.Matches(content[start..Math.Min(start + pageSize, stop)], entries.AsSpan(entry, PageHashes.HashSize)))
+                        {
+                            return false;
+                        }
+                    }
+                }
+
+                return true;
+            });
         }
 
         private void Write(SafeFileHandle handle, Place place, ReadOnlySpan<byte> content)

@@ -1,7 +1,5 @@
 using System.Buffers;
-using System.Security.Cryptography;
 using Microsoft.Win32.SafeHandles;
-using SmcDr.Core.Operations;
 using SmcDr.Core.Repositories;
 
 namespace SmcDr.Core.Postgres.BaseBackups;
@@ -10,18 +8,15 @@ namespace SmcDr.Core.Postgres.BaseBackups;
 /// Finds out what of the files that lie at a target already is what the backup holds: page by page where the backup knows the hashes of
 /// pages, else by the digests of blocks and files. Nothing counts as right because of its name, length or time.
 /// </summary>
-/// <param name="reader">The backup.</param>
+/// <param name="hashes">Knows the hashes of the backup's pages.</param>
 /// <param name="pageSize">The size of a page.</param>
 /// <param name="parallelism">How many ranges are compared at a time.</param>
-/// <param name="observer">Is told of hashes that cannot be read.</param>
-internal sealed class FileComparison(BackupReader reader, int pageSize, int parallelism, IOperationObserver observer)
+internal sealed class FileComparison(PageHashCache hashes, int pageSize, int parallelism)
 {
     private const int ReadSize = 1 << 20;
 
     // One file of a large relation keeps all workers busy.
     private const long RangeSize = 32 << 20;
-
-    private readonly PageHashCache _hashes = new(reader, observer);
 
     /// <summary>Compares all files and says to each what of it is missing. Of one that is not there nothing is said.</summary>
     /// <param name="files">The files.</param>
@@ -91,12 +86,12 @@ internal sealed class FileComparison(BackupReader reader, int pageSize, int para
                 cancellationToken.ThrowIfCancellationRequested();
                 int length = (int)Math.Min(ReadSize, range.Offset + range.Length - at);
                 int read = Read(handle, buffer.AsSpan(0, length), at);
-                (FileExtent[] pages, byte[] hashes, _) = await known.FindAsync(at, length, pageSize, _hashes, cancellationToken).ConfigureAwait(false);
+                (FileExtent[] pages, byte[] expected, _) = await known.FindAsync(at, length, pageSize, hashes, cancellationToken).ConfigureAwait(false);
                 for (int page = 0; page < pages.Length; page++)
                 {
                     int begin = page * pageSize;
                     int end = Math.Min(begin + pageSize, length);
-                    if (end <= read && IsRight(buffer.AsSpan(begin..end), pages[page], hashes.AsSpan(page * PageHashes.HashSize, PageHashes.HashSize)))
+                    if (end <= read && IsRight(buffer.AsSpan(begin..end), pages[page], expected.AsSpan(page * PageHashes.HashSize, PageHashes.HashSize)))
                     {
                         continue;
                     }
@@ -124,14 +119,7 @@ internal sealed class FileComparison(BackupReader reader, int pageSize, int para
             return false;
         }
 
-        if (page.Block is null)
-        {
-            return !content.ContainsAnyExcept((byte)0);
-        }
-
-        Span<byte> actual = stackalloc byte[SHA256.HashSizeInBytes];
-        SHA256.HashData(content, actual);
-        return actual[..PageHashes.HashSize].SequenceEqual(hash);
+        return page.Block is null ? !content.ContainsAnyExcept((byte)0) : PageHashes.Matches(content, hash);
     }
 
     private static List<FilePart> CompareExtents(RestoreFile file)

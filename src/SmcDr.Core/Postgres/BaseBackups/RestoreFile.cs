@@ -15,6 +15,9 @@ internal sealed class RestoreFile(ManifestEntry entry, string path)
     /// <summary>Whether the file was there already and was compared.</summary>
     public bool IsFound => _missing is not null;
 
+    /// <summary>Whether the file has been created, or opened for the first time, by this restore.</summary>
+    public bool IsOpened { get; set; }
+
     /// <summary>The length of the file that was there.</summary>
     public long FoundLength { get; private set; }
 
