@@ -6,7 +6,7 @@
 #   bench/wal-latency.sh [seconds [rounds [scale [clients]]]]      default: 20, 3, 20 (300 MB) and 8
 #
 # Needs PostgreSQL's programs. OTHER=DIRECTORY adds a repository in that directory of another file system, whose syncs do not meet the
-# server's; SYNCHRONOUS=1 a stream for which commits wait. SMCDR=PROGRAM measures that one.
+# server's; SYNCHRONOUS=1 a stream for which commits wait. SMCDR=PROGRAM measures that one, and BASE=PROGRAM another build beside it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -22,6 +22,7 @@ if [[ -z ${SMCDR:-} ]]; then
     SMCDR=$PWD/out/cli/smcdr
 fi
 
+builds=(--smcdr "$SMCDR" ${BASE:+--smcdr "$BASE"})
 start_server "${PGPORT:-54998}" "max_wal_size = 16GB" "autovacuum = off"
 fill_server -s "$scale"
 other=()
@@ -31,5 +32,5 @@ if [[ -n ${OTHER:-} ]]; then
     trap 'rm -rf "$OTHER/smcdr-bench"; end_server' EXIT
 fi
 
-bench/wal_stream.py --bin "$bin" --port "$port" --work "$work" --smcdr "$SMCDR" --seconds "$seconds" --rounds "$rounds" --clients "$clients" \
+bench/wal_stream.py --bin "$bin" --port "$port" --work "$work" "${builds[@]}" --seconds "$seconds" --rounds "$rounds" --clients "$clients" \
     "${other[@]}" ${SYNCHRONOUS:+--synchronous}

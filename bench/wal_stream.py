@@ -228,18 +228,20 @@ def main():
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--work", required=True, help="a directory on the file system of the server")
     parser.add_argument("--other", help="a directory of another file system, for a repository whose syncs do not meet the server's")
-    parser.add_argument("--smcdr", required=True)
+    parser.add_argument("--smcdr", required=True, action="append", help="the program; again for another build to compare with")
     parser.add_argument("--seconds", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--synchronous", action="store_true")
     options = parser.parse_args()
     server = Server(options)
-    sides = [Smcdr("smcdr", options.smcdr, options.work + "/repository"), PgReceiveWal(options.work + "/received")]
+    smcdr = options.smcdr[0]
+    sides = [Smcdr("smcdr", smcdr, options.work + "/repository"), PgReceiveWal(options.work + "/received")]
     if options.other:
-        sides.append(Smcdr("smcdr, memory", options.smcdr, options.other + "/repository"))
+        sides.append(Smcdr("smcdr, other", smcdr, options.other + "/repository"))
     if options.synchronous:
-        sides.append(Smcdr("smcdr, sync", options.smcdr, options.work + "/repository", synchronous=True))
+        sides.append(Smcdr("smcdr, sync", smcdr, options.work + "/repository", synchronous=True))
+    sides += [Smcdr("smcdr, build %d" % number, build, options.work + "/repository") for number, build in enumerate(options.smcdr[1:], 2)]
 
     # The server alone before, between and behind all others: how much it varies by itself says what a difference is worth.
     order = [Alone()]

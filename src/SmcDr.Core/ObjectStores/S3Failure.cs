@@ -61,6 +61,10 @@ internal static class S3Failure
                 SmcErrorCode.StorageAccessDenied,
                 "the session of the credentials in use has ended.",
                 "Sign in again (aws sso login, or a new session of the role), then run the command again."),
+            ("" or "BadRequest", 400) => Make(
+                SmcErrorCode.StorageAccessDenied,
+                "the server answers 400 and no more, as it does to the question whether an object is there when the session of the credentials has ended.",
+                "Sign in again (aws sso login, or a new session of the role), then run the command again."),
             ("PermanentRedirect" or "TemporaryRedirect" or "AuthorizationHeaderMalformed" or "IllegalLocationConstraintException", _)
                 or (_, 301) => Make(
                 SmcErrorCode.StorageUnavailable,

@@ -4,7 +4,7 @@ namespace SmcDr;
 public sealed record WalStreamStatus
 {
     /// <summary>
-    /// <c>Connecting</c>, <c>Streaming</c>, <c>Spilling</c> (the repository is full or away, and what is received is kept on this host),
+    /// <c>Connecting</c>, <c>Streaming</c>, <c>Spilling</c> (the repository is full or away, or refuses the account, and what is received is kept on this host),
     /// <c>Waiting</c> (server or repository is away and is tried again), <c>SlotLost</c> (it ended
     /// since the server has let go of WAL) or <c>Stopped</c>.
     /// </summary>

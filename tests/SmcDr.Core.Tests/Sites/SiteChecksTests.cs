@@ -429,7 +429,7 @@ public sealed class SiteChecksTests : IClassFixture<PostgresServerFixture>, IAsy
         Directory.CreateDirectory(spill);
         CheckResult result = await SpillAsync(spill);
         Assert.Equal(CheckOutcomes.Passed, result.Outcome);
-        Assert.Contains("64 MiB may be", result.Message, StringComparison.Ordinal);
+        Assert.Contains("64.0 MiB may be", result.Message, StringComparison.Ordinal);
         Assert.Empty(Directory.GetFileSystemEntries(spill));
 
         // More than there is room for.

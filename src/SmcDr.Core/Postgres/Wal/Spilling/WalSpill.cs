@@ -32,7 +32,7 @@ internal sealed class WalSpill : IAsyncDisposable
     private DateTimeOffset? _since;
     private long _brought;
     private int _level;
-    private long _reminded;
+    private long? _reminded;
     private bool _isStarted;
 
     private WalSpill(Repository target, SpillDirectory directory, ulong systemId, WalSpillOptions options, IOperationObserver observer)
@@ -189,7 +189,7 @@ internal sealed class WalSpill : IAsyncDisposable
     /// <summary>Says why nothing is brought; where only a person can change that, again and again.</summary>
     private void Tell(SmcException e, TimeSpan delay)
     {
-        if (e.Code == SmcErrorCode.StorageAccessDenied && Stopwatch.GetElapsedTime(_reminded) >= _options.ReminderInterval)
+        if (e.Code == SmcErrorCode.StorageAccessDenied && (_reminded is not { } last || Stopwatch.GetElapsedTime(last) >= _options.ReminderInterval))
         {
             _reminded = Stopwatch.GetTimestamp();
             _observer.Warning(
@@ -301,7 +301,7 @@ internal sealed class WalSpill : IAsyncDisposable
             if (_since is null && _directory.First is { } first)
             {
                 (_since, _brought, begun) = (first.Time, 0, _store.Reason);
-                _reminded = Stopwatch.GetTimestamp();
+                _reminded = begun?.Code == SmcErrorCode.StorageAccessDenied ? Stopwatch.GetTimestamp() : null;
             }
 
             former = _level;

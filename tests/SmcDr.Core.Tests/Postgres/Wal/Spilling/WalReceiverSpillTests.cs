@@ -1,7 +1,5 @@
 using System.Collections.Concurrent;
-using System.Globalization;
 using System.Text;
-using Npgsql;
 using SmcDr.Core.Encryption;
 using SmcDr.Core.ObjectStores;
 using SmcDr.Core.Postgres.BaseBackups;
