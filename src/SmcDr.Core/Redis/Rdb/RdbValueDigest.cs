@@ -65,7 +65,7 @@ internal static class RdbValueDigest
         private const int HashLength = 32;
 
         // The digest so far, or that of a field, and after it that of an element.
-        private readonly byte[] _pair = new byte[2 * HashLength];
+        private readonly byte[] _pair = [(byte)type, .. new byte[(2 * HashLength) - 1]];
         private readonly byte[] _hash = new byte[HashLength];
         private readonly bool _isPaired = type is RdbValueType.Hash or RdbValueType.SortedSet;
         private bool _isSecond;

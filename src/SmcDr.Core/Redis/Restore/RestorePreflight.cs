@@ -281,25 +281,19 @@ internal sealed class RestorePreflight(
         }
 
         RedisReply[] replies = await connection.ExecuteManyAsync(
-            [new RedisCommand("DUMP", key), new RedisCommand("PEXPIRETIME", key), new RedisCommand("PTTL", key), new RedisCommand("DBSIZE")],
+            [new RedisCommand("DUMP", key), new RedisCommand("PEXPIRETIME", key), new RedisCommand("PTTL", key)],
             cancellationToken).ConfigureAwait(false);
-        if (!replies[1].IsError)
+        // PEXPIRETIME came with Redis 7.0.
+        bool isOlder = RedisErrors.IsUnknown(replies[1]);
+        _expiryCommand = isOlder ? "PTTL" : _expiryCommand;
+        foreach (RedisReply reply in (RedisReply[])[replies[0], replies[isOlder ? 2 : 1]])
         {
-            // As before.
-        }
-        else if (RedisErrors.IsUnknown(replies[1]) && !replies[2].IsError)
-        {
-            // Since Redis 7.0.
-            _expiryCommand = "PTTL";
-        }
-
-        RedisReply? denied = new[] { replies[0], _expiryCommand == "PTTL" ? replies[2] : replies[1], replies[3] }
-            .Where(static reply => reply.IsError && !RedisErrors.IsKeyDenied(reply)).Select(static reply => (RedisReply?)reply).FirstOrDefault();
-        if (denied is { } reason && _canCompare)
-        {
-            _canCompare = false;
-            _warnings.Add(
-                $"What is restored to Redis at {connection.Display} cannot be compared with the backup afterwards: {RedisErrors.Clean(reason.Text)}. For that the user needs +dump +pexpiretime +dbsize (before Redis 7 +pttl).");
+            if (_canCompare && reply.IsError && !RedisErrors.IsKeyDenied(reply))
+            {
+                _canCompare = false;
+                _warnings.Add(
+                    $"What is restored to Redis at {connection.Display} cannot be compared with the backup afterwards: {RedisErrors.Clean(reply.Text)}. For that the user needs +dump {(isOlder ? "+pttl" : "+pexpiretime")}.");
+            }
         }
     }
 

@@ -3,6 +3,7 @@ using System.Text;
 using SmcDr.Core.Redis.Rdb;
 using SmcDr.Core.Redis.Restore;
 using SmcDr.Core.Repositories;
+using SmcDr.Core.Tests.ObjectStores;
 using SmcDr.Core.Tests.Redis.Rdb;
 
 namespace SmcDr.Core.Tests.Redis.Restore;
@@ -74,10 +75,10 @@ public sealed class RedisClusterRestoreTests
                     master.ExecuteManyAsync([.. moved.Select(slot => new object[] { "CLUSTER", "SETSLOT", slot, "NODE", toId })]).GetAwaiter().GetResult();
                 }
             },
-            " keys to ");
+            "Emptying");
 
         RedisRestoreResult result = await new RedisOnlineRestore(
-            new Core.Redis.RedisConnector($"127.0.0.1:{from.Port}"), backup, new()).RunAsync(observer, default);
+            new Core.Redis.RedisConnector($"127.0.0.1:{from.Port}"), backup, new() { Empty = true }).RunAsync(observer, default);
 
         Assert.True(result.KeysRestored == 20_001, string.Join(' ', result.Problems));
         Assert.Equal(20_001, await cluster.CountAsync());

@@ -4,6 +4,7 @@ using SmcDr.Core.Redis;
 using SmcDr.Core.Redis.Rdb;
 using SmcDr.Core.Redis.Restore;
 using SmcDr.Core.Repositories;
+using SmcDr.Core.Tests.ObjectStores;
 using SmcDr.Core.Tests.Redis.Rdb;
 using static SmcDr.Core.Tests.Redis.Rdb.RdbBuilder;
 
@@ -63,8 +64,11 @@ public sealed class RedisRestoreTests
         {
             object?[] reply = (object?[])(await target.ExecuteAsync([question[0], $"key{index}", .. question[2..]]))!;
             string[] found = [.. Flatten(reply)];
-            // A hash or set has no order.
-            Assert.Equal(question[0] is "SMEMBERS" ? answer.Order() : answer, question[0] is "SMEMBERS" ? found.Order() : found);
+            // Sets and hashes have no order.
+            int each = question[0] switch { "SMEMBERS" => 1, "HGETALL" => 2, _ => answer.Length };
+            Assert.Equal(
+                answer.Chunk(each).Select(static part => string.Join(' ', part)).Order(StringComparer.Ordinal),
+                found.Chunk(each).Select(static part => string.Join(' ', part)).Order(StringComparer.Ordinal));
         }
 
         // The zipmaps and nothing else cannot be compared by value.
@@ -101,7 +105,8 @@ public sealed class RedisRestoreTests
             .Build());
         await using RedisServer target = await StartAsync(new() { ["maxmemory-policy"] = policy });
 
-        Assert.Equal("Complete", (await _lab.RestoreAsync(backup, target)).State);
+        // Before Redis 7.2 a key that is compared counts as used.
+        Assert.Equal("Complete", (await _lab.RestoreAsync(backup, target, new() { SampleSize = 0 })).State);
 
         if (policy == "allkeys-lru")
         {

@@ -36,7 +36,7 @@ public sealed class RestoreReaderTests
             .Build();
         (List<string> commands, _, _) = await RunAsync(rdb, now: 1);
         Assert.Equal(
-            ["expires 4102444800123 12 REPLACE ABSTTL", "idle 0 12 REPLACE IDLETIME 77", "often 0 12 REPLACE FREQ 7", "both 0 12 REPLACE IDLETIME 77"],
+            ["expires 4102444800123 13 REPLACE ABSTTL", "idle 0 13 REPLACE IDLETIME 77", "often 0 13 REPLACE FREQ 7", "both 0 13 REPLACE IDLETIME 77"],
             commands);
     }
 
@@ -121,7 +121,7 @@ public sealed class RestoreReaderTests
             Digest(RdbEncoding.List, [.. Length(3), .. String("a"), 0xC0, 5, .. Compressed(Encoding.ASCII.GetBytes(text))]),
             Digest(RdbEncoding.ListZiplist, String(Ziplist("a", 5, text))),
             Digest(RdbEncoding.ListQuicklist, [.. Length(2), .. String(Ziplist("a")), .. Compressed(Ziplist(5, text))]),
-            Digest(RdbEncoding.ListQuicklist2, [.. Length(3), 2, .. String(Listpack("a", 5)), 1, .. String(text)]),
+            Digest(RdbEncoding.ListQuicklist2, [.. Length(2), 2, .. String(Listpack("a", 5)), 1, .. String(text)]),
         ];
         UInt128[] sets =
         [
