@@ -26,6 +26,9 @@ public sealed class NamespaceMapperTests
         """{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"x","namespace":"a"},"spec":{"template":{"spec":{"affinity":{"podAntiAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":[{"namespaces":["a","c"]}]}}}}}}""",
         """{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"x","namespace":"b"},"spec":{"template":{"spec":{"affinity":{"podAntiAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":[{"namespaces":["b","c"]}]}}}}}}""")]
     [InlineData(
+        """{"apiVersion":"storage.k8s.io/v1","kind":"StorageClass","metadata":{"name":"x","annotations":{"kubectl.kubernetes.io/last-applied-configuration":"{}"}}}""",
+        """{"apiVersion":"storage.k8s.io/v1","kind":"StorageClass","metadata":{"name":"x","annotations":{"kubectl.kubernetes.io/last-applied-configuration":"{}"}}}""")]
+    [InlineData(
         """{"apiVersion":"example.com/v1","kind":"Widget","metadata":{"name":"x","namespace":"a"},"spec":{"namespaces":["a"]}}""",
         """{"apiVersion":"example.com/v1","kind":"Widget","metadata":{"name":"x","namespace":"b"},"spec":{"namespaces":["a"]}}""")]
     public void Apply_ObjectThatNamesNamespaces_MovesThemWhereTheApiKnowsThem(string from, string to)
