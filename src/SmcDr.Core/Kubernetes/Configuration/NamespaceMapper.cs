@@ -36,7 +36,7 @@ internal sealed class NamespaceMapper
             return;
         }
 
-        if (item.Namespace is not null)
+        if (item.Namespace is not null || item.Kind == "Namespace")
         {
             // It names the old namespace, and kubectl would take the difference for a change. An object of the cluster keeps it: it is one for both.
             metadata.RemoveFrom("annotations", FieldOwnership.LastApplied);
