@@ -36,13 +36,14 @@ internal sealed class NamespaceMapper
             return;
         }
 
-        Change(metadata, "namespace");
-        if (metadata["annotations"] is JsonObject annotations)
+        if (item.Namespace is not null || item.Kind == "Namespace")
         {
-            Change(annotations, HelmNamespace);
-            // It names the old namespace, and kubectl would take the difference for a change.
+            // It names the old namespace, and kubectl would take the difference for a change. An object of the cluster keeps it: it is one for both.
             metadata.RemoveFrom("annotations", FieldOwnership.LastApplied);
         }
+
+        Change(metadata, "namespace");
+        Change(metadata["annotations"], HelmNamespace);
 
         switch (ConfigurationLevel.GroupOf(item.ApiVersion), item.Kind)
         {
