@@ -243,7 +243,7 @@ internal sealed class PodTreeWriter : IAsyncDisposable
         if (session is not null)
         {
             Interlocked.CompareExchange(ref _session, null, session);
-            await session.AbortAsync().ConfigureAwait(false);
+            await session.DisposeAsync().ConfigureAwait(false);
         }
     }
 
@@ -263,7 +263,7 @@ internal sealed class PodTreeWriter : IAsyncDisposable
     }
 
     /// <summary>One connection. All that is on its way when it breaks fails with it.</summary>
-    private sealed class Session
+    private sealed class Session : IAsyncDisposable
     {
         private readonly PodProcess _process;
         private readonly Func<int, string, SmcException> _failed;
@@ -271,6 +271,7 @@ internal sealed class PodTreeWriter : IAsyncDisposable
         private readonly SemaphoreSlim _sending = new(1, 1);
         private readonly Task _hearing;
         private volatile Exception? _end;
+        private Task? _disposing;
         private int _sequence;
 
         public Session(PodProcess process, Func<int, string, SmcException> failed)
@@ -330,10 +331,19 @@ internal sealed class PodTreeWriter : IAsyncDisposable
                 // All that counts was proven.
             }
 
-            await AbortAsync().ConfigureAwait(false);
+            await DisposeAsync().ConfigureAwait(false);
         }
 
-        public async Task AbortAsync()
+        /// <summary>Gives it up. Several requests may find it broken at the same time.</summary>
+        public ValueTask DisposeAsync()
+        {
+            lock (_waiting)
+            {
+                return new ValueTask(_disposing ??= AbortAsync());
+            }
+        }
+
+        private async Task AbortAsync()
         {
             await _process.DisposeAsync().ConfigureAwait(false);
             await _hearing.ConfigureAwait(false);

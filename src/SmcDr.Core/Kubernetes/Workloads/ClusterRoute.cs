@@ -18,8 +18,8 @@ internal sealed class ClusterRoute : IServerRoute
     private readonly WorkloadName? _workload;
     private readonly Func<CancellationToken, Task<KubernetesClient>> _connect;
     private readonly bool? _isForwarded;
-    private readonly SemaphoreSlim _gate = new(1, 1);
-    private KubernetesClient? _client;
+    private readonly Lock _lock = new();
+    private Task<KubernetesClient>? _client;
 
     /// <param name="namespace">The namespace.</param>
     /// <param name="workload">The workload that is meant where an address is of no Service and no pod.</param>
@@ -104,16 +104,16 @@ internal sealed class ClusterRoute : IServerRoute
 
     private static bool IsReady(KubernetesObject pod) => pod.DeletionTime is null && PodTrouble.IsReady(pod);
 
-    private async Task<KubernetesClient> ClientAsync(CancellationToken cancellationToken)
+    private Task<KubernetesClient> ClientAsync(CancellationToken cancellationToken)
     {
-        await _gate.WaitAsync(cancellationToken).ConfigureAwait(false);
-        try
+        lock (_lock)
         {
-            return _client ??= await _connect(cancellationToken).ConfigureAwait(false);
-        }
-        finally
-        {
-            _gate.Release();
+            if (_client is null or { IsFaulted: true } or { IsCanceled: true })
+            {
+                _client = _connect(CancellationToken.None);
+            }
+
+            return _client.WaitAsync(cancellationToken);
         }
     }
 

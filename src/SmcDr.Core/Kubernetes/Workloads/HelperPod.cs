@@ -123,6 +123,7 @@ internal sealed class HelperPod : IAsyncDisposable
 
         await _stop.CancelAsync().ConfigureAwait(false);
         await _beating.ConfigureAwait(false);
+        _stop.Dispose();
         using CancellationTokenSource limit = new(_options.EndTimeout);
         try
         {
