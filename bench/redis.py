@@ -26,6 +26,9 @@ STEPS = ["backup, small keys", "restore, small keys", "backup, all types", "rest
 CHUNK = 1000
 
 
+RUNNING = []
+
+
 class Server:
     """A Redis server of its own on loopback, which keeps nothing unless it has an append-only file."""
 
@@ -48,6 +51,7 @@ class Server:
 
     def start(self):
         self.process = subprocess.Popen(self.arguments)
+        RUNNING.append(self.process)
         while True:
             try:
                 with socket.create_connection(("127.0.0.1", self.port)) as connection:
@@ -270,6 +274,8 @@ def main():
             run_set(options, meter, work, "all types", all_types(options.keys), rates)]
         write(options, meter, rates, counts)
     finally:
+        for process in RUNNING:
+            process.kill()
         if not options.keep:
             shutil.rmtree(work, ignore_errors=True)
 

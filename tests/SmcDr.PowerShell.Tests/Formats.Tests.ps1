@@ -56,6 +56,15 @@ BeforeDiscovery {
             Shows = 'smc_trading_restored_01', 'Unverified', '12345', '123456789012', '2026-11-05 10:00:00Z', '3 min 12 s', 'smc_trading_before_'
         }
         @{
+            Model = [SmcDr.RedisRestoreResult]@{
+                BackupId = '20261122T081500Z-full'; Method = 'Online'; Target = 'redis-primary:6379'; State = 'Partial'; KeysRestored = 123456789
+                KeysExpired = 3; KeysSkipped = 4; KeysFailed = 5; SizeBytes = 2GB; Databases = '0, 3'; Functions = 1; Verified = $false
+                SampledKeys = 1000; MismatchedKeys = 0; WarningCount = 1; Problems = [string[]]@('5 keys were not taken.'); StartTime = $time
+                Duration = [timespan]::FromSeconds(192); KeysPerSecond = 1; BytesPerSecond = 1
+            }
+            Shows = '20261122T081500Z-full', 'Partial', 'Online', '123456789', '2.0 GiB', 'False', '3 min 12 s', 'redis-primary:6379'
+        }
+        @{
             Model = [SmcDr.TableIntegrity]@{
                 Schema = 'public'; Table = 'trades'; ExpectedRows = 123456789012; Rows = 123456789011; Inserted = 123456789011; Updated = 1
                 Deleted = 2; Outcome = 'Failed'

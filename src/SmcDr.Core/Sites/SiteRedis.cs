@@ -151,7 +151,8 @@ public static class SiteRedis
     {
         try
         {
-            await using RedisConnection connection = await connector.OpenAsync(cancellationToken).ConfigureAwait(false);
+            RedisConnection connection = await connector.OpenAsync(cancellationToken).ConfigureAwait(false);
+            await connection.DisposeAsync().ConfigureAwait(false);
             return true;
         }
         catch (SmcException e) when (e.Code == SmcErrorCode.ServerUnavailable)

@@ -10,7 +10,7 @@ namespace SmcDr.Core.Redis.Restore;
 /// <remarks>
 /// The user that connects needs, of an ACL, <c>~* +info +time +select +restore</c>; to empty the server <c>+flushall</c> or <c>+flushdb</c>, for
 /// functions <c>+function|restore</c>, for a cluster <c>+cluster|slots</c>, and to compare afterwards <c>+dump +pexpiretime</c>. With
-/// <c>+config|get</c> and <c>+client|list</c> more is known beforehand.
+/// <c>+config|get</c> and <c>+client|list</c> more is known beforehand. Before Redis 7.2 a key that is compared counts as used.
 /// </remarks>
 public sealed class RedisOnlineRestore : IRedisRestore
 {

@@ -114,7 +114,7 @@ internal sealed class RestoreReader(
         return batch;
     }
 
-    private async ValueTask SendAsync(RestoreNode node, CancellationToken cancellationToken)
+    private static async ValueTask SendAsync(RestoreNode node, CancellationToken cancellationToken)
     {
         if (node.Filling is { } batch)
         {

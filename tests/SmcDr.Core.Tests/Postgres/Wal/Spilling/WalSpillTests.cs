@@ -113,7 +113,17 @@ public sealed class WalSpillTests : IAsyncLifetime
         await archive.PutSegmentAsync(Name(1), Content(1), Facts(1), CancellationToken.None);
         Assert.Equal(isSaid, Assert.Single(observer.Warnings).Contains("Sign in again.", StringComparison.Ordinal));
         TaskCompletionSource brought = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        spill.Start(static _ => Task.CompletedTask, () => _ = spill.Bytes == 0 && brought.TrySetResult(), static () => null);
+        spill.Start(
+            static _ => Task.CompletedTask,
+            static _ => Task.CompletedTask,
+            () =>
+            {
+                if (spill.Bytes == 0)
+                {
+                    brought.TrySetResult();
+                }
+            },
+            static () => null);
         await brought.Task.WaitAsync(TimeSpan.FromSeconds(60));
         string[] reminders = [.. observer.Warnings.Where(static warning => warning.Contains("still refuses", StringComparison.Ordinal))];
         Assert.Equal(isSaid ? 18 : 0, reminders.Length);
