@@ -40,6 +40,13 @@ BeforeDiscovery {
             Shows = 'Time 2026-11-05T10:00:00Z', '2026-11-05 10:00:00Z', '3 min 12 s', '2.0 GiB', '/var/lib/pg/15/main'
         }
         @{
+            Model = [SmcDr.WorkloadInfo]@{
+                Name = 'deployment/trading-engine'; State = 'Suspended'; Replicas = 0; ReadyCount = 0; PodCount = 0; RememberedReplicas = 12
+                SuspendedTime = $time; SuspendedBy = 'operator'; Autoscaler = 'by-load (2 to 20)'; Namespace = 'smc-trading'; Cluster = 'east'
+            }
+            Shows = 'deployment/trading-engine', 'Suspended', '12', '2026-11-05 10:00:00Z', 'by-load (2 to 20)'
+        }
+        @{
             Model = [SmcDr.CollationChange]@{
                 Database = 'smc_trading'; Collation = 'public.german'; Provider = 'icu'; RecordedVersion = '153.14'; ActualVersion = '153.120'
                 IndexCount = 12345

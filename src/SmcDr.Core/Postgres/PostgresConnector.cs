@@ -56,6 +56,8 @@ public sealed class PostgresConnector
     /// <summary>Host and port for messages, without any secret.</summary>
     public string Display => $"{_settings.Host}:{_settings.Port}";
 
+    private string Server => $"PostgreSQL at {Display}";
+
     /// <summary>The user that connects.</summary>
     public string? Username => _settings.Username;
 
@@ -99,7 +101,7 @@ public sealed class PostgresConnector
         catch (Exception e) when (e is NpgsqlException or SocketException or TimeoutException or IOException)
         {
             await connection.DisposeAsync().ConfigureAwait(false);
-            throw port?.LastFailure ?? Translate(e);
+            throw port?.LastFailure is { } closed ? RouteErrors.Translate(closed, Server) : Translate(e);
         }
         catch
         {
@@ -134,7 +136,7 @@ public sealed class PostgresConnector
         catch (Exception e) when (e is NpgsqlException or SocketException or TimeoutException or IOException)
         {
             await connection.DisposeAsync().ConfigureAwait(false);
-            throw port?.LastFailure ?? Translate(e);
+            throw port?.LastFailure is { } closed ? RouteErrors.Translate(closed, Server) : Translate(e);
         }
         catch
         {
@@ -173,9 +175,17 @@ public sealed class PostgresConnector
     }
 
     /// <summary>A port that leads to the server, for programs that connect themselves; null where its address does.</summary>
-    internal async ValueTask<IRoutedPort?> RouteAsync(CancellationToken cancellationToken) => _route is null
-        ? null
-        : await _route.ListenAsync(_settings.Host ?? "", _settings.Port, cancellationToken).ConfigureAwait(false);
+    internal async ValueTask<IRoutedPort?> RouteAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            return _route is null ? null : await _route.ListenAsync(_settings.Host ?? "", _settings.Port, cancellationToken).ConfigureAwait(false);
+        }
+        catch (SmcException e)
+        {
+            throw RouteErrors.Translate(e, Server);
+        }
+    }
 
     /// <summary>All settings, the password among them, for PostgreSQL's own programs.</summary>
     /// <param name="port">The port that leads to the server, as <see cref="RouteAsync"/> gave it.</param>

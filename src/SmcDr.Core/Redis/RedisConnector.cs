@@ -5,6 +5,7 @@ using System.Net.Sockets;
 using System.Security.Authentication;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using SmcDr.Core.Platform;
 
 namespace SmcDr.Core.Redis;
 
@@ -99,6 +100,10 @@ public sealed class RedisConnector
                 await connection.DisposeAsync().ConfigureAwait(false);
                 throw;
             }
+        }
+        catch (SmcException e) when (Options.Route is not null)
+        {
+            throw RouteErrors.Translate(e, $"Redis at {Display}");
         }
         catch (Exception e) when (e is SocketException or IOException)
         {

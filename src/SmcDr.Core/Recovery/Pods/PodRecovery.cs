@@ -434,7 +434,7 @@ public static class PodRecovery
         }
 
         private string GoOn() => !_isStopped && !_isMoved ? ""
-            : $"Run the same command again to go on.{(_isMoved ? "" : $" To go back instead: {StartCommand()}")}";
+            : $"The same command goes on from here.{(_isMoved ? "" : $" To go back instead: {StartCommand()}")}";
 
         private string StartCommand() => string.Create(
             CultureInfo.InvariantCulture,

@@ -46,8 +46,9 @@ internal sealed class PodRecoveryServer : IRecoveryServer
     private const string StopScript = """
         read -r p 2>/dev/null < "$2/postmaster.pid" || exit 0
         kill -0 "$p" 2>/dev/null || exit 0
-        $r "$1/pg_ctl" stop -w -s -D "$2" -m "$3" -t "$4" > /dev/null
-        ! kill -0 "$p" 2>/dev/null
+        $r "$1/pg_ctl" stop -w -s -D "$2" -m "$3" -t "$4" > /dev/null && exit 0
+        # It may have gone by itself; and one that has ended is seen until the pod's first process has taken note of it.
+        [ ! -f "$2/postmaster.pid" ] || ! kill -0 "$p" 2>/dev/null
         """;
 
     // Whatever is left of a server: nothing else is called so here.
