@@ -82,7 +82,7 @@ internal sealed class RestoreRedisCommand : CliCommand
         (IRedisRestore restore, RedisRestorePlan plan) = await context.ObserveAsync(async observer =>
         {
             IRedisRestore created = await site.CreateRedisRestoreAsync(
-                context.Secrets, backup, Request(context), observer, cancellationToken).ConfigureAwait(false);
+                context.Secrets, repository, backup, Request(context), observer, cancellationToken).ConfigureAwait(false);
             return (created, await created.PlanAsync(observer, cancellationToken).ConfigureAwait(false));
         }).ConfigureAwait(false);
         if (context.Parsed.GetValue(_dryRun))

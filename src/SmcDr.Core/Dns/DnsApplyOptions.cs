@@ -29,11 +29,11 @@ public sealed record DnsApplyOptions
         {
             DnsStates.NotServed => new SmcException(
                 SmcErrorCode.DnsNotServed,
-                $"{result.Name} {result.Type} {(result.IsChanged ? "is changed" : "is as it should be")} in Route 53, and none of the zone's servers answers so. {result.Problems.FirstOrDefault()}".TrimEnd(),
+                $"{result.Name} {result.Type} {(result.IsChanged ? "is changed" : "is as it should be")} in Route 53, and none of the zone's servers answers so. {FirstProblem(result)}".TrimEnd(),
                 target: result.Name),
             DnsStates.Pending when Wait => new SmcException(
                 SmcErrorCode.OperationTimedOut,
-                $"{result.Name} {result.Type} is changed, and is not known to have come to all of Route 53's servers. {result.Problems.FirstOrDefault()}".TrimEnd(),
+                $"{result.Name} {result.Type} is changed, and is not known to have come to all of Route 53's servers. {FirstProblem(result)}".TrimEnd(),
                 recommendation: "Run the same command again: it changes nothing more, and asks the zone's servers. The result has what takes the change back.",
                 target: result.Name),
             _ => null,
@@ -45,4 +45,6 @@ public sealed record DnsApplyOptions
 
     /// <summary>The longest such pause.</summary>
     internal TimeSpan MaximumPollDelay { get; init; } = TimeSpan.FromSeconds(10);
+
+    private static string FirstProblem(DnsChangeResult result) => result.Problems is [string first, ..] ? first : "";
 }

@@ -1,5 +1,6 @@
 using SmcDr.Core.Operations;
 using SmcDr.Core.Redis;
+using SmcDr.Core.Redis.Offline;
 using SmcDr.Core.Redis.Restore;
 using SmcDr.Core.Repositories;
 
@@ -107,6 +108,7 @@ public static class SiteRedis
     /// <summary>The restore of Redis that is asked for.</summary>
     /// <param name="site">The site.</param>
     /// <param name="secrets">Gives the site's password.</param>
+    /// <param name="repository">Where the backup is.</param>
     /// <param name="backup">The backup.</param>
     /// <param name="request">Which restore is wanted.</param>
     /// <param name="observer">Hears which way was chosen, and why.</param>
@@ -114,11 +116,13 @@ public static class SiteRedis
     public static async Task<IRedisRestore> CreateRedisRestoreAsync(
         this Site site,
         SecretResolver secrets,
+        Repository repository,
         BackupReader backup,
         RedisRestoreRequest request,
         IOperationObserver observer,
         CancellationToken cancellationToken)
     {
+        ArgumentNullException.ThrowIfNull(repository);
         ArgumentNullException.ThrowIfNull(request);
         ArgumentNullException.ThrowIfNull(observer);
         RedisSettings redis = site.GetRedis();
@@ -127,7 +131,7 @@ public static class SiteRedis
             (request.Method is null && request.Endpoint is null && redis.DataDirectory is not null &&
                 !await IsRunningAsync(connector, observer, cancellationToken).ConfigureAwait(false)))
         {
-            return CreateOfflineRestore(site, request);
+            return CreateOfflineRestore(redis, connector, repository, backup, request);
         }
 
         return new RedisOnlineRestore(connector, backup, request.Options);
@@ -162,9 +166,44 @@ public static class SiteRedis
         }
     }
 
-    private static IRedisRestore CreateOfflineRestore(Site site, RedisRestoreRequest request) => throw new SmcException(
-        SmcErrorCode.ArgumentInvalid,
-        $"Redis of the site '{site.Name}' can be restored while it runs only.",
-        recommendation: "Start the server, empty where it may be, and restore with the method Online.",
-        target: request.Endpoint ?? site.GetRedis().Endpoint);
+    private static RedisOfflineRestore CreateOfflineRestore(
+        RedisSettings redis, RedisConnector connector, Repository repository, BackupReader backup, RedisRestoreRequest request)
+    {
+        if (OperatingSystem.IsWindows())
+        {
+            throw new SmcException(
+                SmcErrorCode.TargetUnsuitable,
+                "Redis is restored by its files on Linux and macOS only.",
+                recommendation: "Start the server and restore with the method Online.",
+                target: connector.Display);
+        }
+
+        if (request.Endpoint is not null || redis.Workload is not null)
+        {
+            throw new SmcException(
+                SmcErrorCode.ArgumentInvalid,
+                $"Redis at {connector.Display} is not known to be on this host, and its files are put in place on their own host.",
+                recommendation: "Run the command on the server's host with a site file that names its dataDirectory, or restore with the method Online.",
+                target: connector.Display);
+        }
+
+        if (request.Options is { Empty: true } or { Databases.Count: > 0 } or { KeyPatterns.Count: > 0 })
+        {
+            throw new SmcException(
+                SmcErrorCode.ArgumentInvalid,
+                "By its files Redis is restored as a whole: the method Offline chooses neither databases nor keys, and what there was is always moved aside.",
+                recommendation: "Leave these options out, or start the server and restore with the method Online.",
+                target: connector.Display);
+        }
+
+        return new RedisOfflineRestore(connector, repository, backup, new RedisOfflineOptions
+        {
+            DataDirectory = redis.DataDirectory,
+            ConfigFile = redis.ConfigFile,
+            Service = redis.Service,
+            BinDirectory = redis.BinDirectory,
+            OsUser = redis.OsUser,
+            SampleSize = request.Options.SampleSize,
+        });
+    }
 }

@@ -129,7 +129,8 @@ public sealed class RestoreSmcRedisCommand : SiteCmdlet
         SecretResolver secrets = SiteArguments.CreateSecrets(pipeline);
         Repository repository = await site.OpenForReadingAsync(secrets, pipeline, cancellationToken).ConfigureAwait(false);
         BackupReader backup = await site.OpenRedisBackupAsync(repository, _ids.SingleOrDefault(), cancellationToken).ConfigureAwait(false);
-        IRedisRestore restore = await site.CreateRedisRestoreAsync(secrets, backup, Request(), pipeline, cancellationToken).ConfigureAwait(false);
+        IRedisRestore restore = await site.CreateRedisRestoreAsync(
+            secrets, repository, backup, Request(), pipeline, cancellationToken).ConfigureAwait(false);
         RedisRestorePlan plan = await restore.PlanAsync(pipeline, cancellationToken).ConfigureAwait(false);
         string description = string.Join(Environment.NewLine, plan.Describe());
         if (await pipeline.ShouldProcessAsync(

@@ -197,7 +197,7 @@ internal sealed class ObjectApplier(KubernetesClient client, ConfigurationRestor
         && live.Raw.TextAt("spec", "claimRef", "name") == wanted.Raw.TextAt("spec", "claimRef", "name")
         && live.Raw.TextAt("spec", "claimRef", "namespace") == wanted.Raw.TextAt("spec", "claimRef", "namespace");
 
-    private Task ReleaseAsync(KubernetesResource resource, KubernetesObject live, CancellationToken cancellationToken) => client.PatchAsync(
+    private Task<KubernetesObject> ReleaseAsync(KubernetesResource resource, KubernetesObject live, CancellationToken cancellationToken) => client.PatchAsync(
         resource,
         null,
         live.Name,

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using System.Runtime.Versioning;
 using SmcDr.Core.Platform;
 
 namespace SmcDr.Core.Redis.Offline;
@@ -12,6 +13,7 @@ namespace SmcDr.Core.Redis.Offline;
 /// The directory is the server account's, who could put a link in the place of anything: so all goes through the open directory by single names, and a
 /// journal is believed only where it is a file of our own account.
 /// </remarks>
+[UnsupportedOSPlatform("windows")]
 internal sealed class OfflineDirectory : IDisposable
 {
     public const string JournalName = "smcdr-restore.journal";

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
+using System.Runtime.Versioning;
 using SmcDr.Core.Operations;
 using SmcDr.Core.Platform;
 using SmcDr.Core.Recovery;
@@ -8,6 +9,7 @@ using SmcDr.Core.Repositories;
 namespace SmcDr.Core.Redis.Offline;
 
 /// <summary>Finds the server on this host, and looks at everything that an offline restore needs, before anything is changed.</summary>
+[UnsupportedOSPlatform("windows")]
 internal sealed partial class OfflinePreflight(
     RedisConnector connector, BackupHeader header, Guid repositoryId, RedisOfflineOptions options, IOperationObserver observer)
 {
@@ -301,7 +303,7 @@ internal sealed partial class OfflinePreflight(
     {
         IEnumerable<string?> candidates =
         [
-            command.FirstOrDefault(),
+            command is [string started, ..] ? started : null,
             .. options.BinDirectory is { } bin ? s_programs.Select(name => Path.Combine(bin, name)) : [],
             info?["executable"],
             .. from name in s_programs
@@ -492,7 +494,7 @@ internal sealed partial class OfflinePreflight(
         }
     }
 
-    private OfflineStart CreateStart(
+    private static OfflineStart CreateStart(
         string? unit, string program, string? configFile, OfflineSettings settings, string path, OsAccount? owner, bool isKnown)
     {
         string logFile = settings["logfile"];

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.Versioning;
 using SmcDr.Core.Operations;
 using SmcDr.Core.Platform;
 using SmcDr.Core.Postgres.Logical;
@@ -10,6 +11,7 @@ namespace SmcDr.Core.Redis.Offline;
 /// Carries an offline restore out, phase by phase, or takes it back. Each phase can be begun again from any moment at which it was interrupted. The server
 /// is stopped only when what it will load lies in its directory, proven, under another name: it is away for two renames and its own start.
 /// </summary>
+[UnsupportedOSPlatform("windows")]
 internal sealed class OfflineRun
 {
     private const int PrivateFile = 0x180;

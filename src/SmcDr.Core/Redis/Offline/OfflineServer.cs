@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using System.Text.RegularExpressions;
+using System.Runtime.Versioning;
 using SmcDr.Core.Operations;
 using SmcDr.Core.Platform;
 using SmcDr.Core.Recovery;
@@ -8,6 +9,7 @@ using SmcDr.Core.Recovery;
 namespace SmcDr.Core.Redis.Offline;
 
 /// <summary>The server of a data directory of this host: how it is stopped without saving, and started again until it has loaded its data.</summary>
+[UnsupportedOSPlatform("windows")]
 internal sealed partial class OfflineServer(
     RedisConnector connector, OfflineStart start, OfflineDirectory directory, RedisOfflineOptions options, IOperationObserver observer)
 {

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Runtime.Versioning;
 using SmcDr.Core.Operations;
 using SmcDr.Core.Platform;
 using SmcDr.Core.Redis.Restore;
@@ -15,6 +16,7 @@ namespace SmcDr.Core.Redis.Offline;
 /// With an append-only file the server looks at nothing else, so the RDB becomes its beginning: in the directory of Redis 7, or as the one file of
 /// Redis 6. Nothing of the server's settings is changed for it, so whatever starts the server finds the restored data, also when this process is gone.
 /// </remarks>
+[UnsupportedOSPlatform("windows")]
 public sealed class RedisOfflineRestore : IRedisRestore
 {
     internal const string Activity = "Redis restore";
@@ -223,7 +225,7 @@ public sealed class RedisOfflineRestore : IRedisRestore
     }
 
     /// <summary>What is thrown after a failure: nothing was changed, or all is as it was, or exactly what is not.</summary>
-    private async Task<Exception> GoBackAsync(OfflineRun run, Exception failure, IOperationObserver observer)
+    private static async Task<Exception> GoBackAsync(OfflineRun run, Exception failure, IOperationObserver observer)
     {
         SmcException? cause = failure as SmcException;
         if (failure is PosixException posix)
