@@ -523,7 +523,7 @@ internal sealed partial class OfflinePreflight(
                 target: configFile);
         }
 
-        string ownLog = Path.Combine(path, RedisOfflineRestore.LogName);
+        string ownLog = Path.Combine(path, OfflineStart.LogName);
         return new OfflineStart
         {
             Program = program,
@@ -540,7 +540,7 @@ internal sealed partial class OfflinePreflight(
                 "--supervised", "no",
                 .. log is null ? (string[])["--logfile", ownLog] : [],
                 // What goes to the background writes one in any case, elsewhere.
-                .. settings["pidfile"].Length == 0 ? (string[])["--pidfile", Path.Combine(path, RedisOfflineRestore.PidName)] : [],
+                .. settings["pidfile"].Length == 0 ? (string[])["--pidfile", Path.Combine(path, OfflineStart.PidName)] : [],
             ],
         };
     }

@@ -3,6 +3,11 @@ namespace SmcDr.Core.Redis.Offline;
 /// <summary>How a server of this host is started again. Holds no secret: it is written to the journal.</summary>
 internal sealed record OfflineStart
 {
+    /// <summary>Where a server logs that would log to nowhere when it goes to the background.</summary>
+    internal const string LogName = "smcdr-redis.log";
+
+    internal const string PidName = "smcdr-redis.pid";
+
     /// <summary>The unit of systemd that starts it; null where it is started as a process of its own.</summary>
     public string? Unit { get; init; }
 

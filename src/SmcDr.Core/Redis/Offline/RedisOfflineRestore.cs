@@ -21,11 +21,6 @@ public sealed class RedisOfflineRestore : IRedisRestore
 {
     internal const string Activity = "Redis restore";
 
-    /// <summary>Where a server logs that would log to nowhere when it goes to the background.</summary>
-    internal const string LogName = "smcdr-redis.log";
-
-    internal const string PidName = "smcdr-redis.pid";
-
     private readonly RedisConnector _connector;
     private readonly Guid _repositoryId;
     private readonly BackupReader _backup;

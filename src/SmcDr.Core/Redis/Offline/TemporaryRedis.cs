@@ -29,8 +29,8 @@ internal sealed record TemporaryRedis(RedisConnector Connector, string Configura
             databases {databases}
             save ""
             daemonize yes
-            logfile "{Path.Combine(directory, RedisOfflineRestore.LogName)}"
-            pidfile "{Path.Combine(directory, RedisOfflineRestore.PidName)}"
+            logfile "{Path.Combine(directory, OfflineStart.LogName)}"
+            pidfile "{Path.Combine(directory, OfflineStart.PidName)}"
 
             """);
         return new TemporaryRedis(
