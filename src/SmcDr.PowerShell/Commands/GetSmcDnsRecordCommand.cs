@@ -36,7 +36,6 @@ public sealed class GetSmcDnsRecordCommand : SiteCmdlet
     /// <summary>Only records of this type, such as CNAME.</summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
-    [ArgumentCompletions("A", "AAAA", "CNAME", "NS", "SOA", "TXT")]
     public string? Type { get; set; }
 
     /// <summary>Also asks the servers of the zone.</summary>
