@@ -51,6 +51,12 @@ internal sealed class OfflineWorld : IAsyncDisposable
                 new RedisBackupOptions(),
                 world.Observer,
                 CancellationToken.None);
+            // Of the child that gave the backup its data the server may learn the end a moment later.
+            while (await world.Server.InfoNumberAsync("persistence", "rdb_bgsave_in_progress") != 0)
+            {
+                await Task.Delay(10);
+            }
+
             await world.Server.ExecuteAsync("FLUSHALL");
             await world.Server.ExecuteAsync("SELECT", 0);
             await world.Server.ExecuteAsync("SET", "later", "than the backup");
@@ -94,6 +100,9 @@ internal sealed class OfflineWorld : IAsyncDisposable
             var other => Convert.ToString(other, CultureInfo.InvariantCulture) ?? "",
         };
     }
+
+    /// <summary>The directory of redis-server: with Debian's redis-tools alone it is on no search path.</summary>
+    public string BinDirectory => Path.GetDirectoryName(Server.Program)!;
 
     /// <summary>The process of Redis that works in the data directory.</summary>
     public RedisProcess? FindProcess()

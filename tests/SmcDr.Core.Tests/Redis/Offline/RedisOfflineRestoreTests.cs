@@ -69,7 +69,7 @@ public sealed class RedisOfflineRestoreTests
         await using OfflineWorld world = await OfflineWorld.CreateAsync(new() { ["appendonly"] = appendOnly }, fill: FillLittleAsync);
         await KillAfterAsync(world, step);
 
-        RedisRestoreResult result = await world.RunAsync(new RedisOfflineOptions { DataDirectory = world.DataDirectory, ConfigFile = world.Server.ConfigurationPath });
+        RedisRestoreResult result = await world.RunAsync(new RedisOfflineOptions { DataDirectory = world.DataDirectory, ConfigFile = world.Server.ConfigurationPath, BinDirectory = world.BinDirectory });
         Assert.Equal("Complete", result.State);
         Assert.Equal(world.Digest, await world.DigestAsync());
         Assert.Equal(appendOnly == "yes" ? 2 : 1, world.Names(".before-").Count);
@@ -158,7 +158,7 @@ public sealed class RedisOfflineRestoreTests
     {
         await using OfflineWorld world = await OfflineWorld.CreateAsync(new() { ["appendonly"] = appendOnly }, fill: FillLittleAsync);
         await world.Server.KillAsync();
-        RedisRestoreResult result = await world.RunAsync(new RedisOfflineOptions { ConfigFile = world.Server.ConfigurationPath });
+        RedisRestoreResult result = await world.RunAsync(new RedisOfflineOptions { ConfigFile = world.Server.ConfigurationPath, BinDirectory = world.BinDirectory });
         Assert.Equal("Complete", result.State);
         Assert.Equal(world.Digest, await world.DigestAsync());
     }
@@ -171,7 +171,7 @@ public sealed class RedisOfflineRestoreTests
         await using OfflineWorld world = await OfflineWorld.CreateAsync(new() { ["appendonly"] = appendOnly }, fill: FillLittleAsync);
         await world.Server.KillAsync();
         RedisRestoreResult result = await world.RunAsync(
-            new RedisOfflineOptions { DataDirectory = world.DataDirectory, BinDirectory = ServerDirectory(world) });
+            new RedisOfflineOptions { DataDirectory = world.DataDirectory, BinDirectory = world.BinDirectory });
         Assert.Equal(("Complete", 1), (result.State, result.WarningCount));
         Assert.Null(world.FindProcess());
         await world.Server.ResumeAsync();
@@ -256,7 +256,7 @@ public sealed class RedisOfflineRestoreTests
         await world.Server.KillAsync();
         // What runit or supervisord does, in one line.
         using System.Diagnostics.Process manager = System.Diagnostics.Process.Start(new System.Diagnostics.ProcessStartInfo(
-            "/bin/bash", ["-c", $"while :; do '{Path.Combine(ServerDirectory(world), "redis-server")}' '{world.Server.ConfigurationPath}'; done"]))!;
+            "/bin/bash", ["-c", $"while :; do '{Path.Combine(world.BinDirectory, "redis-server")}' '{world.Server.ConfigurationPath}'; done"]))!;
         try
         {
             await WaitUntilUpAsync(world);
@@ -329,7 +329,7 @@ public sealed class RedisOfflineRestoreTests
         await world.Server.KillAsync();
         string configuration = Path.Combine(world.Server.RootDirectory, "fewer.conf");
         await File.WriteAllTextAsync(configuration, await File.ReadAllTextAsync(world.Server.ConfigurationPath) + "databases 4\n");
-        SmcException e = await Assert.ThrowsAsync<SmcException>(() => world.RunAsync(new RedisOfflineOptions { ConfigFile = configuration }));
+        SmcException e = await Assert.ThrowsAsync<SmcException>(() => world.RunAsync(new RedisOfflineOptions { ConfigFile = configuration, BinDirectory = world.BinDirectory }));
         Assert.Equal(SmcErrorCode.SettingUnsuitable, e.Code);
         Assert.Contains("databases 10", e.Recommendation, StringComparison.Ordinal);
     }
@@ -368,7 +368,7 @@ public sealed class RedisOfflineRestoreTests
     [RootFact]
     public async Task Run_NoRoomForTheFile_IsRefusedBeforeTheServerStops()
     {
-        await using OfflineWorld world = await OfflineWorld.CreateAsync();
+        await using OfflineWorld world = await OfflineWorld.CreateAsync(new() { ["enable-protected-configs"] = "local" });
         using SmallFileSystem disk = new(4);
         await MoveToAsync(world, disk.Path);
         try
@@ -386,7 +386,7 @@ public sealed class RedisOfflineRestoreTests
     [RootFact]
     public async Task Run_DiskFillsMeanwhile_LeavesTheServerAsItWas()
     {
-        await using OfflineWorld world = await OfflineWorld.CreateAsync();
+        await using OfflineWorld world = await OfflineWorld.CreateAsync(new() { ["enable-protected-configs"] = "local" });
         using SmallFileSystem disk = new(32);
         await MoveToAsync(world, disk.Path);
         try
@@ -423,7 +423,7 @@ public sealed class RedisOfflineRestoreTests
     [RootFact]
     public async Task Plan_DirectoryThatCannotBeWritten_IsRefused()
     {
-        await using OfflineWorld world = await OfflineWorld.CreateAsync(fill: FillLittleAsync);
+        await using OfflineWorld world = await OfflineWorld.CreateAsync(new() { ["enable-protected-configs"] = "local" }, fill: FillLittleAsync);
         using SmallFileSystem disk = new();
         await MoveToAsync(world, disk.Path);
         try
@@ -464,9 +464,6 @@ public sealed class RedisOfflineRestoreTests
         });
         await Assert.ThrowsAsync<KilledException>(() => restore.RunWithoutGoingBackAsync(world.Observer, CancellationToken.None));
     }
-
-    private static string ServerDirectory(OfflineWorld world) =>
-        Path.GetDirectoryName(world.Server.Program)!;
 
     private static async Task WaitUntilUpAsync(OfflineWorld world)
     {
