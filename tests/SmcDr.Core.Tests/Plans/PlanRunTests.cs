@@ -38,8 +38,8 @@ public sealed class PlanRunTests : IAsyncLifetime
         [
             new ScriptedStep("last", "left", "right") { Act = (_, _) => NoteAsync("last") },
             new ScriptedStep("first") { Act = (_, _) => NoteAsync("first") },
-            new ScriptedStep("left", "first") { Act = async (_, _) => { left.SetResult(); await right.Task.WaitAsync(TimeSpan.FromSeconds(60)); await NoteAsync("left"); } },
-            new ScriptedStep("right", "first") { Act = async (_, _) => { right.SetResult(); await left.Task.WaitAsync(TimeSpan.FromSeconds(60)); await NoteAsync("right"); } },
+            new ScriptedStep("left", "first") { Act = async (_, token) => { left.SetResult(); await right.Task.WaitAsync(TimeSpan.FromSeconds(60), token); await NoteAsync("left"); } },
+            new ScriptedStep("right", "first") { Act = async (_, token) => { right.SetResult(); await left.Task.WaitAsync(TimeSpan.FromSeconds(60), token); await NoteAsync("right"); } },
         ]);
 
         Assert.Equal("first", order[0]);
