@@ -164,6 +164,12 @@ internal sealed class Route53Client : IDisposable
                 byte[] content = await response.Content.ReadAsByteArrayAsync(limit.Token).ConfigureAwait(false);
                 if (response.IsSuccessStatusCode)
                 {
+                    if (content.Length == 0)
+                    {
+                        // Route 53 answers nothing with nothing: the connection, or something in between, has lost the rest.
+                        throw new IOException("The answer is empty.");
+                    }
+
                     return read(Route53Xml.Parse(content));
                 }
 

@@ -53,11 +53,12 @@ function Open-TestDns {
         $dns.Endpoint = $Matches[1]
         $env:AWS_ACCESS_KEY_ID = $env:AWS_SECRET_ACCESS_KEY = 'smcdr-tests'
         $splatZone = @{
-            Uri     = "$($dns.Endpoint)/2013-04-01/hostedzone"
-            Method  = 'Post'
-            Body    = '<CreateHostedZoneRequest><Name>example.test</Name><CallerReference>1</CallerReference></CreateHostedZoneRequest>'
+            Uri         = "$($dns.Endpoint)/2013-04-01/hostedzone"
+            Method      = 'Post'
+            ContentType = 'text/xml'
+            Body        = '<CreateHostedZoneRequest><Name>example.test</Name><CallerReference>1</CallerReference></CreateHostedZoneRequest>'
             # moto finds the service by the signature's scope, and does not check the signature.
-            Headers = @{ Authorization = 'AWS4-HMAC-SHA256 Credential=smcdr-tests/20260101/us-east-1/route53/aws4_request, SignedHeaders=host, Signature=0' }
+            Headers     = @{ Authorization = 'AWS4-HMAC-SHA256 Credential=smcdr-tests/20260101/us-east-1/route53/aws4_request, SignedHeaders=host, Signature=0' }
         }
         $answer = Invoke-WebRequest @splatZone -SkipHeaderValidation
         $dns.ZoneId = ([regex]'<Id>/hostedzone/([^<]+)</Id>').Match([string] $answer.Content).Groups[1].Value
