@@ -102,6 +102,55 @@ Describe 'Backup-SmcRedis' {
     }
 }
 
+Describe 'Restore-SmcRedis' {
+    BeforeAll {
+        $target = Open-TestRedisServer
+        $account = [pscredential]::new('default', (ConvertTo-SecureString $target.Secret -AsPlainText -Force))
+        $elsewhere = @{ Endpoint = "127.0.0.1:$($target.Port)"; Credential = $account }
+    }
+
+    AfterAll {
+        Close-TestRedisServer $target
+    }
+
+    It 'shows the plan with -WhatIf, and changes nothing' {
+        $null = Invoke-TestRedisCommand $target SET other x
+        $text = Get-HostText { Restore-SmcRedis @elsewhere -Empty -WhatIf }
+        $text | Should -BeLike '*Restore 1,502 keys*'
+        $text | Should -BeLike '*remove all 1 keys of the server (FLUSHALL)*'
+        Invoke-TestRedisCommand $target DBSIZE | Should -Be 1
+    }
+
+    It 'restores the backup that comes through the pipeline, to another server' {
+        $result = Get-SmcBackup -Component Redis | Where-Object Label -EQ first | Restore-SmcRedis @elsewhere -Confirm:$false
+        $result | Should -BeOfType [SmcDr.RedisRestoreResult]
+        $result.State | Should -Be 'Complete'
+        $result.Verified | Should -BeTrue
+        $result.KeysRestored | Should -Be 1502
+        $result.Method | Should -Be 'Online'
+        $result.Target | Should -Be "127.0.0.1:$($target.Port)"
+        Invoke-TestRedisCommand $target DBSIZE | Should -Be 1503
+    }
+
+    It 'restores the newest backup to the site''s server, by name of keys' {
+        $null = Invoke-TestRedisCommand $server DEL key:7 user:1
+        $result = Restore-SmcRedis -KeyPattern 'user:*', 'key:7' -Confirm:$false
+        $result.KeysRestored | Should -Be 2
+        $result.KeysSkipped | Should -Be 1500
+        Invoke-TestRedisCommand $server GET key:7 | Should -Be '7'
+    }
+
+    It 'does not give the site''s password to another server' {
+        Assert-SmcError SmcAuthenticationFailed { Restore-SmcRedis -Endpoint "127.0.0.1:$($target.Port)" -Confirm:$false }
+    }
+
+    It 'does nothing where no backup comes, and refuses several' {
+        Get-SmcBackup | Where-Object Label -EQ nosuch | Restore-SmcRedis -Confirm:$false -WarningVariable warnings -WarningAction SilentlyContinue
+        "$warnings" | Should -BeLike '*nothing is restored*'
+        Assert-SmcError SmcArgumentInvalid { Get-SmcBackup -Component Redis | Restore-SmcRedis -Confirm:$false }
+    }
+}
+
 Describe 'What is done with backups of Redis' {
     It 'lists them as those of Redis' {
         $backups = Get-SmcBackup -Component Redis
