@@ -9,7 +9,7 @@ BeforeAll {
     . ([System.IO.Path]::Combine($PSScriptRoot, 'Support', 'DnsServers.ps1'))
     Import-Module (Get-SmcModulePath) -Global
 
-    $dns = Open-TestDns -Record '--cname=api.example.test,west.example.test,60'
+    $dns = Open-TestDnsServer -Record '--cname=api.example.test,west.example.test,60'
     $site = Join-Path $dns.Root 'smcdr.yaml'
     Set-Content -LiteralPath $site -Value @"
 name: pester-dns
@@ -24,7 +24,7 @@ dns: { hostedZoneId: $($dns.ZoneId), record: api.example.test, endpoint: "$($dns
 
 AfterAll {
     if ($dns) {
-        Close-TestDns $dns
+        Close-TestDnsServer $dns
     }
 }
 

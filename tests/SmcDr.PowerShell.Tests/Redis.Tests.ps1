@@ -105,7 +105,7 @@ Describe 'Backup-SmcRedis' {
 Describe 'Restore-SmcRedis' {
     BeforeAll {
         $target = Open-TestRedisServer
-        $account = [pscredential]::new('default', (ConvertTo-SecureString $target.Secret -AsPlainText -Force))
+        $account = [pscredential]::new('default', [System.Net.NetworkCredential]::new('', $target.Secret).SecurePassword)
         $elsewhere = @{ Endpoint = "127.0.0.1:$($target.Port)"; Credential = $account }
     }
 

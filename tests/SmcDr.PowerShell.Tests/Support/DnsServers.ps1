@@ -1,11 +1,11 @@
 #Requires -Version 7.6
 
-# Route 53 as moto plays it, with a zone example.test, and a DNS server that answers for that zone: both end with Close-TestDns.
+# Route 53 as moto plays it, with a zone example.test, and a DNS server that answers for that zone: both end with Close-TestDnsServer.
 
-function Open-TestDns {
+function Open-TestDnsServer {
     <#
     .SYNOPSIS
-    Starts moto and dnsmasq on free loopback ports and makes a hosted zone. Credentials are in the environment until Close-TestDns.
+    Starts moto and dnsmasq on free loopback ports and makes a hosted zone. Credentials are in the environment until Close-TestDnsServer.
     #>
     [CmdletBinding()]
     [OutputType([pscustomobject])]
@@ -15,8 +15,8 @@ function Open-TestDns {
     )
 
     $root = [System.IO.Directory]::CreateTempSubdirectory('smcdr-pester-dns-').FullName
-    $folders = $env:SMCDR_TOOLS, '/usr/local/lib/smcdr-tools', (Join-Path ($env:XDG_CACHE_HOME ?? (Join-Path $HOME '.cache')) 'smcdr-tools') -ne $null
-    $env:PYTHONPATH = $folders | ForEach-Object { Join-Path $_ 'moto' } | Where-Object { Test-Path -LiteralPath $_ } | Select-Object -First 1
+    $folders = $env:SMCDR_TOOLS, '/usr/local/lib/smcdr-tools', (Join-Path ($env:XDG_CACHE_HOME ?? (Join-Path $HOME '.cache')) 'smcdr-tools')
+    $env:PYTHONPATH = $folders | Where-Object { $_ } | ForEach-Object { Join-Path $_ 'moto' } | Where-Object { Test-Path -LiteralPath $_ } | Select-Object -First 1
     $log = Join-Path $root 'moto.log'
     try {
         $splatMoto = @{
@@ -63,7 +63,7 @@ function Open-TestDns {
         $answer = Invoke-WebRequest @splatZone -SkipHeaderValidation
         $dns.ZoneId = ([regex]'<Id>/hostedzone/([^<]+)</Id>').Match([string] $answer.Content).Groups[1].Value
     } catch {
-        Close-TestDns $dns
+        Close-TestDnsServer $dns
         throw
     }
 
@@ -81,7 +81,7 @@ function Get-FreeDnsPort {
     $listener.Stop()
 }
 
-function Close-TestDns {
+function Close-TestDnsServer {
     <#
     .SYNOPSIS
     Ends both servers and removes everything.
