@@ -221,9 +221,12 @@ public sealed partial class WalReceiver
             // Commits wait for a synchronous stream: what has come is stored together as soon as nothing more is there.
             TimeSpan? patience = writer.Waiting is not { } waiting ? null : _options.Synchronous ? TimeSpan.Zero : _options.FlushInterval - waiting;
             WalInbox.Batch batch = await inbox.TakeAsync(patience, cancellationToken).ConfigureAwait(false);
+            long left = batch.Bytes.Length;
             foreach (ReadOnlyMemory<byte> bytes in batch.Bytes)
             {
-                await writer.AppendAsync(bytes, batch.Arrived, batch.ServerTime, cancellationToken).ConfigureAwait(false);
+                left -= bytes.Length;
+                // The server's clock says something of the last byte: a segment that is complete before must not have it.
+                await writer.AppendAsync(bytes, batch.Arrived, left == 0 ? batch.ServerTime : null, cancellationToken).ConfigureAwait(false);
             }
 
             bool isAll = batch.Bytes.IsEmpty;
