@@ -64,7 +64,7 @@ public static class SiteConfiguration
             id ?? throw new SmcException(
                 SmcErrorCode.BackupNotFound,
                 $"There is no backup of the configuration of the site '{site.Name}' in {repository.Location}.",
-                recommendation: "Backup-SmcConfiguration (smcdr backup configuration) takes one; one of another site is restored by its id.",
+                recommendation: "'smcdr backup configuration' takes one; one of another site is restored by its id.",
                 target: repository.Location),
             cancellationToken).ConfigureAwait(false);
     }

@@ -4,6 +4,7 @@ using System.Runtime.Versioning;
 using SmcDr.Core.Operations;
 using SmcDr.Core.Platform;
 using SmcDr.Core.Recovery;
+using SmcDr.Core.Redis.Restore;
 using SmcDr.Core.Repositories;
 
 namespace SmcDr.Core.Redis.Offline;
@@ -139,7 +140,11 @@ internal sealed partial class OfflinePreflight(
             return (
                 info,
                 await ReadSettingsAsync(connection, cancellationToken).ConfigureAwait(false),
-                await SentinelWatch.FindAsync(connection, observer, cancellationToken).ConfigureAwait(false));
+                await SentinelWatch.FindAsync(
+                    connection,
+                    "While it is away they make a replica with the old data its successor, from which it then fetches that",
+                    observer,
+                    cancellationToken).ConfigureAwait(false));
         }
     }
 
@@ -360,7 +365,7 @@ internal sealed partial class OfflinePreflight(
 
     private void CheckVersion(string program, string version)
     {
-        int newest = RdbVersions.NewestOf(version);
+        int newest = DumpProbe.Guess(version);
         if (_details.RdbVersion > newest)
         {
             throw new SmcException(

@@ -14,8 +14,6 @@ internal sealed class RestorePreflight(
     /// <summary>For each key a server has an entry in its table and an object at least, of so many bytes.</summary>
     private const int LeastKeyOverhead = 16;
 
-    private const string SentinelChannel = "__sentinel__:hello";
-
     private readonly RedisBackupDetails _details = header.Redis!;
     private readonly List<string> _warnings = [];
     private readonly SortedSet<string> _missing = new(StringComparer.Ordinal);
@@ -78,7 +76,8 @@ internal sealed class RestorePreflight(
             else
             {
                 CheckRole(named);
-                await LookForSentinelAsync(named, cancellationToken).ConfigureAwait(false);
+                _suspend = await SentinelWatch.FindAsync(
+                    named.Connection, "A failover meanwhile would leave a master with a part of the data", observer, cancellationToken).ConfigureAwait(false);
                 nodes = [new RestoreNode(connector, named.Info, static prefix => prefix + Guid.NewGuid().ToString("N"))];
                 await CheckNodeAsync(named, nodes[0], cancellationToken).ConfigureAwait(false);
             }
@@ -313,41 +312,6 @@ internal sealed class RestorePreflight(
             {
                 _valueLength = Math.Min(_valueLength, limit - beside);
             }
-        }
-    }
-
-    private async Task LookForSentinelAsync(RedisSource source, CancellationToken cancellationToken)
-    {
-        int count = 0;
-        bool isKnown = false;
-        RedisReply clients = await source.Connection.TryExecuteAsync(new RedisCommand("CLIENT", "LIST"), cancellationToken).ConfigureAwait(false);
-        if (!clients.IsError)
-        {
-            // sentinel.c, sentinelSetClientName: sentinel-, eight letters of its id, and what the connection is for.
-            count = clients.Text.Split([' ', '\n']).Where(static field => field.StartsWith("name=sentinel-", StringComparison.Ordinal))
-                .Select(static field => field[..Math.Min(field.Length, "name=sentinel-xxxxxxxx".Length)]).Distinct(StringComparer.Ordinal).Count();
-            isKnown = true;
-        }
-        else
-        {
-            RedisReply subscribers = await source.Connection.TryExecuteAsync(
-                new RedisCommand("PUBSUB", "NUMSUB", SentinelChannel), cancellationToken).ConfigureAwait(false);
-            if (subscribers.Items is [_, var number])
-            {
-                count = (int)number.Integer;
-                isKnown = true;
-            }
-        }
-
-        if (!isKnown)
-        {
-            observer.Verbose($"Whether Sentinel watches Redis at {source.Connector.Display} is not known: the user may run neither CLIENT LIST nor PUBSUB NUMSUB.");
-        }
-        else if (count > 0)
-        {
-            _suspend = string.Create(
-                CultureInfo.InvariantCulture,
-                $"{count} Sentinel{(count == 1 ? " watches" : "s watch")} Redis at {source.Connector.Display}. A failover meanwhile would leave a master with a part of the data: on each of them, run SENTINEL SET <name> down-after-milliseconds 3600000, and set it back afterwards.");
         }
     }
 

@@ -1,15 +1,20 @@
 using System.Globalization;
 using SmcDr.Core.Operations;
 
-namespace SmcDr.Core.Redis.Offline;
+namespace SmcDr.Core.Redis;
 
-/// <summary>Whether Sentinel watches a server, and would make a replica with the old data its successor while it is away.</summary>
+/// <summary>Whether Sentinel watches a server, and would make another one master in the middle of a restore.</summary>
 internal static class SentinelWatch
 {
     private const string Channel = "__sentinel__:hello";
 
     /// <summary>What must be suspended first; null where nothing was found.</summary>
-    public static async Task<string?> FindAsync(RedisConnection connection, IOperationObserver observer, CancellationToken cancellationToken)
+    /// <param name="connection">The server.</param>
+    /// <param name="danger">What a failover would do meanwhile, as a sentence without its full stop.</param>
+    /// <param name="observer">Is told where it is not known.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
+    public static async Task<string?> FindAsync(
+        RedisConnection connection, string danger, IOperationObserver observer, CancellationToken cancellationToken)
     {
         RedisReply clients = await connection.TryExecuteAsync(new RedisCommand("CLIENT", "LIST"), cancellationToken).ConfigureAwait(false);
         int? count = null;
@@ -34,7 +39,7 @@ internal static class SentinelWatch
         return count is > 0
             ? string.Create(
                 CultureInfo.InvariantCulture,
-                $"{count} Sentinel{(count == 1 ? " watches" : "s watch")} Redis at {connection.Display}. While it is away they make a replica with the old data its successor, from which it then fetches that: on each of them, run SENTINEL SET <name> down-after-milliseconds 3600000, and set it back afterwards.")
+                $"{count} Sentinel{(count == 1 ? " watches" : "s watch")} Redis at {connection.Display}. {danger}: on each of them, run SENTINEL SET <name> down-after-milliseconds 3600000, and set it back afterwards.")
             : null;
     }
 }
