@@ -110,4 +110,19 @@ try {
     ConvertFrom-Json -InputObject $json[0].Substring(3) -NoEnumerate -DateKind String | ForEach-Object { $_ }
 }
 
-Export-ModuleMember -Function Get-SmcModulePath, Build-TestProject, Get-TestCmdletAssembly, Invoke-FreshPwsh
+function Get-FreePort {
+    <#
+    .SYNOPSIS
+    A port of the loopback interface that nobody has at this moment.
+    #>
+    [CmdletBinding()]
+    [OutputType([int])]
+    param()
+
+    $listener = [System.Net.Sockets.TcpListener]::new([System.Net.IPAddress]::Loopback, 0)
+    $listener.Start()
+    $listener.LocalEndpoint.Port
+    $listener.Stop()
+}
+
+Export-ModuleMember -Function Get-SmcModulePath, Get-FreePort, Build-TestProject, Get-TestCmdletAssembly, Invoke-FreshPwsh

@@ -31,7 +31,7 @@ function Open-TestDnsServer {
         Remove-Item -LiteralPath env:PYTHONPATH -ErrorAction Ignore
     }
 
-    $port = Get-FreeDnsPort
+    $port = Get-FreePort
     $program = Get-Command -Name dnsmasq, /usr/sbin/dnsmasq -CommandType Application -ErrorAction Ignore | Select-Object -First 1
     $options = @(
         '--conf-file=/dev/null', '--keep-in-foreground', '--log-facility=-', '--pid-file=', '--no-resolv', '--no-hosts', '--bind-interfaces'
@@ -68,17 +68,6 @@ function Open-TestDnsServer {
     }
 
     $dns
-}
-
-function Get-FreeDnsPort {
-    [CmdletBinding()]
-    [OutputType([int])]
-    param()
-
-    $listener = [System.Net.Sockets.TcpListener]::new([System.Net.IPAddress]::Loopback, 0)
-    $listener.Start()
-    $listener.LocalEndpoint.Port
-    $listener.Stop()
 }
 
 function Close-TestDnsServer {

@@ -56,17 +56,6 @@ function Invoke-PostgresProgram {
     $output
 }
 
-function Get-FreePort {
-    [CmdletBinding()]
-    [OutputType([int])]
-    param()
-
-    $listener = [System.Net.Sockets.TcpListener]::new([System.Net.IPAddress]::Loopback, 0)
-    $listener.Start()
-    $listener.LocalEndpoint.Port
-    $listener.Stop()
-}
-
 function Save-TestSecret {
     <#
     .SYNOPSIS

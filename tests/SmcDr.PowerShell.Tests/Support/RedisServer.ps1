@@ -28,10 +28,7 @@ function Open-TestRedisServer {
     }
 
     $null = New-Item -ItemType SymbolicLink -Path $program -Target $found.Source
-    $listener = [System.Net.Sockets.TcpListener]::new([System.Net.IPAddress]::Loopback, 0)
-    $listener.Start()
-    $port = $listener.LocalEndpoint.Port
-    $listener.Stop()
+    $port = Get-FreePort
 
     $data = (New-Item -ItemType Directory -Path (Join-Path $root 'data')).FullName
     $configuration = Join-Path $root 'redis.conf'
