@@ -216,6 +216,12 @@ count_trx() {
         END { print passed + 0, failed + 0, skipped + 0 }'
 }
 
+# The names of the xunit tests that failed, each on a line: what they said lies far above by the end of a long run.
+print_failed() {
+    find "$results/xunit" -name '*.trx' -exec grep -hoE '<UnitTestResult [^>]*outcome="Failed"' {} + |
+        sed -E 's/.*testName="([^"]*)".*/build.sh: failed: \1/' | sort || true
+}
+
 run_tests() {
     ensure_postgres
     ensure_zstd
@@ -255,6 +261,7 @@ run_tests() {
         fi
     fi
 
+    print_failed
     printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
     # A run in which nothing ran proves nothing.
     [[ $broken -eq 0 && $failed -eq 0 && $passed -gt 0 ]]
