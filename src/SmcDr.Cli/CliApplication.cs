@@ -90,6 +90,8 @@ internal sealed class CliApplication
             new Command("test", "Verifies.")
             {
                 new TestBackupCommand(host),
+                new TestRecoveryCommand(host),
+                new TestHistoryCommand(host),
             },
             new RetentionCommand(host),
             new Command("protect", "Protects from removal.")
