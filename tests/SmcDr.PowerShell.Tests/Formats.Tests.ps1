@@ -58,7 +58,7 @@ BeforeDiscovery {
             Model = [SmcDr.ConfigurationDifference]@{
                 BackupId = '20261122T081500Z-full'; Difference = 'Changed'; Kind = 'HorizontalPodAutoscaler'; ApiVersion = 'autoscaling/v1'
                 Namespace = 'smc-trading'; Name = 'trading-engine'
-                Changes = [SmcDr.ConfigurationFieldChange[]]@([SmcDr.ConfigurationFieldChange]::new('spec.maxReplicas', '20', $null))
+                Changes = [SmcDr.ConfigurationFieldChange[]]@([SmcDr.ConfigurationFieldChange]::new('spec.maxReplicas', '20', [NullString]::Value))
             }
             Shows = 'Changed', 'HorizontalPodAutoscaler', 'smc-trading/trading-engine', "spec.maxReplicas: 20 $([char]0x2192) (none)"
         }
