@@ -141,7 +141,7 @@ public sealed class ConfigurationFailureTests
         BackupInfo backup = await lab.BackUpAsync();
         string target = lab.Namespace + "-q";
         await lab.MakeNamespaceAsync(target);
-        await lab.CreateAsync($$$"""{"apiVersion":"v1","kind":"ResourceQuota","metadata":{"name":"small","namespace":"{{{target}}}"},"spec":{"hard":{"configmaps":"4"}}}""");
+        await lab.CreateAsync($$$"""{"apiVersion":"v1","kind":"ResourceQuota","metadata":{"name":"small","namespace":"{{{target}}}"},"spec":{"hard":{"configmaps":"4"}} }""");
         KubernetesResource quotas = await lab.ResourceAsync("resourcequotas");
         await WaitForQuotaAsync("4");
         ConfigurationRestoreOptions options = new() { NamespaceMapping = new Dictionary<string, string> { [lab.Namespace] = target } };
@@ -188,8 +188,8 @@ public sealed class ConfigurationFailureTests
         lab.Own("validatingwebhookconfigurations.admissionregistration.k8s.io", $"judge-{lab.Id}");
         await lab.CreateAsync($$$"""
             {"apiVersion":"admissionregistration.k8s.io/v1","kind":"ValidatingWebhookConfiguration","metadata":{"name":"judge-ID"},"webhooks":[{"name":"judge.GROUP",
-            "admissionReviewVersions":["v1"],"sideEffects":"None","failurePolicy":"Fail","timeoutSeconds":10,"namespaceSelector":{"matchLabels":{"lab":"ID"}},
-            "rules":[{"apiGroups":[""],"apiVersions":["v1"],"operations":["CREATE"],"resources":["configmaps"]}],"clientConfig":{{{webhook.ClientConfig}}}}]}
+            "clientConfig":{{{webhook.ClientConfig}}},"admissionReviewVersions":["v1"],"sideEffects":"None","failurePolicy":"Fail","timeoutSeconds":10,
+            "namespaceSelector":{"matchLabels":{"lab":"ID"}},"rules":[{"apiGroups":[""],"apiVersions":["v1"],"operations":["CREATE"],"resources":["configmaps"]}]}]}
             """);
         await WaitForWebhookAsync();
         foreach (string name in (string[])["good-1", "good-2", "bad-1"])
