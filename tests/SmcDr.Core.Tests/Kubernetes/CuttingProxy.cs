@@ -13,6 +13,7 @@ internal sealed class CuttingProxy : IAsyncDisposable
     private readonly List<Task> _work = [];
     private readonly Task _accepting;
     private int _cuts;
+    private int _isDisposed;
 
     /// <param name="targetPort">What it leads to.</param>
     /// <param name="budget">How many bytes the next connection lives for; null = for ever.</param>
@@ -32,6 +33,11 @@ internal sealed class CuttingProxy : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        if (Interlocked.Exchange(ref _isDisposed, 1) != 0)
+        {
+            return;
+        }
+
         await _stop.CancelAsync();
         _listener.Stop();
         await _accepting;
