@@ -14,9 +14,11 @@
 
     # Explicit, because a wildcard makes PowerShell import the module to find out what it exports.
     CmdletsToExport      = @(
+        'Backup-SmcConfiguration'
         'Backup-SmcDatabase'
         'Backup-SmcFileStore'
         'Backup-SmcRedis'
+        'Compare-SmcConfiguration'
         'Copy-SmcBackup'
         'Enable-SmcPointInTimeRecovery'
         'Export-SmcTable'
@@ -38,6 +40,7 @@
         'Protect-SmcBackup'
         'Remove-SmcBackup'
         'Remove-SmcRepositoryKey'
+        'Restore-SmcConfiguration'
         'Restore-SmcDatabase'
         'Restore-SmcFileStore'
         'Restore-SmcRedis'

@@ -47,6 +47,26 @@ BeforeDiscovery {
             Shows = 'deployment/trading-engine', 'Suspended', '12', '2026-11-05 10:00:00Z', 'by-load (2 to 20)'
         }
         @{
+            Model = [SmcDr.ConfigurationRestoreResult]@{
+                BackupId = '20261122T081500Z-full'; Kind = 'StatefulSet'; ApiVersion = 'apps/v1'; Namespace = 'smc-trading'; Name = 'postgres-primary'
+                Action = 'Replace'; State = 'NeedsReplace'; Detail = 'It cannot be changed.'
+                Changes = [SmcDr.ConfigurationFieldChange[]]@([SmcDr.ConfigurationFieldChange]::new('spec.replicas', '2', '3'))
+            }
+            Shows = 'Replace', 'NeedsReplace', 'StatefulSet', 'smc-trading/postgres-primary', "spec.replicas: 2 $([char]0x2192) 3", 'It cannot be changed.'
+        }
+        @{
+            Model = [SmcDr.ConfigurationDifference]@{
+                BackupId = '20261122T081500Z-full'; Difference = 'Changed'; Kind = 'HorizontalPodAutoscaler'; ApiVersion = 'autoscaling/v1'
+                Namespace = 'smc-trading'; Name = 'trading-engine'
+                Changes = [SmcDr.ConfigurationFieldChange[]]@([SmcDr.ConfigurationFieldChange]::new('spec.maxReplicas', '20', [NullString]::Value))
+            }
+            Shows = 'Changed', 'HorizontalPodAutoscaler', 'smc-trading/trading-engine', "spec.maxReplicas: 20 $([char]0x2192) (none)"
+        }
+        @{
+            Model = [SmcDr.HelmReleaseInfo]::new('trading-engine', 'smc-trading', 12, 'deployed', 'trading-engine', '1.4.2', '2.0', $time)
+            Shows = 'trading-engine', 'smc-trading', '12', 'deployed', 'trading-engine-1.4.2', '2026-11-05 10:00:00Z'
+        }
+        @{
             Model = [SmcDr.CollationChange]@{
                 Database = 'smc_trading'; Collation = 'public.german'; Provider = 'icu'; RecordedVersion = '153.14'; ActualVersion = '153.120'
                 IndexCount = 12345
