@@ -123,10 +123,16 @@ internal sealed partial class OfflineServer(
         }
     }
 
+    /// <summary>The last lines of a server's log in a text, and nothing else of it: that could be any by now.</summary>
+    internal static string[] LastLines(string text)
+    {
+        const int Most = 4;
+        return [.. text.Split('\n').Where(static line => LogLine().IsMatch(line)).TakeLast(Most).Select(static line => line.Trim())];
+    }
+
     /// <summary>The end of what the server has logged since, as it may stand in a message.</summary>
     internal string QuoteLog(long from)
     {
-        const int Most = 4;
         const int Window = 64 << 10;
         if (start.LogFile is null)
         {
@@ -139,11 +145,7 @@ internal sealed partial class OfflineServer(
             long length = file.GetStatus().Size;
             byte[] end = new byte[Math.Min(Window, Math.Max(0, length - from))];
             int read = file.Read(end, length - end.Length);
-            // Nothing but lines of a server's log: the file could be any by now.
-            string[] lines =
-            [
-                .. Encoding.UTF8.GetString(end, 0, read).Split('\n').Where(static line => LogLine().IsMatch(line)).TakeLast(Most).Select(static line => line.Trim()),
-            ];
+            string[] lines = LastLines(Encoding.UTF8.GetString(end, 0, read));
             return lines.Length == 0 ? $" Its log: '{start.LogFile}'." : $" Its log '{start.LogFile}' ends: {string.Join(" | ", lines)}";
         }
         catch (PosixException)
