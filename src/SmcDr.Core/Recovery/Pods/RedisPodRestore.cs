@@ -577,20 +577,29 @@ public sealed partial class RedisPodRestore : IRedisRestore
 
         private async Task<string> QuoteLogAsync(KubernetesObject pod, CancellationToken cancellationToken)
         {
-            try
+            // What ran last is the present one until the next is started.
+            foreach (bool previous in new[] { false, true })
             {
-                Stream log = await client.OpenLogAsync(
-                    pod.Namespace, pod.Name, new LogOptions { Container = target.Workload.Container, Previous = true, TailLines = 50 }, cancellationToken)
-                    .ConfigureAwait(false);
-                using StreamReader reader = new(log, Encoding.UTF8);
-                string[] lines = OfflineServer.LastLines(await reader.ReadToEndAsync(cancellationToken).ConfigureAwait(false));
-                return lines.Length == 0 ? "" : $" Its log ends: {string.Join(" | ", lines.Select(static line => KubeText.Clean(line, 300)))}";
+                try
+                {
+                    Stream log = await client.OpenLogAsync(
+                        pod.Namespace, pod.Name, new LogOptions { Container = target.Workload.Container, Previous = previous, TailLines = 50 }, cancellationToken)
+                        .ConfigureAwait(false);
+                    using StreamReader reader = new(log, Encoding.UTF8);
+                    string[] lines = OfflineServer.LastLines(await reader.ReadToEndAsync(cancellationToken).ConfigureAwait(false));
+                    if (lines.Length > 0)
+                    {
+                        return $" Its log ends: {string.Join(" | ", lines.Select(static line => KubeText.Clean(line, 300)))}";
+                    }
+                }
+                catch (Exception e) when (e is SmcException or IOException)
+                {
+                    // Whoever may not read logs is told what the pod's state says.
+                    observer.Verbose($"The log of the pod '{pod.Name}' cannot be read: {e.Message}");
+                }
             }
-            catch (Exception e) when (e is SmcException or IOException)
-            {
-                // Whoever may not read logs is told what the pod's state says.
-                return $" Its log: kubectl --namespace {pod.Namespace} logs {pod.Name} --previous.";
-            }
+
+            return $" Its log: kubectl --namespace {pod.Namespace} logs {pod.Name} --previous.";
         }
 
         /// <summary>Gives a server that does not start with the restored data what it had, and says so.</summary>
