@@ -397,6 +397,10 @@ public sealed partial class RedisPodRestore : IRedisRestore
                 await WithHelperAsync(volume => ExchangeAsync(volume, cancellationToken), cancellationToken).ConfigureAwait(false);
                 layout = _journal!.Layout;
             }
+            else
+            {
+                _previous = new RedisPodRun(target.Volume!, _journal!, Options, observer).Previous;
+            }
 
             Begin("Start Redis");
             long loading = Stopwatch.GetTimestamp();
