@@ -101,7 +101,7 @@ public sealed partial class RedisPodRestore : IRedisRestore
         }
         finally
         {
-            observer.Progress(new OperationProgress(RedisOfflineRestore.Activity, "Done") { IsCompleted = true });
+            observer.Progress(new OperationProgress(RedisOnlineRestore.Activity, "Done") { IsCompleted = true });
         }
     }
 
@@ -124,7 +124,7 @@ public sealed partial class RedisPodRestore : IRedisRestore
 
     private async Task<RedisPodTarget> LookAsync(KubernetesClient client, IOperationObserver observer, CancellationToken cancellationToken)
     {
-        OfflinePreflight.CheckBackup(Header);
+        OfflineChecks.CheckBackup(Header);
         DatabaseWorkload workload = await ReadAsync(client, cancellationToken).ConfigureAwait(false);
         (RedisInfo? info, IReadOnlyDictionary<string, string>? settings, string? suspend) = await RunningRedis.AskAsync(
             _connector, observer, cancellationToken).ConfigureAwait(false);
@@ -227,7 +227,7 @@ public sealed partial class RedisPodRestore : IRedisRestore
     {
         if (volume.Journal is { } interrupted && (interrupted.RepositoryId != _repositoryId || interrupted.BackupId != Header.Id))
         {
-            throw RedisOfflineRestore.Unfinished(interrupted, "Another backup cannot be restored on top of it.");
+            throw interrupted.Unfinished("Another backup cannot be restored on top of it.");
         }
     }
 
@@ -558,7 +558,7 @@ public sealed partial class RedisPodRestore : IRedisRestore
                         target: Name.ToString());
                 }
 
-                observer.Progress(new OperationProgress(RedisOfflineRestore.Activity, $"Waiting until Redis in '{Name}' has loaded its data"));
+                observer.Progress(new OperationProgress(RedisOnlineRestore.Activity, $"Waiting until Redis in '{Name}' has loaded its data"));
                 await Task.Delay(Options.PollInterval, cancellationToken).ConfigureAwait(false);
             }
         }
@@ -590,7 +590,7 @@ public sealed partial class RedisPodRestore : IRedisRestore
                         pod.Namespace, pod.Name, new LogOptions { Container = target.Workload.Container, Previous = previous, TailLines = 50 }, cancellationToken)
                         .ConfigureAwait(false);
                     using StreamReader reader = new(log, Encoding.UTF8);
-                    string[] lines = OfflineServer.LastLines(await reader.ReadToEndAsync(cancellationToken).ConfigureAwait(false));
+                    string[] lines = RedisLog.LastLines(await reader.ReadToEndAsync(cancellationToken).ConfigureAwait(false));
                     if (lines.Length > 0)
                     {
                         return $" Its log ends: {string.Join(" | ", lines.Select(static line => KubeText.Clean(line, 300)))}";
@@ -635,7 +635,7 @@ public sealed partial class RedisPodRestore : IRedisRestore
         /// <summary>Removes the journal in the server's own pod: nothing is left to do.</summary>
         private async Task<bool> RemoveJournalAsync(OfflineLayout layout, CancellationToken cancellationToken)
         {
-            string path = $"{layout.DataDirectory}/{OfflineDirectory.JournalName}";
+            string path = $"{layout.DataDirectory}/{OfflineNames.JournalName}";
             try
             {
                 DatabaseWorkload workload = await owner.ReadAsync(client, cancellationToken).ConfigureAwait(false);
@@ -676,7 +676,7 @@ public sealed partial class RedisPodRestore : IRedisRestore
         {
             string start = string.Create(CultureInfo.InvariantCulture, $"kubectl --namespace {Options.Namespace} scale {Name} --replicas={_replicas}.");
             return _journal is { Phase: >= OfflinePhase.Fetched } || _isExchanging
-                ? $"The same command goes on from here. To go back instead, start a pod with the volume, give what ends with {_journal!.AsideSuffix} its name without that, remove '{_journal.Layout.DataDirectory}/{OfflineDirectory.JournalName}', and {start}"
+                ? $"The same command goes on from here. To go back instead, start a pod with the volume, give what ends with {_journal!.AsideSuffix} its name without that, remove '{_journal.Layout.DataDirectory}/{OfflineNames.JournalName}', and {start}"
                 : _isStopped ? $"The same command goes on from here. To go back instead: {start}" : "";
         }
     }

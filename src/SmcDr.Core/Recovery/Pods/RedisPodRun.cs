@@ -69,7 +69,7 @@ internal sealed class RedisPodRun(RedisPodVolume volume, OfflineJournal journal,
 
     private OfflineLayout Layout => Journal.Layout;
 
-    private string StagedName => Layout.IsDirectory ? OfflineDirectory.AppendDirectoryName : OfflineDirectory.FileName;
+    private string StagedName => Layout.IsDirectory ? OfflineNames.AppendDirectoryName : OfflineNames.FileName;
 
     private string RestoredSuffix => Journal.AsideSuffix.Replace(".before-", ".restored-", StringComparison.Ordinal);
 
@@ -104,8 +104,8 @@ internal sealed class RedisPodRun(RedisPodVolume volume, OfflineJournal journal,
             [ -z "$4" ] || (umask 077; mkdir -- "$3") || exit 74
             """,
             cancellationToken,
-            volume.Directory, OfflineDirectory.FileName, OfflineDirectory.AppendDirectoryName, Layout.IsDirectory ? "1" : "").ConfigureAwait(false);
-        string folder = $"{volume.Directory}/{OfflineDirectory.AppendDirectoryName}";
+            volume.Directory, OfflineNames.FileName, OfflineNames.AppendDirectoryName, Layout.IsDirectory ? "1" : "").ConfigureAwait(false);
+        string folder = $"{volume.Directory}/{OfflineNames.AppendDirectoryName}";
         string? owner = volume.OwnerOf(Layout.PlacedName);
         if (Layout.IsDirectory)
         {
@@ -118,7 +118,7 @@ internal sealed class RedisPodRun(RedisPodVolume volume, OfflineJournal journal,
         }
         else
         {
-            string path = $"{volume.Directory}/{OfflineDirectory.FileName}";
+            string path = $"{volume.Directory}/{OfflineNames.FileName}";
             await UploadAsync(backup, path, cancellationToken).ConfigureAwait(false);
             await GiveAsync(path, volume.ModeOf(Layout.PlacedName) ?? PrivateFile, owner, cancellationToken).ConfigureAwait(false);
         }
@@ -154,7 +154,7 @@ internal sealed class RedisPodRun(RedisPodVolume volume, OfflineJournal journal,
             UndoScript,
             cancellationToken,
             [
-                volume.Directory, OfflineDirectory.FileName, OfflineDirectory.AppendDirectoryName, isPlaced ? Layout.PlacedName : "", Journal.AsideSuffix,
+                volume.Directory, OfflineNames.FileName, OfflineNames.AppendDirectoryName, isPlaced ? Layout.PlacedName : "", Journal.AsideSuffix,
                 RestoredSuffix, MeanwhileSuffix, .. Layout.Names,
             ]).ConfigureAwait(false);
         await volume.Shell.RunAsync("Removing the journal", "rm -f -- \"$1\"", cancellationToken, volume.JournalPath).ConfigureAwait(false);
@@ -192,7 +192,7 @@ internal sealed class RedisPodRun(RedisPodVolume volume, OfflineJournal journal,
             await stop.CancelAsync().ConfigureAwait(false);
             await pipe.Reader.CompleteAsync().ConfigureAwait(false);
             await fetching.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            observer.Progress(new OperationProgress(RedisOfflineRestore.Activity, "Fetched") { IsCompleted = true });
+            observer.Progress(new OperationProgress(RedisOnlineRestore.Activity, "Fetched") { IsCompleted = true });
         }
 
         async Task FetchAsync()
@@ -206,7 +206,7 @@ internal sealed class RedisPodRun(RedisPodVolume volume, OfflineJournal journal,
                     async (part, token) =>
                     {
                         integrity.Append(part.Span);
-                        observer.Progress(new OperationProgress(RedisOfflineRestore.Activity, "Fetching the backup", integrity.Length, entry.Size));
+                        observer.Progress(new OperationProgress(RedisOnlineRestore.Activity, "Fetching the backup", integrity.Length, entry.Size));
                         return !(await pipe.Writer.WriteAsync(part, token).ConfigureAwait(false)).IsCompleted;
                     },
                     stop.Token).ConfigureAwait(false);

@@ -72,7 +72,7 @@ internal sealed class RedisPodVolume
     public IReadOnlyList<string> Files { get; private init; } = [];
 
     /// <summary>Where the journal is.</summary>
-    public string JournalPath => $"{Directory}/{OfflineDirectory.JournalName}";
+    public string JournalPath => $"{Directory}/{OfflineNames.JournalName}";
 
     /// <summary>Looks.</summary>
     /// <param name="shell">A pod that has the volume.</param>

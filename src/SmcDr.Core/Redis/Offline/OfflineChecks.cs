@@ -13,6 +13,29 @@ internal sealed partial class OfflineChecks(string server, BackupHeader header, 
 {
     private readonly RedisBackupDetails _details = header.Redis!;
 
+    /// <summary>What the backup itself allows.</summary>
+    /// <exception cref="SmcException"><see cref="SmcErrorCode.BackupUnsuitable"/>.</exception>
+    public static void CheckBackup(BackupHeader header)
+    {
+        if (header.Redis is not { } details)
+        {
+            throw new SmcException(
+                SmcErrorCode.BackupUnsuitable,
+                $"The backup '{header.Id}' is not one of Redis.",
+                recommendation: "Choose one that 'Get-SmcBackup -Component Redis' lists.",
+                target: header.Id);
+        }
+
+        if (details.Content is { Keys: 0, Functions.Count: 0 })
+        {
+            throw new SmcException(
+                SmcErrorCode.BackupUnsuitable,
+                $"The backup '{header.Id}' has no keys: a server that starts with it is empty, and so are its replicas a moment later.",
+                recommendation: "Choose another backup. A server that is to be empty is emptied by FLUSHALL.",
+                target: header.Id);
+        }
+    }
+
     /// <summary>The version in what <c>redis-server --version</c> answers; null where it is none.</summary>
     public static string? VersionIn(string output) => VersionPattern().Match(output) is { Success: true } match
         // Valkey counts on from 7.2, from which it comes, and reads the same files.

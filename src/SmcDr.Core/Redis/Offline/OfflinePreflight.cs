@@ -38,28 +38,6 @@ internal sealed class OfflinePreflight(
         }
     }
 
-    /// <summary>What the backup itself allows.</summary>
-    public static void CheckBackup(BackupHeader header)
-    {
-        if (header.Redis is not { } details)
-        {
-            throw new SmcException(
-                SmcErrorCode.BackupUnsuitable,
-                $"The backup '{header.Id}' is not one of Redis.",
-                recommendation: "Choose one that 'Get-SmcBackup -Component Redis' lists.",
-                target: header.Id);
-        }
-
-        if (details.Content is { Keys: 0, Functions.Count: 0 })
-        {
-            throw new SmcException(
-                SmcErrorCode.BackupUnsuitable,
-                $"The backup '{header.Id}' has no keys: a server that starts with it is empty, and so are its replicas a moment later.",
-                recommendation: "Choose another backup. A server that is to be empty is emptied by FLUSHALL.",
-                target: header.Id);
-        }
-    }
-
     /// <summary>Looks.</summary>
     public async Task<OfflineTarget> RunAsync(CancellationToken cancellationToken)
     {
@@ -178,7 +156,7 @@ internal sealed class OfflinePreflight(
         {
             if (interrupted.RepositoryId != repositoryId || interrupted.BackupId != header.Id)
             {
-                throw RedisOfflineRestore.Unfinished(interrupted, "Another backup cannot be restored on top of it.");
+                throw interrupted.Unfinished("Another backup cannot be restored on top of it.");
             }
         }
         else if (info is null && RedisProcess.FindIn(directory.Handle) is { } silent)
