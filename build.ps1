@@ -6,8 +6,9 @@ Builds, tests, analyzes, documents and packs the PowerShell module.
 
 .DESCRIPTION
 Build stages the module in out/SmcDr. Test runs Pester on what is staged, Analyze runs PSScriptAnalyzer over all scripts,
-Docs writes what is generated from the code, and Pack makes an archive of the staged module. Needs the .NET SDK; Test needs
-Pester 5, Analyze needs PSScriptAnalyzer.
+Docs writes what is generated from the code, and Pack makes an archive of the staged module. Image makes a container image of smcdr
+as an OCI archive, out of the shared libraries of this machine and without Docker. Needs the .NET SDK; Test needs Pester 5, Analyze needs
+PSScriptAnalyzer, Image needs Linux on x86-64.
 
 .EXAMPLE
 ./build.ps1 -Task Build, Test
@@ -15,7 +16,7 @@ Pester 5, Analyze needs PSScriptAnalyzer.
 [CmdletBinding()]
 param(
     # What to do, in this order.
-    [ValidateSet('Build', 'Test', 'Analyze', 'Docs', 'Pack')]
+    [ValidateSet('Build', 'Test', 'Analyze', 'Docs', 'Pack', 'Image')]
     [string[]] $Task = 'Build',
 
     # The build configuration.
@@ -185,8 +186,29 @@ function Invoke-PackTask {
     Write-Host "Packed $archive"
 }
 
+function Invoke-ImageTask {
+    $application = Join-Path $output 'image'
+    if (Test-Path -LiteralPath $application) {
+        Remove-Item -LiteralPath $application -Recurse -Force
+    }
+
+    $source = Join-Path $PSScriptRoot 'src' 'SmcDr.Cli'
+    # The image has no ICU, which is larger than all the rest.
+    dotnet publish $source -c $dotnetConfiguration -r linux-x64 --self-contained -p:InvariantGlobalization=true -o $application -v quiet -nologo
+    Assert-Native 'dotnet publish'
+    $version = (Import-PowerShellDataFile -LiteralPath (Join-Path $PSScriptRoot 'SmcDr.psd1')).ModuleVersion
+    $splatImage = @{
+        Application = $application
+        Path        = Join-Path $output "smcdr-$version-oci.tar"
+        Version     = $version
+    }
+    $image = & ([System.IO.Path]::Combine($source, 'Image', 'New-OciImage.ps1')) @splatImage
+    $postgres = if ($image.PostgresVersion) { "logical backups with PostgreSQL's programs of $($image.PostgresVersion -join ', ')" } else { "no logical backups: this machine has none of PostgreSQL's programs" }
+    Write-Host "Made $($image.Path): $($image.Image), $([System.Math]::Round($image.SizeBytes / 1MB)) MB, $($image.Digest); $postgres"
+}
+
 # Docs reads what Build staged and Pack packs it, whatever order was typed.
-foreach ($name in 'Build', 'Test', 'Analyze', 'Docs', 'Pack') {
+foreach ($name in 'Build', 'Image', 'Test', 'Analyze', 'Docs', 'Pack') {
     if ($name -in $Task) {
         & "Invoke-${name}Task"
     }

@@ -12,7 +12,7 @@ internal sealed class RestoreRedisCommand : CliCommand
     private readonly Option<string?> _backup = new("--backup") { Description = "The backup. Default: the newest of the site.", HelpName = "ID" };
     private readonly Option<RedisRestoreMethod?> _method = new("--method")
     {
-        Description = "online writes keys to the running server; offline puts its file in place and starts it. Default: online where it runs.",
+        Description = "online writes keys to the running server; offline stops it, puts its file in place, on this host or on its volume in Kubernetes, and starts it. Default: online where it runs.",
         HelpName = "METHOD",
     };
 

@@ -194,6 +194,8 @@ public sealed partial class PodTransfer
                     : new SmcException(SmcErrorCode.PodTransferFailed, message, target: path);
             }
 
+            // What is proven goes into the digest of the whole while it is written.
+            Task digesting = Task.Run(() => _digest.AppendData(bytes.Span), CancellationToken.None);
             try
             {
                 await destination.WriteAsync(bytes, cancellationToken).ConfigureAwait(false);
@@ -206,8 +208,11 @@ public sealed partial class PodTransfer
                     SmcErrorCode.TargetUnsuitable, $"What came out of the pod '{target}' cannot be written here: {e.Message.TrimEnd('.')}.", e,
                     "Make room, or choose another place, and run the command again.");
             }
+            finally
+            {
+                await digesting.ConfigureAwait(false);
+            }
 
-            _digest.AppendData(bytes.Span);
             Proven = offset + bytes.Length;
             _mismatches = 0;
             watchdog.Feed();

@@ -226,9 +226,11 @@ public sealed partial class PodTransfer
                         break;
                     }
 
+                    // Both digests at a time: they are most of what a transfer costs here.
+                    Task<Hash256> digest = Task.Run(() => Hash256.Compute(buffer.AsSpan(0, length)), _stop.Token);
                     whole.AppendData(buffer, 0, length);
                     await _segments.Writer.WriteAsync(
-                        new Segment(offset, buffer, length, Hash256.Compute(buffer.AsSpan(0, length))), _stop.Token).ConfigureAwait(false);
+                        new Segment(offset, buffer, length, await digest.ConfigureAwait(false)), _stop.Token).ConfigureAwait(false);
                     offset += length;
                     if (length < buffer.Length)
                     {

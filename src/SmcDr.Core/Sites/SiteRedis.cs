@@ -1,4 +1,6 @@
+using SmcDr.Core.Kubernetes.Workloads;
 using SmcDr.Core.Operations;
+using SmcDr.Core.Recovery.Pods;
 using SmcDr.Core.Redis;
 using SmcDr.Core.Redis.Offline;
 using SmcDr.Core.Redis.Restore;
@@ -128,10 +130,12 @@ public static class SiteRedis
         RedisSettings redis = site.GetRedis();
         RedisConnector connector = CreateConnector(site, request, secrets);
         if (request.Method == RedisRestoreMethod.Offline ||
-            (request.Method is null && request.Endpoint is null && redis.DataDirectory is not null &&
+            (request.Method is null && request.Endpoint is null && (redis.DataDirectory ?? redis.Workload) is not null &&
                 !await IsRunningAsync(connector, observer, cancellationToken).ConfigureAwait(false)))
         {
-            return CreateOfflineRestore(redis, connector, repository, backup, request);
+            return redis.Workload is { } workload && request.Endpoint is null
+                ? CreatePodRestore(site, WorkloadName.Parse(workload), connector, repository, backup, request, observer)
+                : CreateOfflineRestore(redis, connector, repository, backup, request);
         }
 
         return new RedisOnlineRestore(connector, backup, request.Options);
@@ -178,7 +182,7 @@ public static class SiteRedis
                 target: connector.Display);
         }
 
-        if (request.Endpoint is not null || redis.Workload is not null)
+        if (request.Endpoint is not null)
         {
             throw new SmcException(
                 SmcErrorCode.ArgumentInvalid,
@@ -187,15 +191,7 @@ public static class SiteRedis
                 target: connector.Display);
         }
 
-        if (request.Options is { Empty: true } or { Databases.Count: > 0 } or { KeyPatterns.Count: > 0 })
-        {
-            throw new SmcException(
-                SmcErrorCode.ArgumentInvalid,
-                "By its files Redis is restored as a whole: the method Offline chooses neither databases nor keys, and what there was is always moved aside.",
-                recommendation: "Leave these options out, or start the server and restore with the method Online.",
-                target: connector.Display);
-        }
-
+        ThrowIfPartial(connector, request);
         return new RedisOfflineRestore(connector, repository, backup, new RedisOfflineOptions
         {
             DataDirectory = redis.DataDirectory,
@@ -205,5 +201,36 @@ public static class SiteRedis
             OsUser = redis.OsUser,
             SampleSize = request.Options.SampleSize,
         });
+    }
+
+    private static RedisPodRestore CreatePodRestore(
+        Site site,
+        WorkloadName workload,
+        RedisConnector connector,
+        Repository repository,
+        BackupReader backup,
+        RedisRestoreRequest request,
+        IOperationObserver observer)
+    {
+        ThrowIfPartial(connector, request);
+        KubernetesSettings settings = site.GetKubernetes();
+        return new RedisPodRestore(connector, repository, backup, new RedisPodRestoreOptions
+        {
+            Connect = token => settings.ConnectAsync(observer, token),
+            Namespace = settings.Namespace,
+            Workload = workload,
+        });
+    }
+
+    private static void ThrowIfPartial(RedisConnector connector, RedisRestoreRequest request)
+    {
+        if (request.Options is { Empty: true } or { Databases.Count: > 0 } or { KeyPatterns.Count: > 0 })
+        {
+            throw new SmcException(
+                SmcErrorCode.ArgumentInvalid,
+                "By its files Redis is restored as a whole: the method Offline chooses neither databases nor keys, and what there was is always moved aside.",
+                recommendation: "Leave these options out, or start the server and restore with the method Online.",
+                target: connector.Display);
+        }
     }
 }

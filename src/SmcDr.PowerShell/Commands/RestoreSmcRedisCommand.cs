@@ -25,6 +25,10 @@ namespace SmcDr.PowerShell.Commands;
 /// command again writes every key anew.
 /// </para>
 /// <para>
+/// A Redis in Kubernetes is restored offline on its volume claim: its workload is scaled to none, a helper pod brings the file to the volume, and the workload is
+/// started again. What it had lies aside on the same volume until somebody removes it, and is put back where the server does not start with what was restored.
+/// </para>
+/// <para>
 /// Of an ACL the user needs ~* +info +time +select +restore; for -Empty +flushall, or +flushdb with -Database; for functions +function|restore; for
 /// a cluster +cluster|slots; to compare +dump +pexpiretime. With +config|get and +client|list more is known beforehand.
 /// </para>
@@ -56,8 +60,8 @@ public sealed class RestoreSmcRedisCommand : SiteCmdlet
     public string? BackupId { get; set; }
 
     /// <summary>
-    /// Online writes keys to the running server. Offline stops it, puts its file in place and starts it again, on its own host. Without it, Online where the server
-    /// answers, and Offline where it does not and the site file names its dataDirectory.
+    /// Online writes keys to the running server. Offline stops it, puts its file in place and starts it again, on its own host or in its workload in Kubernetes.
+    /// Without it, Online where the server answers, and Offline where it does not and the site file names its dataDirectory or workload.
     /// </summary>
     [Parameter]
     public RedisRestoreMethod? Method { get; set; }

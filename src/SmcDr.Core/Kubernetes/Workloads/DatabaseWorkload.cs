@@ -31,6 +31,11 @@ internal sealed class DatabaseWorkload
 
     public string Image => (string?)_container["image"] ?? "";
 
+    /// <summary>What the object itself has the container run: its command and arguments. Empty where it leaves both to the image.</summary>
+    public IReadOnlyList<string> Words => [.. new[] { "command", "args" }
+        .SelectMany(key => _container[key] as JsonArray ?? [])
+        .Select(static word => (string?)word ?? "")];
+
     /// <summary>The volumes of the container that are claims.</summary>
     public IReadOnlyList<ClaimMount> Claims { get; private set; } = [];
 
@@ -128,7 +133,7 @@ internal sealed class DatabaseWorkload
             // It waits, and reaps what its servers leave. It ends as soon as it is asked to.
             ["command"] = new JsonArray("sh", "-c", "trap 'exit 0' TERM INT; while :; do sleep 3600 & wait $!; done"),
         };
-        Copy(_container, container, "imagePullPolicy", "securityContext", "volumeMounts");
+        Copy(_container, container, "imagePullPolicy", "securityContext", "volumeMounts", "workingDir");
         // The workload has made room for these by stopping.
         container["resources"] = _container["resources"]?.DeepClone() is JsonObject { Count: > 0 } resources
             ? resources

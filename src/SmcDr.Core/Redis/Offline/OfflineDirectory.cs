@@ -16,13 +16,13 @@ namespace SmcDr.Core.Redis.Offline;
 [UnsupportedOSPlatform("windows")]
 internal sealed class OfflineDirectory : IDisposable
 {
-    public const string JournalName = "smcdr-restore.journal";
+    public const string JournalName = OfflineNames.JournalName;
 
     /// <summary>The RDB on its way.</summary>
-    public const string FileName = "smcdr-restore.rdb";
+    public const string FileName = OfflineNames.FileName;
 
     /// <summary>The directory of append-only files on its way.</summary>
-    public const string AppendDirectoryName = "smcdr-restore.aof";
+    public const string AppendDirectoryName = OfflineNames.AppendDirectoryName;
 
     private const string NewJournalName = JournalName + ".new";
     private const int MaximumJournal = 1 << 20;

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace SmcDr.Core.Redis.Offline;
 
 /// <summary>What is known of an offline restore that is under way: enough for another run to finish it, or to take it back.</summary>
@@ -29,4 +31,14 @@ internal sealed record OfflineJournal
 
     /// <summary>With <see cref="OfflinePhase.Placed"/>: the host's clock in hundredths of a second. What was started before has loaded something else.</summary>
     public long? PlacedTicks { get; init; }
+
+    /// <summary>The error for a restore that was interrupted, and stands in the way of something else.</summary>
+    /// <param name="consequence">What it stands in the way of, as a sentence.</param>
+    public SmcException Unfinished(string consequence) => new(
+        SmcErrorCode.RestoreUnfinished,
+        string.Create(
+            CultureInfo.InvariantCulture,
+            $"A restore of the backup '{BackupId}' to '{Layout.DataDirectory}', begun at {StartTime:yyyy-MM-dd HH:mm:ss}Z, was interrupted (phase {Phase}). {consequence}"),
+        recommendation: $"Run the restore of the backup '{BackupId}' again, which continues it.",
+        target: Layout.DataDirectory);
 }

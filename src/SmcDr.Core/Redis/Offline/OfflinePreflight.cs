@@ -1,17 +1,15 @@
 using System.Globalization;
-using System.Text.RegularExpressions;
 using System.Runtime.Versioning;
 using SmcDr.Core.Operations;
 using SmcDr.Core.Platform;
 using SmcDr.Core.Recovery;
-using SmcDr.Core.Redis.Restore;
 using SmcDr.Core.Repositories;
 
 namespace SmcDr.Core.Redis.Offline;
 
 /// <summary>Finds the server on this host, and looks at everything that an offline restore needs, before anything is changed.</summary>
 [UnsupportedOSPlatform("windows")]
-internal sealed partial class OfflinePreflight(
+internal sealed class OfflinePreflight(
     RedisConnector connector, BackupHeader header, Guid repositoryId, RedisOfflineOptions options, IOperationObserver observer)
 {
     /// <summary>What Debian's and other packages call the program.</summary>
@@ -40,32 +38,10 @@ internal sealed partial class OfflinePreflight(
         }
     }
 
-    /// <summary>What the backup itself allows.</summary>
-    public static void CheckBackup(BackupHeader header)
-    {
-        if (header.Redis is not { } details)
-        {
-            throw new SmcException(
-                SmcErrorCode.BackupUnsuitable,
-                $"The backup '{header.Id}' is not one of Redis.",
-                recommendation: "Choose one that 'Get-SmcBackup -Component Redis' lists.",
-                target: header.Id);
-        }
-
-        if (details.Content is { Keys: 0, Functions.Count: 0 })
-        {
-            throw new SmcException(
-                SmcErrorCode.BackupUnsuitable,
-                $"The backup '{header.Id}' has no keys: a server that starts with it is empty, and so are its replicas a moment later.",
-                recommendation: "Choose another backup. A server that is to be empty is emptied by FLUSHALL.",
-                target: header.Id);
-        }
-    }
-
     /// <summary>Looks.</summary>
     public async Task<OfflineTarget> RunAsync(CancellationToken cancellationToken)
     {
-        (RedisInfo? info, IReadOnlyDictionary<string, string>? running, string? suspend) = await AskServerAsync(cancellationToken).ConfigureAwait(false);
+        (RedisInfo? info, IReadOnlyDictionary<string, string>? running, string? suspend) = await RunningRedis.AskAsync(connector, observer, cancellationToken).ConfigureAwait(false);
         RedisProcess? process = info is null ? null : FindProcess(info);
         string? unit = options.Service is { } service
             ? service.Contains('.', StringComparison.Ordinal) ? service : service + ".service"
@@ -82,9 +58,11 @@ internal sealed partial class OfflinePreflight(
         OsAccount? owner = FindOwner(process, path);
         (string program, string version) = await FindProgramAsync(info, command, cancellationToken).ConfigureAwait(false);
         bool isKnown = configFile is not null || unit is not null || info is not null;
-        OfflineLayout layout = interrupted?.Layout ?? CreateLayout(settings, directory, isKnown, MajorOf(version));
-        CheckVersion(program, version);
-        CheckSettings(settings, info, isKnown);
+        OfflineLayout layout = interrupted?.Layout ?? OfflineChecks.CreateLayout(
+            settings, directory.Path, isKnown, name => directory.TryGetStatus(name) is not null, MajorOf(version));
+        OfflineChecks checks = new(connector.Display, header, _warnings);
+        checks.CheckVersion(program, version);
+        checks.CheckSettings(settings, info, isKnown);
         CheckDirectory(directory, layout);
         CheckMemory(settings, info);
         CheckUnsaved(info, layout);
@@ -101,79 +79,6 @@ internal sealed partial class OfflinePreflight(
             SuspendFirst = suspend,
             Temporary = start.IsTemporary ? TemporaryRedis.Create(layout, _details.Content, path) : null,
         };
-    }
-
-    private async Task<(RedisInfo? Info, IReadOnlyDictionary<string, string>? Settings, string? Suspend)> AskServerAsync(CancellationToken cancellationToken)
-    {
-        RedisConnection connection;
-        try
-        {
-            connection = await connector.OpenAsync(cancellationToken).ConfigureAwait(false);
-        }
-        catch (SmcException e) when (e.Code == SmcErrorCode.ServerUnavailable)
-        {
-            observer.Verbose($"{e.Message} It is taken for stopped.");
-            return default;
-        }
-
-        await using (connection.ConfigureAwait(false))
-        {
-            // A server that is loading is not waited for: it may be what is to be put an end to.
-            RedisInfo info = await RedisSource.ReadInfoAsync(connection, cancellationToken).ConfigureAwait(false);
-            if (info.Mode == "sentinel")
-            {
-                throw new SmcException(
-                    SmcErrorCode.SettingUnsuitable,
-                    $"What answers at {connector.Display} is a Sentinel, which has no data.",
-                    recommendation: "Name a Redis server; SENTINEL GET-MASTER-ADDR-BY-NAME tells the master's address.",
-                    target: connector.Display);
-            }
-
-            if (!info.IsMaster)
-            {
-                throw new SmcException(
-                    SmcErrorCode.TargetIsReplica,
-                    $"Redis at {connector.Display} is a replica of {info["master_host"]}:{info["master_port"]}: what it starts with it throws away for what its master has.",
-                    target: connector.Display);
-            }
-
-            return (
-                info,
-                await ReadSettingsAsync(connection, cancellationToken).ConfigureAwait(false),
-                await SentinelWatch.FindAsync(
-                    connection,
-                    "While it is away they make a replica with the old data its successor, from which it then fetches that",
-                    observer,
-                    cancellationToken).ConfigureAwait(false));
-        }
-    }
-
-    private async Task<IReadOnlyDictionary<string, string>?> ReadSettingsAsync(RedisConnection connection, CancellationToken cancellationToken)
-    {
-        if (!connection.Knows("CONFIG"))
-        {
-            return null;
-        }
-
-        Dictionary<string, string> settings = new(StringComparer.OrdinalIgnoreCase);
-        RedisReply[] replies = await connection.ExecuteManyAsync(
-            [.. OfflineSettings.Names.Select(static name => new RedisCommand("CONFIG", "GET", name))], cancellationToken).ConfigureAwait(false);
-        foreach (RedisReply reply in replies)
-        {
-            if (reply.IsError)
-            {
-                observer.Verbose($"What Redis at {connector.Display} runs with cannot be read ({RedisErrors.Clean(reply.Text)}): its configuration file is believed.");
-                return null;
-            }
-
-            // A version that does not know a setting answers with nothing.
-            if (reply.Items is [var name, var value])
-            {
-                settings[name.Text] = value.Text;
-            }
-        }
-
-        return settings;
     }
 
     /// <summary>The server's process on this host. That its id is right is not enough: in a container it counts from one.</summary>
@@ -251,7 +156,7 @@ internal sealed partial class OfflinePreflight(
         {
             if (interrupted.RepositoryId != repositoryId || interrupted.BackupId != header.Id)
             {
-                throw RedisOfflineRestore.Unfinished(interrupted, "Another backup cannot be restored on top of it.");
+                throw interrupted.Unfinished("Another backup cannot be restored on top of it.");
             }
         }
         else if (info is null && RedisProcess.FindIn(directory.Handle) is { } silent)
@@ -321,10 +226,7 @@ internal sealed partial class OfflinePreflight(
             recommendation: "Name its directory as binDirectory in the site file, or run the command on the server's host.");
         ProgramResult result = await HostProgram.RunAsync(
             program, ["--version"], new ProgramOptions { TimeLimit = s_shortLimit }, cancellationToken).ConfigureAwait(false);
-        Match match = VersionPattern().Match(result.Output);
-        return match.Success
-            // Valkey counts on from 7.2, from which it comes, and reads the same files.
-            ? (program, match.Groups[1].Value == "Valkey" ? "7.2.4" : match.Groups[2].Value)
+        return OfflineChecks.VersionIn(result.Output) is { } version ? (program, version)
             : info is not null ? (program, info.Version)
             : throw new SmcException(
                 SmcErrorCode.ProgramNotFound,
@@ -334,101 +236,6 @@ internal sealed partial class OfflinePreflight(
     }
 
     private int MajorOf(string version) => options.MajorVersion ?? (Version.TryParse(version, out Version? parsed) ? parsed.Major : 0);
-
-    private static OfflineLayout CreateLayout(OfflineSettings settings, OfflineDirectory directory, bool isKnown, int major)
-    {
-        OfflineLayout layout = new()
-        {
-            DataDirectory = directory.Path,
-            FileName = PlainName(settings, "dbfilename"),
-            AppendFileName = PlainName(settings, "appendfilename"),
-            AppendDirectoryName = PlainName(settings, "appenddirname"),
-            IsAppendOnly = settings["appendonly"].Equals("yes", StringComparison.OrdinalIgnoreCase),
-            Major = major,
-        };
-        // Where nobody says how it is started, what lies there says how it was.
-        return isKnown ? layout : layout with
-        {
-            IsAppendOnly = directory.TryGetStatus(layout.AppendFileName) is not null || directory.TryGetStatus(layout.AppendDirectoryName) is not null,
-        };
-    }
-
-    private static string PlainName(OfflineSettings settings, string setting)
-    {
-        string name = settings[setting];
-        return name is not ("" or "." or "..") && !name.Contains('/', StringComparison.Ordinal) ? name : throw new SmcException(
-            SmcErrorCode.SettingUnsuitable,
-            $"The server's setting {setting} is '{name}', which is no name of a file.",
-            recommendation: "Correct it in the server's configuration.",
-            target: setting);
-    }
-
-    private void CheckVersion(string program, string version)
-    {
-        int newest = DumpProbe.Guess(version);
-        if (_details.RdbVersion > newest)
-        {
-            throw new SmcException(
-                SmcErrorCode.RdbNewer,
-                string.Create(
-                    CultureInfo.InvariantCulture,
-                    $"The backup '{header.Id}' of Redis {_details.ServerVersion} is in version {_details.RdbVersion} of the format, and '{program}' is Redis {version}, which loads versions up to {newest}."),
-                recommendation: $"Install Redis {_details.ServerVersion} or later, or restore with the method Online, which works where single keys are understood.",
-                target: program);
-        }
-    }
-
-    private void CheckSettings(OfflineSettings settings, RedisInfo? info, bool isKnown)
-    {
-        if (settings.LosesPassword)
-        {
-            throw new SmcException(
-                SmcErrorCode.SettingUnsuitable,
-                $"Redis at {connector.Display} runs with a password that its configuration does not have: started again it would have none, or another.",
-                recommendation: "Write it to the configuration (CONFIG REWRITE), or name the service or configuration file that has it in the site file.",
-                target: connector.Display);
-        }
-
-        int databases = int.TryParse(settings["databases"], NumberStyles.None, CultureInfo.InvariantCulture, out int number) ? number : int.MaxValue;
-        int highest = _details.Content?.Databases.Select(static database => database.Database).DefaultIfEmpty().Max() ?? 0;
-        if (isKnown && highest >= databases)
-        {
-            throw new SmcException(
-                SmcErrorCode.SettingUnsuitable,
-                string.Create(CultureInfo.InvariantCulture, $"The backup '{header.Id}' has keys in database {highest}, and Redis at {connector.Display} is set to {databases} databases: it would not start."),
-                recommendation: string.Create(CultureInfo.InvariantCulture, $"Set 'databases {highest + 1}' in the server's configuration file."),
-                target: connector.Display);
-        }
-
-        bool isCluster = settings["cluster-enabled"].Equals("yes", StringComparison.OrdinalIgnoreCase);
-        if (isCluster && (_details.Mode != "cluster" || highest > 0))
-        {
-            throw new SmcException(
-                SmcErrorCode.SettingUnsuitable,
-                $"Redis at {connector.Display} is a node of a cluster, and the backup '{header.Id}' is of a single server.",
-                recommendation: "Restore with the method Online, which brings each key to the node that has its slot.",
-                target: connector.Display);
-        }
-
-        if (isCluster)
-        {
-            _warnings.Add("A node of a cluster takes the keys of its own slots alone: the backup must be of the node that had the same ones.");
-        }
-
-        if (_details.Content is { Modules.Count: > 0 } content && (info is not null ? info["module"] is null : isKnown && settings.Written("loadmodule") is null))
-        {
-            throw new SmcException(
-                SmcErrorCode.SettingUnsuitable,
-                $"The backup '{header.Id}' has values of the modules' types {string.Join(", ", content.Modules)}, and Redis at {connector.Display} loads no modules: it would not start.",
-                recommendation: "Install the modules that the backed-up server had, and name them in the server's configuration (loadmodule).",
-                target: connector.Display);
-        }
-
-        foreach (string name in settings.Lost())
-        {
-            _warnings.Add($"The restart takes back what {name} was set to while the server ran ('{settings.Running(name)}'): its configuration says {(settings.Written(name) is { } written ? $"'{written}'" : "nothing of it")}. CONFIG REWRITE keeps it.");
-        }
-    }
 
     private void CheckDirectory(OfflineDirectory directory, OfflineLayout layout)
     {
@@ -557,8 +364,4 @@ internal sealed partial class OfflinePreflight(
         return line.Split(' ', StringSplitOptions.RemoveEmptyEntries) is [_, var number, ..] &&
             long.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out long kibibytes) ? kibibytes << 10 : long.MaxValue;
     }
-
-    // "Redis server v=7.0.15 sha=…"
-    [GeneratedRegex(@"\A(\w+) server v=([0-9]+(?:\.[0-9]+)+)", RegexOptions.CultureInvariant)]
-    private static partial Regex VersionPattern();
 }

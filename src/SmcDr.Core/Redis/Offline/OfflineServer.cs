@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text;
-using System.Text.RegularExpressions;
 using System.Runtime.Versioning;
 using SmcDr.Core.Operations;
 using SmcDr.Core.Platform;
@@ -10,7 +9,7 @@ namespace SmcDr.Core.Redis.Offline;
 
 /// <summary>The server of a data directory of this host: how it is stopped without saving, and started again until it has loaded its data.</summary>
 [UnsupportedOSPlatform("windows")]
-internal sealed partial class OfflineServer(
+internal sealed class OfflineServer(
     RedisConnector connector, OfflineStart start, OfflineDirectory directory, RedisOfflineOptions options, IOperationObserver observer)
 {
     /// <summary>What the program reads on its standard input, where it is told so.</summary>
@@ -126,7 +125,6 @@ internal sealed partial class OfflineServer(
     /// <summary>The end of what the server has logged since, as it may stand in a message.</summary>
     internal string QuoteLog(long from)
     {
-        const int Most = 4;
         const int Window = 64 << 10;
         if (start.LogFile is null)
         {
@@ -139,11 +137,7 @@ internal sealed partial class OfflineServer(
             long length = file.GetStatus().Size;
             byte[] end = new byte[Math.Min(Window, Math.Max(0, length - from))];
             int read = file.Read(end, length - end.Length);
-            // Nothing but lines of a server's log: the file could be any by now.
-            string[] lines =
-            [
-                .. Encoding.UTF8.GetString(end, 0, read).Split('\n').Where(static line => LogLine().IsMatch(line)).TakeLast(Most).Select(static line => line.Trim()),
-            ];
+            string[] lines = RedisLog.LastLines(Encoding.UTF8.GetString(end, 0, read));
             return lines.Length == 0 ? $" Its log: '{start.LogFile}'." : $" Its log '{start.LogFile}' ends: {string.Join(" | ", lines)}";
         }
         catch (PosixException)
@@ -336,8 +330,4 @@ internal sealed partial class OfflineServer(
         $"Redis at {connector.Display} does not start: {how}.{QuoteLog(logStart)}",
         recommendation: "Read the server's log, correct what it names, and run the command again.",
         target: connector.Display);
-
-    // "1234:M 29 Nov 2026 05:10:00.000 # Fatal error …"
-    [GeneratedRegex(@"\A[0-9]+:[A-Z] [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9:.]+ [-.*#] ", RegexOptions.CultureInvariant)]
-    private static partial Regex LogLine();
 }

@@ -37,14 +37,17 @@ internal sealed class OfflineSettings
     private readonly RedisConfiguration _written;
     private readonly IReadOnlyDictionary<string, string>? _running;
     private readonly bool _keepsRunning;
+    private readonly bool _isWrittenKnown;
 
     /// <summary>Puts both together.</summary>
     /// <param name="written">The configuration that it starts with.</param>
     /// <param name="running">What it runs with; null where that is not known.</param>
     /// <param name="keepsRunning">Whether it is started with what it runs with now, where that matters.</param>
-    public OfflineSettings(RedisConfiguration written, IReadOnlyDictionary<string, string>? running, bool keepsRunning)
+    /// <param name="isWrittenKnown">Whether all that it starts with is known, so that what it runs with can be compared with that.</param>
+    public OfflineSettings(
+        RedisConfiguration written, IReadOnlyDictionary<string, string>? running, bool keepsRunning, bool isWrittenKnown = true)
     {
-        (_written, _running, _keepsRunning) = (written, running, keepsRunning);
+        (_written, _running, _keepsRunning, _isWrittenKnown) = (written, running, keepsRunning, isWrittenKnown);
     }
 
     /// <summary>The names of the settings that are asked of a running server.</summary>
@@ -100,7 +103,7 @@ internal sealed class OfflineSettings
 
     private bool IsDifferent(string name)
     {
-        if (_running?.GetValueOrDefault(name) is not { } running)
+        if (!_isWrittenKnown || _running?.GetValueOrDefault(name) is not { } running)
         {
             return false;
         }

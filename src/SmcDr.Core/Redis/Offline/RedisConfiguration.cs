@@ -32,28 +32,23 @@ internal sealed class RedisConfiguration
             throw Invalid(path, e.Message.TrimEnd('.'), e);
         }
 
-        for (int i = 0; i < lines.Length; i++)
+        AddLines(path, lines, pattern =>
         {
-            string line = lines[i].Trim();
-            if (line.Length == 0 || line[0] == '#')
+            foreach (string included in Expand(pattern, path))
             {
-                continue;
+                AddFile(included);
             }
+        });
+    }
 
-            string[] words = Split(line)
-                ?? throw Invalid(path, string.Create(CultureInfo.InvariantCulture, $"the quotes in line {i + 1} do not match"));
-            if (words[0].Equals("include", StringComparison.OrdinalIgnoreCase) && words.Length == 2)
-            {
-                foreach (string included in Expand(words[1], path))
-                {
-                    AddFile(included);
-                }
-            }
-            else
-            {
-                Add(words[0], words[1..]);
-            }
-        }
+    /// <summary>Adds what a file elsewhere holds.</summary>
+    /// <returns>Whether that is all: what such a file includes is not looked at.</returns>
+    /// <exception cref="SmcException"><see cref="SmcErrorCode.TargetUnsuitable"/>: no server would take it.</exception>
+    public bool AddText(string path, string text)
+    {
+        bool isAll = true;
+        AddLines(path, text.Split('\n'), _ => isAll = false);
+        return isAll;
     }
 
     /// <summary>Adds what stands behind the program's name and its file: <c>--name value …</c>.</summary>
@@ -130,6 +125,29 @@ internal sealed class RedisConfiguration
             }
 
             words.Add(word.ToString());
+        }
+    }
+
+    private void AddLines(string path, string[] lines, Action<string> include)
+    {
+        for (int i = 0; i < lines.Length; i++)
+        {
+            string line = lines[i].Trim();
+            if (line.Length == 0 || line[0] == '#')
+            {
+                continue;
+            }
+
+            string[] words = Split(line)
+                ?? throw Invalid(path, string.Create(CultureInfo.InvariantCulture, $"the quotes in line {i + 1} do not match"));
+            if (words[0].Equals("include", StringComparison.OrdinalIgnoreCase) && words.Length == 2)
+            {
+                include(words[1]);
+            }
+            else
+            {
+                Add(words[0], words[1..]);
+            }
         }
     }
 

@@ -118,15 +118,6 @@ public sealed class RedisOfflineRestore : IRedisRestore
         observer.Verbose($"What Redis had before is back in '{dataDirectory}'.{(kept is null ? "" : $" What was restored lies in '{kept}'.")}");
     }
 
-    /// <summary>The error for a restore that was interrupted, and stands in the way of something else.</summary>
-    internal static SmcException Unfinished(OfflineJournal journal, string consequence) => new(
-        SmcErrorCode.RestoreUnfinished,
-        string.Create(
-            CultureInfo.InvariantCulture,
-            $"A restore of the backup '{journal.BackupId}' to '{journal.Layout.DataDirectory}', begun at {journal.StartTime:yyyy-MM-dd HH:mm:ss}Z, was interrupted (phase {journal.Phase}). {consequence}"),
-        recommendation: $"Run the restore of the backup '{journal.BackupId}' again, which continues it.",
-        target: journal.Layout.DataDirectory);
-
     /// <summary>The restore without going back, as if this process were killed wherever it fails.</summary>
     internal async Task<RedisRestoreResult> RunWithoutGoingBackAsync(IOperationObserver observer, CancellationToken cancellationToken)
     {
@@ -139,7 +130,7 @@ public sealed class RedisOfflineRestore : IRedisRestore
     private async Task<OfflineTarget> LookAsync(IOperationObserver observer, CancellationToken cancellationToken)
     {
         OfflinePreflight.ThrowIfUnsupported();
-        OfflinePreflight.CheckBackup(Header);
+        OfflineChecks.CheckBackup(Header);
         return await new OfflinePreflight(_connector, Header, _repositoryId, _options, observer).RunAsync(cancellationToken).ConfigureAwait(false);
     }
 
