@@ -438,7 +438,7 @@ public sealed class RedisOfflineRestoreTests
         }
         finally
         {
-            await KillInAsync(disk.Path);
+            await OfflineWorld.KillInAsync(disk.Path);
         }
     }
 
@@ -475,7 +475,7 @@ public sealed class RedisOfflineRestoreTests
         }
         finally
         {
-            await KillInAsync(disk.Path);
+            await OfflineWorld.KillInAsync(disk.Path);
         }
     }
 
@@ -494,7 +494,7 @@ public sealed class RedisOfflineRestoreTests
         }
         finally
         {
-            await KillInAsync(disk.Path);
+            await OfflineWorld.KillInAsync(disk.Path);
         }
     }
 
@@ -547,16 +547,6 @@ public sealed class RedisOfflineRestoreTests
     {
         await world.CommandAsync("CONFIG", "SET", "dir", path);
         await world.CommandAsync("SAVE");
-    }
-
-    private static async Task KillInAsync(string path)
-    {
-        using DirectoryHandle handle = DirectoryHandle.OpenRoot(path);
-        while (RedisProcess.FindIn(handle) is { } process)
-        {
-            process.End();
-            await Task.Delay(20);
-        }
     }
 
     private sealed class KilledException : Exception;
