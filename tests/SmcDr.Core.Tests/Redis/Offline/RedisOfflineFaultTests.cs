@@ -4,6 +4,7 @@ using SmcDr.Core.Redis.Offline;
 using SmcDr.Core.Redis.Rdb;
 using SmcDr.Core.Repositories;
 using SmcDr.Core.Tests.Fixtures;
+using SmcDr.Core.Tests.ObjectStores;
 using SmcDr.Core.Tests.Redis.Rdb;
 using SmcDr.Core.Tests.Redis.Restore;
 
