@@ -15,7 +15,7 @@ usage() {
 Usage: ./build.sh <command>
 
   drill [arguments]   bring what is missing, build, and rehearse a disaster on this machine:
-                      a throwaway PostgreSQL is lost and recovered; the report is out/drill.html
+                      a throwaway PostgreSQL and a Redis are lost and recovered; the report is out/drill.html
   test                bring what is missing, and run everything that CI runs
   bench [arguments]   bring what is missing, and measure against pgBackRest, pg_basebackup and
                       pg_dump on a throwaway server; takes about half an hour
@@ -179,6 +179,7 @@ ensure_powershell() {
 drill() {
     ensure_postgres
     ensure_zstd
+    ensure_programs 'Redis is left out of the drill' redis-cli:redis-tools
     ensure_dotnet
     dotnet build src/SmcDr.Cli -c Release -v quiet
     local report=(--report out/drill.html)
