@@ -228,7 +228,7 @@ def main():
     parser.add_argument('--starttls', nargs=2)
     parser.add_argument('--auth', nargs=2)
     parser.add_argument('steps', nargs='*')
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
     (serve_http if options.kind == 'http' else serve_smtp)(options)
 

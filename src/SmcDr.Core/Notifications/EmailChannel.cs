@@ -111,9 +111,9 @@ internal sealed class EmailChannel : IAlertChannel
         {
             await client.DisconnectAsync(quit: true, cancellationToken).ConfigureAwait(false);
         }
-        catch (Exception e) when (e is IOException or SocketException or ProtocolException or CommandException or ServiceNotConnectedException)
+        catch (Exception e) when (e is IOException or SocketException or ProtocolException or CommandException or ServiceNotConnectedException or OperationCanceledException)
         {
-            // The mail is with the server, or is known not to be.
+            // The mail is with the server, or is known not to be: a farewell that takes too long must not have it sent again.
         }
     }
 

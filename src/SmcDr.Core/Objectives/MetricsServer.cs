@@ -59,7 +59,7 @@ public sealed class MetricsServer
         using (listener)
         {
             using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-            Task measuring = MeasureAsync(stop.Token);
+            Task measuring = MeasureAsync(stop);
             started(new Uri($"http://{bound}/metrics"));
             try
             {
@@ -134,8 +134,9 @@ public sealed class MetricsServer
         }
     }
 
-    private async Task MeasureAsync(CancellationToken cancellationToken)
+    private async Task MeasureAsync(CancellationTokenSource stop)
     {
+        CancellationToken cancellationToken = stop.Token;
         string? last = null;
         try
         {
@@ -173,6 +174,11 @@ public sealed class MetricsServer
         catch (Exception e) when (e is OperationCanceledException or SmcException && cancellationToken.IsCancellationRequested)
         {
             // Being stopped is how it ends.
+        }
+        finally
+        {
+            // What nobody foresaw ends the server: it must not go on with numbers that nobody renews.
+            await stop.CancelAsync().ConfigureAwait(false);
         }
     }
 

@@ -87,6 +87,18 @@ public sealed class EmailChannelTests : IDisposable
     }
 
     [Fact]
+    public async Task SendAsync_ServerThatCannotCheckThePasswordNow_IsTriedAgain()
+    {
+        await using Receiver server = await StartAsync("--auth", "alerts", "hunter2", "auth454", "ok");
+        Add(server, EmailSecurity.None, null, "hunter2", "dba@example.test");
+
+        AlertResult result = Assert.Single(await _lab.SendAsync());
+
+        Assert.Equal(("Sent", 2), (result.State, result.Attempts));
+        Assert.Equal("alerts", Assert.Single(await server.EndAsync()).GetProperty("user").GetString());
+    }
+
+    [Fact]
     public async Task SendAsync_WrongPassword_IsNotTriedAgainAndNotRepeated()
     {
         await using Receiver server = await StartAsync("--auth", "alerts", "hunter2");
