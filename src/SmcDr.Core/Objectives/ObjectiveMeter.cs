@@ -59,7 +59,16 @@ public sealed class ObjectiveMeter
     /// <summary>Measures: a result for each component that has objectives, and for each file store.</summary>
     public async Task<IReadOnlyList<ObjectiveResult>> MeasureAsync(CancellationToken cancellationToken)
     {
+        // Opened anew each time: a key that was renewed, or a repository that was away, is seen the next time.
         Repository repository = await _site.OpenForReadingAsync(_secrets, _observer, cancellationToken).ConfigureAwait(false);
+        await using (repository.Store.ConfigureAwait(false))
+        {
+            return await MeasureAsync(repository, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    private async Task<IReadOnlyList<ObjectiveResult>> MeasureAsync(Repository repository, CancellationToken cancellationToken)
+    {
         List<ObjectiveResult> results = [];
         foreach ((Component component, ObjectiveSettings? objective) in new[]
         {

@@ -112,6 +112,14 @@ public sealed class ObjectiveMetricsTests
             Assert.Equal((HttpStatusCode.NotFound, HttpStatusCode.MethodNotAllowed), (other.StatusCode, post.StatusCode));
         }
 
+        // A web page that leads a browser here under a name of its own gets nothing.
+        using (HttpRequestMessage foreign = new(HttpMethod.Get, address))
+        {
+            foreign.Headers.Host = "evil.test";
+            using HttpResponseMessage refused = await http.SendAsync(foreign);
+            Assert.False(refused.IsSuccessStatusCode);
+        }
+
         Volatile.Write(ref fails, true);
         Assert.DoesNotContain("smcdr_loss_seconds{component=\"Database\",site=\"orders\",subject=\"\"}", (await ScrapeUntilAsync(http, address, 0)).Keys);
         Volatile.Write(ref fails, false);
