@@ -1,4 +1,5 @@
 using System.Management.Automation;
+using SmcDr.Core.Objectives;
 using SmcDr.Core.Redis.Restore;
 using SmcDr.Core.Repositories;
 using SmcDr.Core.Sites;
@@ -151,7 +152,9 @@ public sealed class RestoreSmcRedisCommand : SiteCmdlet
         if (await pipeline.ShouldProcessAsync(
             description, $"{description}{Environment.NewLine}Carry this out?", $"Restore Redis at {plan.Target}").ConfigureAwait(false))
         {
-            await pipeline.WriteObjectAsync(await restore.RunAsync(pipeline, cancellationToken).ConfigureAwait(false)).ConfigureAwait(false);
+            RedisRestoreResult result = await restore.RunAsync(pipeline, cancellationToken).ConfigureAwait(false);
+            await pipeline.WriteObjectAsync(result).ConfigureAwait(false);
+            await repository.NoteAsync(site.Name, result, pipeline, cancellationToken).ConfigureAwait(false);
         }
     }
 

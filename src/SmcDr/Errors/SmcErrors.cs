@@ -231,6 +231,11 @@ public static class SmcErrors
             "Run 'smcdr plan list' to see which plans there are and how far each is."),
         new(SmcErrorCode.Fenced, SmcErrorCategory.PermissionDenied, 35,
             "Stop what writes to the former primary: nothing that is committed there is kept. Then see which region leads the site now."),
+
+        new(SmcErrorCode.AlertNotDelivered, SmcErrorCategory.ConnectionError, 38,
+            "Tell the people by other means now. Then correct what the message names, and run the command again: who has the alert already is not told twice."),
+        new(SmcErrorCode.ObjectiveMissed, SmcErrorCategory.LimitsExceeded, 39,
+            "Look at Problems of each result whose Verdict is Missed or Unknown: each says what stands in the way."),
     }.ToFrozenDictionary(static info => info.Code);
 
     /// <summary>Every error, in the order of the codes.</summary>
