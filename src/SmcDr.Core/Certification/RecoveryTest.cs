@@ -1,5 +1,6 @@
 using System.Globalization;
 using Npgsql;
+using SmcDr.Core.Objectives;
 using SmcDr.Core.Operations;
 using SmcDr.Core.Postgres;
 using SmcDr.Core.Postgres.Wal;
@@ -31,8 +32,14 @@ public static class RecoveryTest
         ArgumentNullException.ThrowIfNull(observer);
         try
         {
-            RecoveryTestResult result = await new Run(options, observer).ExecuteAsync(cancellationToken).ConfigureAwait(false);
+            (RecoveryTestResult result, RecoveryResult? recovery) = await new Run(options, observer).ExecuteAsync(cancellationToken).ConfigureAwait(false);
             await RecoveryCertificates.WriteAsync(options.Repository, result, cancellationToken).ConfigureAwait(false);
+            if (recovery is not null && result.Outcome != CheckOutcomes.Failed)
+            {
+                // Objectives go by what was measured and proven.
+                await options.Repository.NoteAsync(options.Site, recovery, observer, cancellationToken).ConfigureAwait(false);
+            }
+
             return result;
         }
         finally
@@ -68,7 +75,7 @@ public static class RecoveryTest
         private RecoveryResult? _recovery;
         private double? _checkSeconds;
 
-        public async Task<RecoveryTestResult> ExecuteAsync(CancellationToken cancellationToken)
+        public async Task<(RecoveryTestResult Result, RecoveryResult? Recovery)> ExecuteAsync(CancellationToken cancellationToken)
         {
             observer.Progress(new OperationProgress(Activity, "Looking at what can be recovered"));
             IReadOnlyList<RecoveryWindow> windows = await ListWindowsAsync(cancellationToken).ConfigureAwait(false);
@@ -93,7 +100,7 @@ public static class RecoveryTest
                 }
             }
 
-            return ToResult();
+            return (ToResult(), _recovery);
         }
 
         private static double Seconds(long since) => Math.Round(TimeProvider.System.GetElapsedTime(since).TotalSeconds, 3);

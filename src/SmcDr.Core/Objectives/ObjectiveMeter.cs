@@ -287,7 +287,9 @@ public sealed class ObjectiveMeter
         }
         else if (rto == Unknown && result.BackupId is not null)
         {
-            problems.Add("How long a recovery takes is not known: none was measured. Restore a backup once, beside what runs.");
+            problems.Add("How long a recovery takes is not known: none was measured. " + (result.Component == nameof(Component.Database)
+                ? "Run Test-SmcRecovery (or smcdr test recovery)."
+                : "Restore a backup once, beside what runs."));
         }
 
         string[] verdicts = [.. new[] { rpo, rto }.OfType<string>()];

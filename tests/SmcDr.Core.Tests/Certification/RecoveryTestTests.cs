@@ -35,6 +35,8 @@ public sealed class RecoveryTestTests(RecoveryTestTests.Shop shop) : IClassFixtu
         Assert.Equal(result.TestId, kept.TestId);
         Assert.Equal(result.Checks, kept.Checks);
         Assert.Equal(result.Tables, kept.Tables);
+        // What was measured is what the objectives are measured by.
+        Assert.Single(Directory.GetFiles(Path.Combine(place.RepositoryPath, "recoveries", "shop")));
     }
 
     [Fact]
@@ -51,6 +53,7 @@ public sealed class RecoveryTestTests(RecoveryTestTests.Shop shop) : IClassFixtu
         RecoveryTestResult second = await place.TestAsync();
 
         Assert.Equal("Failed", second.Outcome);
+        Assert.Single(Directory.GetFiles(Path.Combine(place.RepositoryPath, "recoveries", "shop")));
         CheckResult query = second.Checks.Single(static check => check.Name == "Sql");
         Assert.Equal(("Failed", "select count(*) from trades gives 0, which is not > 0."), (query.Outcome, query.Message));
         CheckResult rows = second.Checks.Single(static check => check.Name == "Rows");
