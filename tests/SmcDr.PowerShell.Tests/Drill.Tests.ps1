@@ -41,6 +41,12 @@ Describe 'A drill' {
         $result.Succeeded | Should -BeTrue
         $result.UnexpectedRows | Should -Be 0
         $result.RpoSeconds | Should -BeLessOrEqual 2 -Because 'that is what the WAL stream promises'
+        $result.RedisLeftOut | Should -BeNullOrEmpty
+        $result.RedisRecovered | Should -BeGreaterOrEqual 1000
+        $result.RedisUnexpectedKeys | Should -Be 0
+        $result.RedisRtoSeconds | Should -BeLessOrEqual $result.RedisRtoObjectiveSeconds
+        $result.RedisRpoSeconds | Should -BeLessOrEqual $result.RedisRpoObjectiveSeconds
+        ($result | Format-List | Out-String) | Should -Match 'RedisRtoObjectiveSeconds\s+: 300'
         @($steps | Where-Object Tags -Contains 'Drill').Count | Should -Be $result.Steps.Count
         $result.ReportPath | Should -Be $report
         $report | Should -Exist
