@@ -40,6 +40,12 @@ function Assert-Native {
     }
 }
 
+# The program of this shell. Where it was installed as a .NET tool, the process is that of dotnet.
+function Get-Shell {
+    $program = [Environment]::ProcessPath
+    [System.IO.Path]::GetFileNameWithoutExtension($program) -eq 'dotnet' ? 'pwsh' : $program
+}
+
 function Assert-Staged {
     if (-not (Test-Path -LiteralPath (Join-Path $staged 'SmcDr.psd1'))) {
         throw "The module is not staged in '$staged'; run './build.ps1 -Task Build' first."
@@ -78,7 +84,7 @@ function Invoke-BuildTask {
         $ErrorActionPreference = 'Stop'
         & $Script @Arguments
     }
-    & (Get-Process -Id $PID).Path -NoProfile -NonInteractive -Command $write -args ([System.IO.Path]::Combine($source, 'Help', 'New-MamlHelp.ps1')), $splatHelp
+    & (Get-Shell) -NoProfile -NonInteractive -Command $write -args ([System.IO.Path]::Combine($source, 'Help', 'New-MamlHelp.ps1')), $splatHelp
     Assert-Native 'pwsh'
     Write-Host "Staged in $staged"
 }
@@ -165,7 +171,7 @@ function Invoke-DocsTask {
         $null = [System.Reflection.Assembly]::LoadFrom((Join-Path $Bin 'SmcDr.Core.dll'))
         [System.IO.File]::WriteAllText($Path, [SmcDr.Core.Sites.SiteSchema]::Generate())
     }
-    & (Get-Process -Id $PID).Path -NoProfile -NonInteractive -Command $write -args (Join-Path $staged 'bin'), $path
+    & (Get-Shell) -NoProfile -NonInteractive -Command $write -args (Join-Path $staged 'bin'), $path
     Assert-Native 'pwsh'
     Write-Host "Wrote $path"
 }

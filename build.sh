@@ -15,7 +15,7 @@ usage() {
 Usage: ./build.sh <command>
 
   drill [arguments]   bring what is missing, build, and rehearse a disaster on this machine:
-                      a throwaway PostgreSQL is lost and recovered; the report is out/drill.html
+                      a throwaway PostgreSQL and a Redis are lost and recovered; the report is out/drill.html
   test                bring what is missing, and run everything that CI runs
   bench [arguments]   bring what is missing, and measure against pgBackRest, pg_basebackup and
                       pg_dump on a throwaway server; takes about half an hour
@@ -179,6 +179,7 @@ ensure_powershell() {
 drill() {
     ensure_postgres
     ensure_zstd
+    ensure_programs 'Redis is left out of the drill' redis-cli:redis-tools
     ensure_dotnet
     dotnet build src/SmcDr.Cli -c Release -v quiet
     local report=(--report out/drill.html)
@@ -214,6 +215,12 @@ count_trx() {
         }
         { passed += value("passed"); failed += value("executed") - value("passed"); skipped += value("total") - value("executed") }
         END { print passed + 0, failed + 0, skipped + 0 }'
+}
+
+# The names of the xunit tests that failed, each on a line: what they said lies far above by the end of a long run.
+print_failed() {
+    find "$results/xunit" -name '*.trx' -exec grep -hoE '<UnitTestResult [^>]*outcome="Failed"' {} + |
+        sed -E 's/.*testName="([^"]*)".*/build.sh: failed: \1/' | sort || true
 }
 
 run_tests() {
@@ -255,6 +262,7 @@ run_tests() {
         fi
     fi
 
+    print_failed
     printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
     # A run in which nothing ran proves nothing.
     [[ $broken -eq 0 && $failed -eq 0 && $passed -gt 0 ]]

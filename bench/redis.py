@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures smcdr beside redis-cli on one Redis server in one run: backup beside --rdb, restore beside --pipe.
+"""Measures smcdr beside redis-cli on one Redis server in one run: backup beside --rdb, restore beside --pipe, and restore by files.
 
     ./bench/redis.py [--keys N] [--rounds N] [--aof] [--smcdr PATH] [--write] [--keep]
 
@@ -11,6 +11,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -22,11 +23,8 @@ from measure import Meter, alternate, command, directory_size, settle, shell
 
 HOME = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 SIDES = ["smcdr", "redis-cli"]
-STEPS = ["backup, small keys", "restore, small keys", "backup, all types", "restore, all types"]
+STEPS = ["backup, small keys", "restore, small keys", "offline restore, small keys", "backup, all types", "restore, all types", "offline restore, all types"]
 CHUNK = 1000
-
-
-RUNNING = []
 
 
 class Server:
@@ -44,14 +42,18 @@ class Server:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        self.arguments = [
-            program, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", self.directory, "--save", "", "--appendonly", "yes" if aof else "no",
-            "--enable-debug-command", "local", "--repl-diskless-sync-delay", "0", "--logfile", os.path.join(self.directory, "log")]
+        self.program = program
+        self.configuration = os.path.join(work, name + ".conf")
+        self.data = os.path.join(self.directory, "data")
+        os.makedirs(self.data)
+        with open(self.configuration, "w") as file:
+            file.write("".join(line + "\n" for line in (
+                "port %d" % self.port, "bind 127.0.0.1", "dir " + self.data, 'save ""', "appendonly %s" % ("yes" if aof else "no"),
+                "enable-debug-command local", "repl-diskless-sync-delay 0", "logfile " + os.path.join(self.directory, "log"))))
         self.start()
 
     def start(self):
-        self.process = subprocess.Popen(self.arguments)
-        RUNNING.append(self.process)
+        self.process = subprocess.Popen([self.program, self.configuration])
         while True:
             try:
                 with socket.create_connection(("127.0.0.1", self.port)) as connection:
@@ -67,13 +69,29 @@ class Server:
             ["redis-cli", "-p", str(self.port), *arguments], check=True, capture_output=True, text=True).stdout.strip()
 
     def stop(self):
-        self.process.terminate()
+        """Ends whichever process it is by now: a restore by files has started another one."""
+        number = int(next(line for line in self.cli("INFO", "server").splitlines() if line.startswith("process_id:")).split(":")[1])
+        os.kill(number, signal.SIGTERM)
         self.process.wait()
+        while number in processes_in(self.directory):
+            time.sleep(0.05)
 
     def remove(self):
-        self.process.kill()
-        self.process.wait()
+        self.stop()
         shutil.rmtree(self.directory)
+
+
+def processes_in(directory):
+    """The processes that work below a directory, whoever started them."""
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if os.readlink("/proc/%s/cwd" % name).startswith(directory + os.sep):
+                found.append(int(name))
+        except OSError:
+            # It ended, or only waits to be reaped.
+            pass
+    return found
 
 
 def encode(*arguments):
@@ -158,12 +176,14 @@ def write_restore_file(server, path):
                 return
 
 
-def write_site(path, port, repository):
+def write_site(path, server, repository):
     with open(path, "w") as file:
         json.dump({
             "name": "bench",
             "repository": {"location": "file://" + repository},
-            "regions": {"here": {"role": "primary", "redis": {"endpoint": "127.0.0.1:%d" % port}}},
+            "regions": {"here": {"role": "primary", "redis": {
+                "endpoint": "127.0.0.1:%d" % server.port, "dataDirectory": server.data, "configFile": server.configuration,
+                "binDirectory": os.path.dirname(server.program)}}},
         }, file)
 
 
@@ -191,7 +211,7 @@ def run_set(options, meter, work, name, commands, rates):
         print("%s, round %d of %d" % (name, number + 1, options.rounds), file=sys.stderr)
         for side in alternate(SIDES, number):
             shutil.rmtree(repository, ignore_errors=True)
-            write_site(site, source.port, repository)
+            write_site(site, source, repository)
             settle()
             if side == "smcdr":
                 meter.run(side, "backup, " + name, command(options.smcdr, "--site", site, "backup", "redis"), command("sync"))
@@ -216,14 +236,32 @@ def run_set(options, meter, work, name, commands, rates):
                     meter.run(side, step, shell("redis-cli -p %d --pipe < %s" % (target.port, pipe)))
                 check_digest(options, target, digest, aof)
                 target.remove()
+                if side == "smcdr":
+                    restore_by_files(options, meter, work, name, repository, keys, digest, aof)
     source.remove()
     for path in (pipe, rdb):
         os.unlink(path)
     return keys
 
 
+def restore_by_files(options, meter, work, name, repository, keys, digest, aof):
+    """The whole backup as what the server starts with: it is stopped, and away until it has loaded."""
+    target = Server(work, "target", aof)
+    site, result = (os.path.join(work, part) for part in ("target.yaml", "result.json"))
+    write_site(site, target, repository)
+    settle()
+    meter.run("smcdr", "offline restore, %s%s" % (name, ", AOF on" if aof else ""), shell(
+        "%s --site %s restore redis --method offline --yes --json > %s" % (options.smcdr, site, result)))
+    with open(result) as file:
+        outcome = json.load(file)
+    if outcome["keysRestored"] != keys or outcome["verified"] is not True or outcome["sampledKeys"] < 1 or outcome["mismatchedKeys"] != 0:
+        sys.exit("The restore says %s" % outcome)
+    check_digest(options, target, digest, aof)
+    target.remove()
+
+
 def steps(options):
-    return [step for base in STEPS for step in ([base, base + ", AOF on"] if options.aof and base.startswith("restore") else [base])]
+    return [step for base in STEPS for step in ([base, base + ", AOF on"] if options.aof and "restore" in base else [base])]
 
 
 def write(options, meter, rates, counts):
@@ -236,7 +274,7 @@ Measured by `bench/redis.py` in one run, taking turns, medians of %d rounds, on 
 
 *Small keys*: %s strings of 24 bytes. *All types*: %s keys, half of them strings, the others hashes, lists, sets, sorted sets and streams, one of a hundred
 of them long; one key of five expires. `redis-cli` writes a bare RDB (`--rdb`), not compressed further and not read; what it restores (`--pipe`) is a file of
-RESTORE commands that was made before, and not counted. smcdr compresses and verifies what it backs up, restores from that, and compares the server afterwards.
+RESTORE commands that was made before, and not counted; an offline restore it has none. smcdr compresses and verifies what it backs up, restores from that, and compares the server afterwards.
 A cell is the time on the clock, in brackets the processor time of the machine, the server's among it, and how many times as long as smcdr's that is.
 
 ![%s](redis.svg)
@@ -274,8 +312,8 @@ def main():
             run_set(options, meter, work, "all types", all_types(options.keys), rates)]
         write(options, meter, rates, counts)
     finally:
-        for process in RUNNING:
-            process.kill()
+        for number in processes_in(work):
+            os.kill(number, signal.SIGKILL)
         if not options.keep:
             shutil.rmtree(work, ignore_errors=True)
 

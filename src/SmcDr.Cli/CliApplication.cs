@@ -87,10 +87,19 @@ internal sealed class CliApplication
                 new KeyRemoveCommand(host),
                 new KeyRenewCommand(host),
             },
+            new Command("alert", "Tells people of failures, and a dead man's switch that there are none.")
+            {
+                new AlertSendCommand(host),
+                new AlertHeartbeatCommand(host),
+            },
             new Command("test", "Verifies.")
             {
                 new TestBackupCommand(host),
+                new TestRecoveryCommand(host),
+                new TestHistoryCommand(host),
             },
+            new ObjectiveCommand(host),
+            new MetricsCommand(host),
             new RetentionCommand(host),
             new Command("protect", "Protects from removal.")
             {

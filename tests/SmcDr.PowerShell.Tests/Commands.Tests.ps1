@@ -417,6 +417,22 @@ Describe 'Recovery' {
         $file | Should -Not -Exist
     }
 
+    It 'tests the recovery on a server that is thrown away, and lists what it certified' {
+        Get-HostText { Test-SmcRecovery -QueriesOnly -WhatIf | Should -BeNullOrEmpty } | Should -BeLike '*certify*'
+        Get-SmcRecoveryTest | Should -BeNullOrEmpty
+        $result = Get-SmcBackup $backup.Id | Test-SmcRecovery -QueriesOnly
+        $result | Should -BeOfType [SmcDr.RecoveryTestResult]
+        $result.Outcome | Should -Be 'Passed' -Because ($result.Checks.Message -join ' ')
+        $result.BackupId | Should -Be $backup.Id
+        ($result | Out-String -Width 120) | Should -BeLike "*Passed*$($result.TestId)*"
+        $known = Get-SmcRecoveryTest
+        $known.TestId | Should -Be $result.TestId
+        $known.RecoverySeconds | Should -Be $result.RecoverySeconds
+        Test-SmcRecovery -QueriesOnly -Quiet | Should -BeTrue
+        Get-SmcRecoveryTest -First 1 | Should -HaveCount 1
+        Assert-SmcError SmcBackupNotFound { Test-SmcRecovery 20200101T000000Z-full }
+    }
+
     It 'restores nothing where the pipeline brings no backup, and refuses two' {
         $nowhere = Join-Path $server.Root 'nowhere'
         Get-SmcBackup '19*' | Restore-SmcDatabase -DataDirectory $nowhere -Confirm:$false -WarningVariable told -WarningAction SilentlyContinue

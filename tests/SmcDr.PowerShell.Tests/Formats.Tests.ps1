@@ -40,11 +40,46 @@ BeforeDiscovery {
             Shows = 'Time 2026-11-05T10:00:00Z', '2026-11-05 10:00:00Z', '3 min 12 s', '2.0 GiB', '/var/lib/pg/15/main'
         }
         @{
+            Model = [SmcDr.AlertResult]@{
+                Channel = 'oncall'; Kind = 'Slack'; State = 'Suppressed'; Severity = 'Critical'; Title = 'The backup failed'; Key = 'backups'
+                Attempts = 3; Time = $time; Duration = [timespan]::FromSeconds(59.94); Problem = 'The receiver answers 503.'
+            }
+            Shows = 'oncall', 'Slack', 'Suppressed', '59.9 s', 'The receiver answers 503.'
+        }
+        @{
+            Model = [SmcDr.ObjectiveResult]@{
+                Site = 'smc-trading'; Component = 'FileStore'; Subject = 'config'; Verdict = 'AtRisk'; Rpo = [timespan]::FromMinutes(5)
+                Rto = [timespan]::FromMinutes(15); LossSeconds = 270; PredictedRecoverySeconds = 192; Problems = [string[]]@('Late.')
+                Time = $time; Repository = $repository
+            }
+            Shows = 'AtRisk', 'FileStore config', '4 min 30 s', '5 min', '3 min 12 s', '15 min', 'Late.'
+        }
+        @{
             Model = [SmcDr.WorkloadInfo]@{
                 Name = 'deployment/trading-engine'; State = 'Suspended'; Replicas = 0; ReadyCount = 0; PodCount = 0; RememberedReplicas = 12
                 SuspendedTime = $time; SuspendedBy = 'operator'; Autoscaler = 'by-load (2 to 20)'; Namespace = 'smc-trading'; Cluster = 'east'
             }
             Shows = 'deployment/trading-engine', 'Suspended', '12', '2026-11-05 10:00:00Z', 'by-load (2 to 20)'
+        }
+        @{
+            Model = [SmcDr.ConfigurationRestoreResult]@{
+                BackupId = '20261122T081500Z-full'; Kind = 'StatefulSet'; ApiVersion = 'apps/v1'; Namespace = 'smc-trading'; Name = 'postgres-primary'
+                Action = 'Replace'; State = 'NeedsReplace'; Detail = 'It cannot be changed.'
+                Changes = [SmcDr.ConfigurationFieldChange[]]@([SmcDr.ConfigurationFieldChange]::new('spec.replicas', '2', '3'))
+            }
+            Shows = 'Replace', 'NeedsReplace', 'StatefulSet', 'smc-trading/postgres-primary', "spec.replicas: 2 $([char]0x2192) 3", 'It cannot be changed.'
+        }
+        @{
+            Model = [SmcDr.ConfigurationDifference]@{
+                BackupId = '20261122T081500Z-full'; Difference = 'Changed'; Kind = 'HorizontalPodAutoscaler'; ApiVersion = 'autoscaling/v1'
+                Namespace = 'smc-trading'; Name = 'trading-engine'
+                Changes = [SmcDr.ConfigurationFieldChange[]]@([SmcDr.ConfigurationFieldChange]::new('spec.maxReplicas', '20', [NullString]::Value))
+            }
+            Shows = 'Changed', 'HorizontalPodAutoscaler', 'smc-trading/trading-engine', "spec.maxReplicas: 20 $([char]0x2192) (none)"
+        }
+        @{
+            Model = [SmcDr.HelmReleaseInfo]::new('trading-engine', 'smc-trading', 12, 'deployed', 'trading-engine', '1.4.2', '2.0', $time)
+            Shows = 'trading-engine', 'smc-trading', '12', 'deployed', 'trading-engine-1.4.2', '2026-11-05 10:00:00Z'
         }
         @{
             Model = [SmcDr.CollationChange]@{

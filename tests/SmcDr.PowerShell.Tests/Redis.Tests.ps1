@@ -151,6 +151,62 @@ Describe 'Restore-SmcRedis' {
     }
 }
 
+Describe 'Restore-SmcRedis by the server''s files' {
+    BeforeAll {
+        $onFiles = Open-TestRedisServer -Setting 'appendonly yes', 'enable-debug-command local'
+        $null = Invoke-TestRedisCommand $onFiles EVAL 'for i = 1, 1500 do redis.call("SET", "key:" .. i, i) end' 0
+        $null = Invoke-TestRedisCommand $onFiles HSET user:1 name Ada city London
+        $digest = Invoke-TestRedisCommand $onFiles DEBUG DIGEST
+        $filesSite = Join-Path $onFiles.Root 'files.yaml'
+        Set-Content -LiteralPath $filesSite -Value @"
+name: pester-redis-files
+repository: { location: "file://$(Join-Path $onFiles.Root 'repository')" }
+regions:
+  here:
+    role: primary
+    redis:
+      endpoint: "127.0.0.1:$($onFiles.Port)"
+      password: "file:$($onFiles.SecretFile)"
+      dataDirectory: "$($onFiles.DataDirectory)"
+      configFile: "$($onFiles.Configuration)"
+      binDirectory: "$($onFiles.Root)"
+"@
+        $null = Backup-SmcRedis -Site $filesSite
+        $null = Invoke-TestRedisCommand $onFiles FLUSHALL
+        $null = Invoke-TestRedisCommand $onFiles SET later x
+    }
+
+    AfterAll {
+        # The server that the restore has started is no process of this session.
+        $null = Invoke-TestRedisCommand $onFiles SHUTDOWN NOSAVE -AllowFailure
+        Close-TestRedisServer $onFiles
+    }
+
+    It 'says with -WhatIf that it would stop the server, and changes nothing' {
+        $text = Get-HostText { Restore-SmcRedis -Site $filesSite -Method Offline -WhatIf }
+        $text | Should -BeLike '*Stop Redis * without saving*'
+        $text | Should -BeLike '*and up to 1,000 values, with the backup*'
+        Invoke-TestRedisCommand $onFiles GET later | Should -Be 'x'
+    }
+
+    It 'chooses no keys' {
+        Assert-SmcError SmcArgumentInvalid { Restore-SmcRedis -Site $filesSite -Method Offline -KeyPattern 'user:*' -Confirm:$false }
+    }
+
+    It 'stops the server, puts the backup in place, starts it and compares' {
+        $result = Restore-SmcRedis -Site $filesSite -Method Offline -Confirm:$false
+        $result | Should -BeOfType [SmcDr.RedisRestoreResult]
+        $result.Method | Should -Be 'Offline'
+        $result.State | Should -Be 'Complete'
+        $result.Verified | Should -BeTrue
+        $result.KeysRestored | Should -Be 1501
+        $result.SampledKeys | Should -Be 1000
+        $result.MismatchedKeys | Should -Be 0
+        $onFiles.Process.HasExited | Should -BeTrue
+        Invoke-TestRedisCommand $onFiles DEBUG DIGEST | Should -Be $digest
+    }
+}
+
 Describe 'What is done with backups of Redis' {
     It 'lists them as those of Redis' {
         $backups = Get-SmcBackup -Component Redis

@@ -38,6 +38,12 @@ internal sealed class DrillCommand : CliCommand
         HelpName = "PATH",
     };
 
+    private readonly Option<string?> _redisBinDirectory = new("--redis-bin-directory")
+    {
+        Description = "The directory of redis-server. Default: looked for; where there is none, Redis is left out.",
+        HelpName = "PATH",
+    };
+
     public DrillCommand(CliHost host)
         : base(host, "drill", "Rehearses recovery on a throwaway server: destroys its data twice, recovers, compares.")
     {
@@ -46,6 +52,7 @@ internal sealed class DrillCommand : CliCommand
         Options.Add(_keep);
         Options.Add(_workDirectory);
         Options.Add(_binDirectory);
+        Options.Add(_redisBinDirectory);
         Options.Add(GlobalOptions.Json);
     }
 
@@ -58,6 +65,7 @@ internal sealed class DrillCommand : CliCommand
             ReportPath = context.Parsed.GetValue(_report) is { } report ? context.FullPath(report) : null,
             WorkDirectory = context.Parsed.GetValue(_workDirectory) is { } directory ? context.FullPath(directory) : null,
             BinDirectory = context.Parsed.GetValue(_binDirectory) is { } programs ? context.FullPath(programs) : null,
+            RedisBinDirectory = context.Parsed.GetValue(_redisBinDirectory) is { } redis ? context.FullPath(redis) : null,
         };
         DrillResult result = await DrillDisplay.RunAsync(
             context, (observer, steps) => Drill.RunAsync(options, observer, steps, cancellationToken)).ConfigureAwait(false);
@@ -72,12 +80,21 @@ internal sealed class DrillCommand : CliCommand
         TableOutput.WriteProperties(
             writer,
             ("Drill", result.Succeeded ? "Passed" : "Failed"),
-            ("Time to recover", $"{Seconds(result.RtoSeconds)} of {DisplayText.Seconds(result.RtoObjectiveSeconds)} allowed"),
-            ("Data loss", $"{Seconds(result.RpoSeconds)} of {DisplayText.Seconds(result.RpoObjectiveSeconds)} allowed"),
+            ("Time to recover", Allowed(result.RtoSeconds, result.RtoObjectiveSeconds)),
+            ("Data loss", Allowed(result.RpoSeconds, result.RpoObjectiveSeconds)),
             ("Rows", FormattableString.Invariant(
                 $"{result.Acknowledged:N0} acknowledged, {result.Recovered:N0} recovered, {result.LostAcknowledged:N0} lost, {result.UnexpectedRows:N0} unexpected")),
+            ("Redis", result.RedisLeftOut is { } reason ? $"left out. {reason}" : result.RedisRtoSeconds is null ? "not restored" : null),
+            ("Redis: time to recover", Allowed(result.RedisRtoSeconds, result.RedisRtoObjectiveSeconds)),
+            ("Redis: data loss", Allowed(result.RedisRpoSeconds, result.RedisRpoObjectiveSeconds)),
+            ("Redis: keys", result.RedisAcknowledged is { } keys
+                ? FormattableString.Invariant(
+                    $"{keys:N0} acknowledged, {result.RedisRecovered:N0} recovered, {result.RedisLostAcknowledged:N0} lost, {result.RedisUnexpectedKeys:N0} unexpected")
+                : null),
             ("Report", result.ReportPath));
     }
 
-    private static string Seconds(double seconds) => seconds == 0 ? "0 s" : DisplayText.Seconds(seconds);
+    private static string? Allowed(double? seconds, double objective) => seconds is { } measured
+        ? $"{(measured == 0 ? "0 s" : DisplayText.Seconds(measured))} of {DisplayText.Seconds(objective)} allowed"
+        : null;
 }

@@ -88,7 +88,7 @@ internal sealed class RestoreConfigurationCommand : CliCommand
             await context.Host.Out.WriteLineAsync($"{backup.Header.Id}: {tally.Describe(isPlan)}.").ConfigureAwait(false);
         }
 
-        if (tally.ToError(backup.Header.Id) is not SmcException error)
+        if (tally.ToError(backup.Header.Id, isPlan) is not SmcException error)
         {
             return ExitCodes.Success;
         }

@@ -2,6 +2,7 @@ using System.CommandLine.Parsing;
 using System.CommandLine;
 using System.Globalization;
 using SmcDr.Cli.Output;
+using SmcDr.Core.Objectives;
 using SmcDr.Core.Operations;
 using SmcDr.Core.Postgres;
 using SmcDr.Core.Postgres.Logical;
@@ -174,7 +175,7 @@ internal sealed class RestoreDatabaseCommand : CliCommand
                 inPod.Recovery,
                 [.. inPod.Describe()],
                 inPod.IsDone ? null : $"The database in '{inPod.Request.Workload}' will be stopped, and replaced.",
-                observer => PodRecovery.ExecuteAsync(inPod, observer, cancellationToken),
+                observer => ExecuteAsync(observer, () => PodRecovery.ExecuteAsync(inPod, observer, cancellationToken)),
                 cancellationToken).ConfigureAwait(false);
         }
 
@@ -186,8 +187,16 @@ internal sealed class RestoreDatabaseCommand : CliCommand
             [.. plan.Describe()],
             // Where nothing is in the way nothing can be lost, and a script needs no --yes.
             plan.IsDestructive || context.Host.IsInteractive ? $"The database in '{plan.DataDirectory}' will be replaced." : null,
-            observer => DatabaseRecovery.ExecuteAsync(plan, observer, cancellationToken),
+            observer => ExecuteAsync(observer, () => DatabaseRecovery.ExecuteAsync(plan, observer, cancellationToken)),
             cancellationToken).ConfigureAwait(false);
+
+        async Task<RecoveryResult> ExecuteAsync(IOperationObserver observer, Func<Task<RecoveryResult>> execute)
+        {
+            RecoveryResult result = await execute().ConfigureAwait(false);
+            // Not stopped any more: the recovery is done, and its result is to be seen.
+            await repository.NoteAsync(site.Name, result, observer, CancellationToken.None).ConfigureAwait(false);
+            return result;
+        }
     }
 
     /// <summary>Shows a plan, asks, carries it out and writes the result.</summary>

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using SmcDr.Cli.Output;
 using SmcDr.Core.FileStores;
+using SmcDr.Core.Objectives;
 using SmcDr.Core.Repositories;
 using SmcDr.Core.Sites;
 
@@ -92,6 +93,7 @@ internal sealed class RestoreFileStoreCommand : CliCommand
             ("Files kept", result.KeptFileCount.ToString(CultureInfo.InvariantCulture)),
             ("Problems", result.ProblemCount > 0 ? $"{result.ProblemCount.ToString(CultureInfo.InvariantCulture)}, the first: {result.Problems[0]}" : null),
             ("Took", DisplayText.Duration(result.Duration))));
+        await repository.NoteAsync(site.Name, result, context.CreatePlainObserver(), cancellationToken).ConfigureAwait(false);
         return result.State == nameof(BackupState.Partial) ? ExitCodes.Partial : ExitCodes.Success;
     }
 }

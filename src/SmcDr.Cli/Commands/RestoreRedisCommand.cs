@@ -1,5 +1,6 @@
 using System.CommandLine;
 using SmcDr.Cli.Output;
+using SmcDr.Core.Objectives;
 using SmcDr.Core.Redis.Restore;
 using SmcDr.Core.Repositories;
 using SmcDr.Core.Sites;
@@ -109,6 +110,7 @@ internal sealed class RestoreRedisCommand : CliCommand
         RedisRestoreResult result = await context.ObserveAsync(
             observer => restore.RunAsync(observer, cancellationToken)).ConfigureAwait(false);
         context.Write(result, WriteText);
+        await repository.NoteAsync(site.Name, result, context.CreatePlainObserver(), cancellationToken).ConfigureAwait(false);
         return result.State == nameof(BackupState.Partial) ? ExitCodes.Partial : ExitCodes.Success;
     }
 

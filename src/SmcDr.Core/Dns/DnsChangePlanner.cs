@@ -184,7 +184,9 @@ internal sealed class DnsChangePlanner(DnsZone zone, IReadOnlyList<DnsRecordSet>
     {
         if (request.Target is not { } target)
         {
-            return DnsValues.Validate(type, request.Values);
+            // Without a type, addresses of both kinds may be given, and each goes to the records of its own.
+            return DnsValues.Validate(
+                type, request.Type is null ? [.. request.Values.Where(value => DnsValues.TypeOf(value) == type)] : request.Values);
         }
 
         IReadOnlyList<string> values;

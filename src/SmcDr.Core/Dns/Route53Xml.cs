@@ -105,7 +105,8 @@ internal static class Route53Xml
             // Of a refused batch each error is a message of its own, under a root that is named by the code.
             return Child(root, "Messages") is { } messages
                 ? (root.Name.LocalName, string.Join(' ', messages.Elements().Select(static message => message.Value.Trim())))
-                : Child(root, "Error") is { } error ? (Text(error, "Code"), Optional(error, "Message") ?? "") : null;
+                // Some servers list the one error, as EC2's older protocol does.
+                : Child(Child(root, "Errors") ?? root, "Error") is { } error ? (Text(error, "Code"), Optional(error, "Message") ?? "") : null;
         }
         catch (Exception exception) when (exception is XmlException or InvalidDataException)
         {

@@ -4,7 +4,8 @@ namespace SmcDr.Core.Drills;
 
 /// <summary>
 /// Rehearses recovery on a throwaway PostgreSQL server of this host: destroys its data twice while writers commit, recovers it
-/// with the same code that would recover a real one, and compares what came back with what the server had acknowledged.
+/// with the same code that would recover a real one, and compares what came back with what the server had acknowledged. Where this host has a
+/// Redis server, one is filled, backed up, destroyed and restored as well.
 /// </summary>
 public static class Drill
 {

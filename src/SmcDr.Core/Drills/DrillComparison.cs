@@ -8,6 +8,9 @@ public sealed record DrillComparison
     /// <summary>What was recovered from, such as <c>Data dropped</c>.</summary>
     public required string Name { get; init; }
 
+    /// <summary>What a row is called, in the singular; its plural ends with s.</summary>
+    public string Noun { get; init; } = "row";
+
     /// <summary>The instant up to which rows must be there and after which none may.</summary>
     public required DateTimeOffset Cutoff { get; init; }
 
@@ -121,19 +124,19 @@ public sealed record DrillComparison
     public string Describe()
     {
         string text = Lost.Count == 0
-            ? FormattableString.Invariant($"All {Acknowledged:N0} acknowledged rows are there.")
+            ? FormattableString.Invariant($"All {Acknowledged:N0} acknowledged {Noun}s are there.")
             : FormattableString.Invariant(
-                $"{Lost.Count:N0} of {Acknowledged:N0} acknowledged rows {(Lost.Count == 1 ? "is" : "are")} missing, the earliest acknowledged {Loss.TotalSeconds:0.000} s before the cutoff: {NameSome(Lost.Select(static row => row.Id), Lost.Count)}.");
+                $"{Lost.Count:N0} of {Acknowledged:N0} acknowledged {Noun}s {(Lost.Count == 1 ? "is" : "are")} missing, the earliest acknowledged {Loss.TotalSeconds:0.000} s before the cutoff: {NameSome(Lost.Select(static row => row.Id), Lost.Count)}.");
         if (Holes.Count > 0)
         {
             text += FormattableString.Invariant(
-                $" {Holes.Count:N0} of them {(Holes.Count == 1 ? "has" : "have")} later rows of the same writer behind them: {NameSome(Holes, Holes.Count)}.");
+                $" {Holes.Count:N0} of them {(Holes.Count == 1 ? "has" : "have")} later {Noun}s of the same writer behind them: {NameSome(Holes, Holes.Count)}.");
         }
 
         return text + (Unexpected.Count == 0
             ? " None is there that should not be."
             : FormattableString.Invariant(
-                $" {Unexpected.Count:N0} {(Unexpected.Count == 1 ? "row is" : "rows are")} there that should not be: {NameSome(Unexpected, Unexpected.Count)}."));
+                $" {Unexpected.Count:N0} {Noun}{(Unexpected.Count == 1 ? " is" : "s are")} there that should not be: {NameSome(Unexpected, Unexpected.Count)}."));
 
         static string NameSome(IEnumerable<long> ids, int count) =>
             string.Join(", ", ids.Take(NamedIds).Select(static id => FormattableString.Invariant($"{id}"))) +

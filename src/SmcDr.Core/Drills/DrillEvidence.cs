@@ -21,6 +21,12 @@ public sealed record DrillEvidence
     /// <summary>How old the oldest WAL was that the server had and the repository did not, in seconds.</summary>
     public IReadOnlyList<DrillSample> WalLag { get; init; } = [];
 
+    /// <summary>Acknowledged writes to Redis per second; none where Redis had no part.</summary>
+    public IReadOnlyList<DrillSample> RedisWriteRate { get; init; } = [];
+
+    /// <summary>What came back of Redis; null where it had no part, or was not restored.</summary>
+    public DrillComparison? RedisComparison { get; init; }
+
     /// <summary>What the repository took in the end, in bytes.</summary>
     public long RepositoryBytes { get; init; }
 }

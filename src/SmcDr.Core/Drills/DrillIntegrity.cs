@@ -15,8 +15,7 @@ internal static class DrillIntegrity
         NpgsqlConnection connection = await server.OpenAsync(cancellationToken).ConfigureAwait(false);
         await using (connection.ConfigureAwait(false))
         {
-            if (!await DrillDatabase.ScalarAsync<bool>(
-                connection, "SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'amcheck')", cancellationToken).ConfigureAwait(false))
+            if (!await ClusterIntegrity.HasAmcheckAsync(connection, cancellationToken).ConfigureAwait(false))
             {
                 throw new SmcException(
                     SmcErrorCode.ProgramNotFound,
@@ -27,10 +26,7 @@ internal static class DrillIntegrity
         }
     }
 
-    /// <summary>
-    /// amcheck over every table, materialized view and TOAST table, and over every B-tree index with all the rows that it must
-    /// hold, in each database. Returns how many relations were read and what was found wrong.
-    /// </summary>
+    /// <summary>amcheck over each database. Returns how many relations were read and what was found wrong.</summary>
     public static async Task<(int Relations, IReadOnlyList<string> Problems)> AmcheckAsync(
         PostgresConnector server, CancellationToken cancellationToken)
     {
@@ -38,21 +34,10 @@ internal static class DrillIntegrity
         List<string> problems = [];
         foreach (string database in new[] { "postgres", DrillDatabase.Name })
         {
-            NpgsqlConnection connection = await server.WithDatabase(database).OpenAsync(cancellationToken).ConfigureAwait(false);
-            await using (connection.ConfigureAwait(false))
-            {
-                // In a transaction that is rolled back: the check leaves nothing in the cluster.
-                NpgsqlTransaction transaction = await connection.BeginTransactionAsync(cancellationToken).ConfigureAwait(false);
-                await using (transaction.ConfigureAwait(false))
-                {
-                    await DrillDatabase.ExecuteAsync(connection, "CREATE EXTENSION IF NOT EXISTS amcheck SCHEMA public", cancellationToken).ConfigureAwait(false);
-                    foreach ((uint id, string name, bool isIndex) in await ListAsync(connection, cancellationToken).ConfigureAwait(false))
-                    {
-                        problems.AddRange(await CheckAsync(connection, id, $"{database}: {name}", isIndex, cancellationToken).ConfigureAwait(false));
-                        relations++;
-                    }
-                }
-            }
+            (int read, IReadOnlyList<string> found) = await ClusterIntegrity
+                .AmcheckAsync(server, database, TimeSpan.FromMinutes(10), cancellationToken).ConfigureAwait(false);
+            relations += read;
+            problems.AddRange(found);
         }
 
         return (relations, problems);
@@ -69,65 +54,5 @@ internal static class DrillIntegrity
         return result.ExitCode == 0 && pages is not null && bad == "0"
             ? (long.Parse(pages, CultureInfo.InvariantCulture).ToString("N0", CultureInfo.InvariantCulture), true)
             : (result.Tail, false);
-    }
-
-    private static async Task<List<(uint Id, string Name, bool IsIndex)>> ListAsync(
-        NpgsqlConnection connection, CancellationToken cancellationToken)
-    {
-        List<(uint, string, bool)> result = [];
-        using NpgsqlCommand command = new(
-            """
-            SELECT c.oid, c.oid::regclass::text, c.relkind = 'i'
-            FROM pg_class AS c LEFT JOIN pg_index AS i ON i.indexrelid = c.oid LEFT JOIN pg_am AS a ON a.oid = c.relam
-            WHERE c.relpersistence = 'p' AND (
-                (c.relkind IN ('r', 'm', 't') AND a.amname = 'heap') OR (c.relkind = 'i' AND a.amname = 'btree' AND i.indisvalid AND i.indisready))
-            ORDER BY c.oid
-            """,
-            connection);
-        NpgsqlDataReader reader = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
-        await using (reader.ConfigureAwait(false))
-        {
-            while (await reader.ReadAsync(cancellationToken).ConfigureAwait(false))
-            {
-                result.Add((reader.GetFieldValue<uint>(0), reader.GetString(1), reader.GetBoolean(2)));
-            }
-        }
-
-        return result;
-    }
-
-    private static async Task<List<string>> CheckAsync(
-        NpgsqlConnection connection, uint id, string name, bool isIndex, CancellationToken cancellationToken)
-    {
-        List<string> problems = [];
-        // A check that throws would end the transaction, and the relations behind it would go unread.
-        await DrillDatabase.ExecuteAsync(connection, "SAVEPOINT relation", cancellationToken).ConfigureAwait(false);
-        using NpgsqlCommand command = new(
-            isIndex
-                ? "SELECT NULL::text FROM public.bt_index_check($1::oid::regclass, true)"
-                : "SELECT format('block %s: %s', blkno, msg) FROM public.verify_heapam($1::oid::regclass, check_toast => true)",
-            connection);
-        command.Parameters.Add(new NpgsqlParameter { Value = id, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.Oid });
-        try
-        {
-            NpgsqlDataReader reader = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
-            await using (reader.ConfigureAwait(false))
-            {
-                while (await reader.ReadAsync(cancellationToken).ConfigureAwait(false))
-                {
-                    if (!isIndex)
-                    {
-                        problems.Add($"{name}, {reader.GetString(0)}");
-                    }
-                }
-            }
-        }
-        catch (PostgresException e) when (e.SqlState is PostgresErrorCodes.IndexCorrupted or PostgresErrorCodes.DataCorrupted)
-        {
-            problems.Add($"{name}: {e.MessageText}");
-            await DrillDatabase.ExecuteAsync(connection, "ROLLBACK TO SAVEPOINT relation", cancellationToken).ConfigureAwait(false);
-        }
-
-        return problems;
     }
 }

@@ -6,7 +6,10 @@ public enum DrillLane
     /// <summary>When the server was up, and on which timeline.</summary>
     Server,
 
-    /// <summary>Base backups.</summary>
+    /// <summary>When Redis was up.</summary>
+    Redis,
+
+    /// <summary>Backups.</summary>
     Backup,
 
     /// <summary>Recoveries.</summary>

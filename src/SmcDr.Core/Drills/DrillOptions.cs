@@ -18,6 +18,9 @@ public sealed record DrillOptions
     /// <summary>The directory of PostgreSQL's programs; null = look for them.</summary>
     public string? BinDirectory { get; init; }
 
+    /// <summary>The directory of Redis' server program; null = look for it, and leave Redis out where there is none.</summary>
+    public string? RedisBinDirectory { get; init; }
+
     /// <summary>How many writers commit at the same time.</summary>
     public int Writers { get; init; } = 4;
 
@@ -29,4 +32,13 @@ public sealed record DrillOptions
 
     /// <summary>The objective for time to recover.</summary>
     public TimeSpan RtoObjective { get; init; } = TimeSpan.FromMinutes(15);
+
+    /// <summary>The objective for what Redis loses.</summary>
+    public TimeSpan RedisRpoObjective { get; init; } = TimeSpan.FromMinutes(15);
+
+    /// <summary>The objective for time to restore Redis.</summary>
+    public TimeSpan RedisRtoObjective { get; init; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>Where programs are looked for.</summary>
+    internal string? SearchPath { get; init; } = Environment.GetEnvironmentVariable("PATH");
 }

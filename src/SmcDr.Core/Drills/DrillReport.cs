@@ -64,7 +64,10 @@ public static class DrillReport
         string lead = result.Succeeded
             ? "Data was destroyed twice, and both times it came back within the objectives. " + (result.LostAcknowledged == 0
                 ? "No acknowledged row is missing."
-                : string.Create(CultureInfo.InvariantCulture, $"{result.LostAcknowledged:N0} of {result.Acknowledged:N0} acknowledged rows {(result.LostAcknowledged == 1 ? "is" : "are")} missing, from the last {DisplayText.Seconds(result.RpoSeconds)} before the second disaster."))
+                : string.Create(CultureInfo.InvariantCulture, $"{result.LostAcknowledged:N0} of {result.Acknowledged:N0} acknowledged rows {(result.LostAcknowledged == 1 ? "is" : "are")} missing, from the last {DisplayText.Seconds(result.RpoSeconds)} before the second disaster.")) +
+                (result.RedisAcknowledged is { } writes
+                    ? string.Create(CultureInfo.InvariantCulture, $" Redis was destroyed as well, and came back as it was backed up: {result.RedisLostAcknowledged:N0} of {writes:N0} acknowledged writes were younger.")
+                    : "")
             : result.Steps.FirstOrDefault(static step => step.Outcome == "Failed") is { } failed
                 ? $"{failed.Name}: {failed.Detail}"
                 : "The drill did not keep its objectives.";
@@ -85,14 +88,40 @@ public static class DrillReport
     private static void AppendFigures(StringBuilder html, DrillResult result)
     {
         html.Append("<section class=\"figures\" aria-label=\"Key figures\">\n");
+        bool hasRedis = result is { RedisRtoSeconds: not null, RedisRpoSeconds: not null };
+        if (hasRedis)
+        {
+            html.Append("<h2 class=\"part\">PostgreSQL</h2>\n");
+        }
+
         AppendGauge(html, "Time to recover (RTO)", result.RtoSeconds, result.RtoObjectiveSeconds);
         AppendGauge(html, "Data loss (RPO)", result.RpoSeconds, result.RpoObjectiveSeconds);
+        AppendCounts(html, result.Acknowledged, result.Recovered, result.LostAcknowledged, isLossAllowed: result.Succeeded, result.UnexpectedRows);
+        if (hasRedis)
+        {
+            html.Append("<h2 class=\"part\">Redis</h2>\n");
+            AppendGauge(html, "Time to recover (RTO)", result.RedisRtoSeconds!.Value, result.RedisRtoObjectiveSeconds);
+            AppendGauge(html, "Data loss (RPO)", result.RedisRpoSeconds!.Value, result.RedisRpoObjectiveSeconds);
+            AppendCounts(
+                html,
+                result.RedisAcknowledged ?? 0,
+                result.RedisRecovered ?? 0,
+                result.RedisLostAcknowledged ?? 0,
+                isLossAllowed: result.RedisRpoSeconds <= result.RedisRpoObjectiveSeconds,
+                result.RedisUnexpectedKeys ?? 0);
+        }
+
+        html.Append("</section>\n");
+    }
+
+    private static void AppendCounts(StringBuilder html, long acknowledged, long recovered, long lost, bool isLossAllowed, long unexpected)
+    {
         html.Append("<div class=\"counts\">\n");
-        AppendCount(html, "acknowledged", result.Acknowledged, "");
-        AppendCount(html, "recovered", result.Recovered, "");
-        AppendCount(html, "lost", result.LostAcknowledged, result.LostAcknowledged == 0 ? "zero" : result.Succeeded ? "" : "some");
-        AppendCount(html, "unexpected", result.UnexpectedRows, result.UnexpectedRows == 0 ? "zero" : "some");
-        html.Append("</div>\n</section>\n");
+        AppendCount(html, "acknowledged", acknowledged, "");
+        AppendCount(html, "recovered", recovered, "");
+        AppendCount(html, "lost", lost, lost == 0 ? "zero" : isLossAllowed ? "" : "some");
+        AppendCount(html, "unexpected", unexpected, unexpected == 0 ? "zero" : "some");
+        html.Append("</div>\n");
     }
 
     private static void AppendCount(StringBuilder html, string name, long count, string kind) =>
@@ -127,6 +156,7 @@ public static class DrillReport
     {
         html.Append("<dl class=\"facts\">");
         AppendFact(html, "PostgreSQL", result.ServerVersion ?? "not started");
+        AppendFact(html, "Redis", result.RedisLeftOut is { } reason ? $"left out. {reason}" : result.RedisServerVersion ?? "not started");
         AppendFact(html, "Cluster", DisplayText.Size(result.DatabaseBytes));
         AppendFact(html, "Repository", DisplayText.Size(evidence.RepositoryBytes));
         AppendFact(html, "WAL at risk at most", DisplayText.Seconds(evidence.WalLag.Count == 0 ? null : evidence.WalLag.Max(static sample => sample.Value)));
@@ -207,6 +237,7 @@ public static class DrillReport
         <dl class="method">
         <dt>Time to recover</dt><dd>From the decision to recover until the recovered server answered and every acknowledged row had been looked for. The longer of the two recoveries counts.</dd>
         <dt>Data loss</dt><dd>From the earliest acknowledged commit that is missing until the disaster. Zero where none is missing. The WAL stream outlived the server, as it does where it runs on another machine.</dd>
+        <dt>Redis</dt><dd>Two writers set keys one by one and note each answer. The server is killed with its files, and the backup put in place as what it starts with. What was written after the backup began is lost, so the interval between backups is what Redis can lose; every key that was acknowledged before must be there.</dd>
         <dt>Unexpected rows</dt><dd>Rows that were committed after the instant that was recovered to, rows that nobody wrote, and rows whose content is not what was written.</dd>
         <dt>WAL at risk</dt><dd>The age of the oldest write-ahead log that the server had on disk and the repository did not, read ten times a second from outside the stream: what would be lost if only the repository were left.</dd>
         <dt>Integrity</dt><dd>amcheck read every table and every B-tree index of the recovered server; pg_checksums read every page of the stopped one.</dd>

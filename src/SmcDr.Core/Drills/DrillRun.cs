@@ -9,6 +9,7 @@ using SmcDr.Core.Platform;
 using SmcDr.Core.Postgres;
 using SmcDr.Core.Postgres.BaseBackups;
 using SmcDr.Core.Recovery;
+using SmcDr.Core.Redis.Offline;
 using SmcDr.Core.Repositories;
 
 namespace SmcDr.Core.Drills;
@@ -32,6 +33,8 @@ internal sealed class DrillRun
     private readonly string _root;
     private readonly string _dataDirectory;
     private readonly string _password = Convert.ToHexString(RandomNumberGenerator.GetBytes(16));
+    private readonly DrillRedis? _redis;
+    private readonly string? _redisLeftOut;
     private readonly List<DrillSample> _walLag = [];
     private readonly List<DrillCommit> _written = [];
     private readonly List<DateTimeOffset> _acknowledged = [];
@@ -52,7 +55,13 @@ internal sealed class DrillRun
     private decimal _totalBalance;
     private double _rtoSeconds;
 
-    private DrillRun(DrillOptions options, IOperationObserver observer, IProgress<DrillStep>? progress, PostgresPrograms programs, string root)
+    private DrillRun(
+        DrillOptions options,
+        IOperationObserver observer,
+        IProgress<DrillStep>? progress,
+        PostgresPrograms programs,
+        string? redisProgram,
+        string root)
     {
         _options = options;
         _observer = observer;
@@ -60,9 +69,22 @@ internal sealed class DrillRun
         _programs = programs;
         _root = root;
         _dataDirectory = Path.Combine(root, "server", "data");
+        if (OfflinePreflight.IsSupported && redisProgram is not null)
+        {
+            _redis = new DrillRedis(redisProgram, root, _recorder, observer);
+        }
+        else
+        {
+            _redisLeftOut = OfflinePreflight.IsSupported
+                ? "No redis-server is on this machine's search path."
+                : "Redis is restored by its files on 64-bit Linux only.";
+        }
     }
 
     private DrillDatabase Database => _database!;
+
+    /// <summary>Why Redis has no part in the drill; null where it has.</summary>
+    private string? RedisLeftOut => _redisLeftOut ?? (OfflinePreflight.IsSupported ? _redis?.LeftOut : null);
 
     private HostServer Server => new(_programs, _dataDirectory, logFile: Path.Combine(_root, "server", "server.log"));
 
@@ -97,6 +119,7 @@ internal sealed class DrillRun
             }
         }
 
+        string? redisProgram = OfflinePreflight.IsSupported ? DrillRedis.FindProgram(options.RedisBinDirectory, options.SearchPath) : null;
         string parent = Path.GetFullPath(options.WorkDirectory ?? Path.GetTempPath());
         OsAccount? account = OsAccount.ForServer(parent, Posix.IsRoot ? "postgres" : null);
         if (!OperatingSystem.IsWindows() && Posix.IsRoot && account is not null)
@@ -105,7 +128,7 @@ internal sealed class DrillRun
         }
 
         DrillDirectory.RequireSpace(parent, options.SizeBytes);
-        return new DrillRun(options, observer, progress, programs, DrillDirectory.Create(parent, account));
+        return new DrillRun(options, observer, progress, programs, redisProgram, DrillDirectory.Create(parent, account));
     }
 
     /// <summary>Runs the drill.</summary>
@@ -118,6 +141,7 @@ internal sealed class DrillRun
             await DropDataAndRecoverAsync(cancellationToken).ConfigureAwait(false);
             await GoOnAsync(cancellationToken).ConfigureAwait(false);
             await DestroyServerAndRecoverAsync(cancellationToken).ConfigureAwait(false);
+            await RehearseRedisAsync(cancellationToken).ConfigureAwait(false);
         }
         catch (SmcException e) when (_isRehearsing && !cancellationToken.IsCancellationRequested)
         {
@@ -264,6 +288,19 @@ internal sealed class DrillRun
         await CheckIntegrityAsync(ServerDestroyed, restart: false, cancellationToken).ConfigureAwait(false);
     }
 
+    private async Task RehearseRedisAsync(CancellationToken cancellationToken)
+    {
+        if (OfflinePreflight.IsSupported && _redis is not null)
+        {
+            await _redis.RunAsync(_repository!, cancellationToken).ConfigureAwait(false);
+        }
+
+        if (RedisLeftOut is { } reason)
+        {
+            _observer.Warning($"Redis was left out of the drill: {reason}");
+        }
+    }
+
     private async Task StartStreamAndWritersAsync(long firstId, CancellationToken cancellationToken)
     {
         await _recorder.RunAsync("Start the WAL stream", async () =>
@@ -338,11 +375,11 @@ internal sealed class DrillRun
             TimeSpan replay = TimeSpan.FromSeconds(result.ReplaySeconds);
             DrillPhase[] phases =
             [
-                new("Stop and plan", planned - decided),
-                new("Restore files", restore),
+                new(DrillPhase.Plan, planned - decided),
+                new(DrillPhase.RestoreFiles, restore),
                 new("Replay WAL", replay),
-                new("Check and start", executed - planned - restore - replay),
-                new("Compare rows", compared - executed),
+                new(DrillPhase.CheckAndStart, executed - planned - restore - replay),
+                new(DrillPhase.Compare, compared - executed),
             ];
             _recorder.Spans.Add(new DrillSpan(DrillLane.Recovery, "Recovery", decided, compared) { Phases = phases });
             return string.Create(
@@ -481,6 +518,11 @@ internal sealed class DrillRun
                 await stream.DisposeAsync().ConfigureAwait(false);
             }
 
+            if (OfflinePreflight.IsSupported && _redis is not null)
+            {
+                await _redis.EndAsync().ConfigureAwait(false);
+            }
+
             await Server.EndAsync().ConfigureAwait(false);
             ServerWentDown(DateTimeOffset.UtcNow);
             _repositoryBytes = DrillDirectory.SizeOf(Path.Combine(_root, "repository"));
@@ -502,10 +544,13 @@ internal sealed class DrillRun
         DateTimeOffset end = _start.AddSeconds(duration);
         List<DrillComparison> comparisons = _recorder.Comparisons;
         double rpo = comparisons.Select(static comparison => comparison.Loss.TotalSeconds).DefaultIfEmpty(0).Max();
+        (DrillComparison? redis, TimeSpan? timeToRecoverRedis, string? redisVersion, IEnumerable<DateTimeOffset> redisWrites) =
+            OfflinePreflight.IsSupported && _redis is { } part ? (part.Comparison, part.TimeToRecover, part.ServerVersion, part.Acknowledged) : (null, null, null, []);
         bool succeeded = comparisons.Count == 2
             && _recorder.Steps.All(static step => step.Outcome == "Passed")
             && rpo <= _options.RpoObjective.TotalSeconds
-            && _rtoSeconds <= _options.RtoObjective.TotalSeconds;
+            && _rtoSeconds <= _options.RtoObjective.TotalSeconds
+            && (RedisLeftOut is not null || (redis?.Loss <= _options.RedisRpoObjective && timeToRecoverRedis <= _options.RedisRtoObjective));
         DrillResult result = new()
         {
             Succeeded = succeeded,
@@ -517,6 +562,16 @@ internal sealed class DrillRun
             RtoSeconds = _rtoSeconds,
             RpoObjectiveSeconds = _options.RpoObjective.TotalSeconds,
             RtoObjectiveSeconds = _options.RtoObjective.TotalSeconds,
+            RedisAcknowledged = redis?.Acknowledged,
+            RedisRecovered = redis?.Recovered,
+            RedisLostAcknowledged = redis?.Lost.Count,
+            RedisUnexpectedKeys = redis?.Unexpected.Count,
+            RedisRpoSeconds = redis?.Loss.TotalSeconds,
+            RedisRtoSeconds = timeToRecoverRedis?.TotalSeconds,
+            RedisRpoObjectiveSeconds = _options.RedisRpoObjective.TotalSeconds,
+            RedisRtoObjectiveSeconds = _options.RedisRtoObjective.TotalSeconds,
+            RedisServerVersion = redisVersion,
+            RedisLeftOut = RedisLeftOut,
             ServerVersion = _serverVersion,
             DatabaseBytes = _databaseBytes,
             StartTime = _start,
@@ -538,6 +593,8 @@ internal sealed class DrillRun
             Marks = [.. _recorder.Marks],
             CommitRate = CommitRate.Of(_acknowledged, _start, end),
             WalLag = lag,
+            RedisWriteRate = redisVersion is null ? [] : CommitRate.Of(redisWrites, _start, end),
+            RedisComparison = redis,
             RepositoryBytes = _repositoryBytes,
         });
     }
@@ -579,7 +636,7 @@ internal sealed class DrillRun
     /// A loopback port that nobody listens on, below those that the system gives out by itself: the server is away for seconds
     /// during the drill, and has to get it again.
     /// </summary>
-    private static int FreePort()
+    internal static int FreePort()
     {
         for (int attempt = 0; attempt < 200; attempt++)
         {

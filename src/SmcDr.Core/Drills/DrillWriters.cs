@@ -9,23 +9,12 @@ namespace SmcDr.Core.Drills;
 /// Writers that keep committing as applications do: an order at a time, of which each is noted, with transfers between users and
 /// short-lived sessions in between.
 /// </summary>
-internal sealed class DrillWriters : IAsyncDisposable
+internal sealed class DrillWriters : WriterPool
 {
-    // Busy, and far from what the server can take: a saturated server would measure its disk.
-    private static readonly TimeSpan s_pace = TimeSpan.FromMilliseconds(4);
-
-    private readonly DrillLedger[] _ledgers;
-    private readonly CancellationTokenSource _stop = new();
-    private readonly List<Task> _tasks = [];
-    private volatile bool _isServerGone;
-
     private DrillWriters(int count)
+        : base(count)
     {
-        _ledgers = [.. Enumerable.Range(0, count).Select(static writer => new DrillLedger(writer))];
     }
-
-    /// <summary>How many orders were acknowledged so far.</summary>
-    public long Acknowledged => _ledgers.Sum(static ledger => ledger.Acknowledged);
 
     /// <summary>Opens the writers' connections and starts them.</summary>
     /// <param name="connector">The drill's database.</param>
@@ -42,7 +31,7 @@ internal sealed class DrillWriters : IAsyncDisposable
             {
                 NpgsqlConnection connection = await connector.OpenAsync(cancellationToken).ConfigureAwait(false);
                 int writer = i;
-                writers._tasks.Add(Task.Run(() => writers.WriteAsync(connection, writer, firstId + writer, count), CancellationToken.None));
+                writers.Start(() => writers.WriteAsync(connection, writer, firstId + writer));
             }
 
             return writers;
@@ -54,60 +43,11 @@ internal sealed class DrillWriters : IAsyncDisposable
         }
     }
 
-    /// <summary>All orders that were sent, writer by writer.</summary>
-    public IReadOnlyList<DrillCommit> Written() => [.. _ledgers.SelectMany(static ledger => ledger.ToArray())];
-
-    /// <summary>Waits until so many more orders are acknowledged.</summary>
-    /// <exception cref="SmcException">A writer failed, or the server acknowledges nothing any more.</exception>
-    public async Task WaitForMoreAsync(long count, CancellationToken cancellationToken)
+    private async Task WriteAsync(NpgsqlConnection connection, int writer, long firstId)
     {
-        long goal = Acknowledged + count;
-        using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        limit.CancelAfter(TimeSpan.FromMinutes(2));
-        using PeriodicTimer timer = new(s_pace);
-        try
-        {
-            while (Acknowledged < goal)
-            {
-                foreach (Task ended in _tasks.Where(static task => task.IsCompleted))
-                {
-                    await ended.ConfigureAwait(false);
-                }
-
-                await timer.WaitForNextTickAsync(limit.Token).ConfigureAwait(false);
-            }
-        }
-        catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
-        {
-            throw new SmcException(
-                SmcErrorCode.OperationTimedOut, "The drill's server acknowledged too few commits within two minutes.", e);
-        }
-    }
-
-    /// <summary>Says that the server is about to go, so that broken connections are no failure.</summary>
-    public void ExpectServerToGo() => _isServerGone = true;
-
-    /// <summary>Ends the writers and waits for them.</summary>
-    public async Task StopAsync()
-    {
-        await _stop.CancelAsync().ConfigureAwait(false);
-        await Task.WhenAll(_tasks).ConfigureAwait(false);
-    }
-
-    /// <inheritdoc/>
-    public async ValueTask DisposeAsync()
-    {
-        _isServerGone = true;
-        await _stop.CancelAsync().ConfigureAwait(false);
-        await Task.WhenAll(_tasks).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        _stop.Dispose();
-    }
-
-    private async Task WriteAsync(NpgsqlConnection connection, int writer, long firstId, int step)
-    {
-        DrillLedger ledger = _ledgers[writer];
+        DrillLedger ledger = LedgerOf(writer);
         Random random = new(writer);
-        using PeriodicTimer pace = new(s_pace);
+        using PeriodicTimer pace = CreatePace();
         try
         {
             await using (connection.ConfigureAwait(false))
@@ -119,9 +59,9 @@ internal sealed class DrillWriters : IAsyncDisposable
                 using NpgsqlBatch session = SessionBatch(connection);
                 uint? previous = null;
                 // A statement that was sent is waited for, so that its outcome is known: stopping happens in between.
-                for (long round = 0; !_stop.IsCancellationRequested; round++)
+                for (long round = 0; !IsStopping; round++)
                 {
-                    previous = await OrderAsync(order, ledger, firstId + (round * step), writer, previous).ConfigureAwait(false);
+                    previous = await OrderAsync(order, ledger, firstId + (round * Count), writer, previous).ConfigureAwait(false);
                     if (round % 5 == 0)
                     {
                         long from = 1 + random.NextInt64(users);
@@ -151,7 +91,7 @@ internal sealed class DrillWriters : IAsyncDisposable
         }
         catch (Exception e) when (e is NpgsqlException or SocketException or IOException or ObjectDisposedException)
         {
-            if (!_isServerGone)
+            if (!IsServerGone)
             {
                 throw new SmcException(
                     SmcErrorCode.ServerUnavailable, $"A writer of the drill lost its server: {e.Message}", e);

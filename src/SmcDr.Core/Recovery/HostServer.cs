@@ -513,7 +513,8 @@ public sealed class HostServer
 
         // Every process of a server works in its data directory.
         List<int> result = [];
-        string data = new DirectoryInfo(DataDirectory).ResolveLinkTarget(returnFinalTarget: true)?.FullName ?? DataDirectory;
+        // A directory that is gone may still have a server, whose working directory then has another name; one that never was has none.
+        string data = (Directory.Exists(DataDirectory) ? new DirectoryInfo(DataDirectory).ResolveLinkTarget(returnFinalTarget: true)?.FullName : null) ?? DataDirectory;
         foreach (int id in ProcessTable.Ids())
         {
             if (ProcessTable.WorkingDirectory(id) is { } work && (work == data || work == DataDirectory) && IsServer(id))

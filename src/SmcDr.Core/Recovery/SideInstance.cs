@@ -186,6 +186,7 @@ public sealed class SideInstance : IAsyncDisposable
             },
             observer,
             cancellationToken).ConfigureAwait(false);
+        options.Planned?.Invoke(plan);
         _server = new HostServer(plan.Programs!, SocketDirectory, plan.Account?.Name);
         Recovery = await DatabaseRecovery.ExecuteAsync(plan, observer, cancellationToken).ConfigureAwait(false);
         NpgsqlConnectionStringBuilder settings = new()

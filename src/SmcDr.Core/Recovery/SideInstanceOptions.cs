@@ -34,4 +34,7 @@ public sealed record SideInstanceOptions
 
     /// <summary>How many requests to the repository run at a time; null = a number that fits this machine.</summary>
     public int? Parallelism { get; init; }
+
+    /// <summary>Is told what will be recovered, before it is.</summary>
+    internal Action<RecoveryPlan>? Planned { get; init; }
 }

@@ -59,6 +59,12 @@ public static partial class RepositoryKeys
     /// <summary>The folder of the journals of a site's plans, with its final <c>/</c>.</summary>
     public static string Journals(string site) => $"journal/{ValidateSite(site)}/";
 
+    /// <summary>The folder of the certificates of a site's tests of recovery, with its final <c>/</c>.</summary>
+    public static string Certificates(string site) => $"certificates/{ValidateSite(site)}/";
+
+    /// <summary>The folder of how long a site's recoveries took, with its final <c>/</c>.</summary>
+    public static string Recoveries(string site) => $"recoveries/{ValidateSite(site)}/";
+
     /// <summary>The folder of a cluster's WAL, with its final <c>/</c>.</summary>
     public static string Wal(ulong systemId) => string.Create(CultureInfo.InvariantCulture, $"wal/{systemId}/");
 

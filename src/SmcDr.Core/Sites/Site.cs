@@ -36,6 +36,9 @@ public sealed record Site : ISiteRules
     [SiteKey("Who is told of failures.")]
     public IReadOnlyList<NotificationSettings> Notifications { get; init; } = [];
 
+    [SiteKey("How alerts are sent.")]
+    public AlertSettings Alerts { get; init; } = new();
+
     [SiteKey("The people who are called in an incident.")]
     public IReadOnlyList<ContactSettings> Contacts { get; init; } = [];
 
@@ -109,6 +112,12 @@ public sealed record Site : ISiteRules
             {
                 yield return ("dns", $"has the record '{dns.Record}', which is the endpoint of the region '{name}' itself, and a record cannot lead to itself");
             }
+        }
+
+        foreach (IGrouping<string, NotificationSettings> same in Notifications.Where(static one => one.Name is not null)
+            .GroupBy(static one => one.Name!).Where(static g => g.Count() > 1))
+        {
+            yield return ("notifications", $"has {same.Count()} entries of the name '{same.Key}'");
         }
 
         foreach (IGrouping<string, FileStoreSettings> same in FileStores.GroupBy(static store => store.Name).Where(static g => g.Count() > 1))

@@ -1,13 +1,15 @@
 using System.Runtime.CompilerServices;
 using SmcDr.Core.Dns;
 using SmcDr.Core.Encryption;
+using SmcDr.Core.Notifications;
 using SmcDr.Core.ObjectStores;
+using SmcDr.Core.Operations;
 using SmcDr.Core.Repositories;
 
 namespace SmcDr.Core.Sites;
 
 /// <summary>
-/// Whether a site is as it must be before it is relied on: repository, primary database, spill directory, Redis and DNS. Looks and measures; nothing is
+/// Whether a site is as it must be before it is relied on: repository, channels of alerts, primary database, spill directory, Redis and DNS. Looks and measures; nothing is
 /// changed on a server, and in the repository one small object is written and removed again.
 /// </summary>
 public sealed class SiteChecks
@@ -58,13 +60,9 @@ public sealed class SiteChecks
         yield return await new CheckRun(_site.Repository.Location, _clock).CheckAsync(
             "RepositoryEncryption", () => CheckEncryptionAsync(cancellationToken)).ConfigureAwait(false);
 
-        if (UnusedSettings() is { Count: > 0 } unused)
+        foreach (CheckResult result in await CheckNotificationsAsync(cancellationToken).ConfigureAwait(false))
         {
-            yield return await new CheckRun(_site.Name, _clock).CheckAsync(
-                "UnusedSettings",
-                () => Task.FromResult(CheckFinding.Warning(
-                    $"This version reads these settings and does nothing by them: {string.Join(", ", unused)}.",
-                    "Do not rely on them; tell people by other means."))).ConfigureAwait(false);
+            yield return result;
         }
 
         RegionSettings region = _site.PrimaryRegion;
@@ -105,16 +103,28 @@ public sealed class SiteChecks
         }
     }
 
-    /// <summary>What an operator could believe to be in force, because the site file says so.</summary>
-    private List<string> UnusedSettings()
+    /// <summary>Whether whom the site names could be told: their secrets are there, and have the form that they must have. Nobody is.</summary>
+    private async Task<IReadOnlyList<CheckResult>> CheckNotificationsAsync(CancellationToken cancellationToken)
     {
-        List<string> names = [];
-        if (_site.Notifications.Count > 0)
+        AlertSender sender = new(_site, _secrets, NullObserver.Instance);
+        List<CheckResult> results = [];
+        foreach ((string name, NotificationSettings settings) in AlertSender.NamesOf(_site).Zip(_site.Notifications))
         {
-            names.Add("notifications");
+            results.Add(await CheckAsync(name, () => sender.CheckAsync(settings, cancellationToken)).ConfigureAwait(false));
         }
 
-        return names;
+        if (_site.Alerts.HeartbeatUrl is { } heartbeat)
+        {
+            results.Add(await CheckAsync("heartbeat", () => sender.CheckAsync(heartbeat, cancellationToken)).ConfigureAwait(false));
+        }
+
+        return results;
+
+        Task<CheckResult> CheckAsync(string name, Func<Task<(string Problem, string? Recommendation)?>> find) => new CheckRun(name, _clock).CheckAsync(
+            "Notification",
+            async () => await find().ConfigureAwait(false) is { } found
+                ? CheckFinding.Failed(found.Problem, found.Recommendation ?? "Correct the secret, or the channel in the site file.")
+                : CheckFinding.Passed("What it takes is there. Whether anybody receives it shows 'Send-SmcAlert' (or 'smcdr alert send') alone."));
     }
 
     private async Task<CheckFinding> CheckEncryptionAsync(CancellationToken cancellationToken)

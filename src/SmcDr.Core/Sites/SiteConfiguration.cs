@@ -24,6 +24,14 @@ public static class SiteConfiguration
         };
     }
 
+    /// <summary>What is backed up, in the words of a question.</summary>
+    public static string Describe(this ConfigurationBackupOptions options, KubernetesClient client)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentNullException.ThrowIfNull(client);
+        return $"Configuration of {ConfigurationBackup.Names(options.Namespaces)} in the cluster '{client.Access.Display}'{(options.SkipSecrets ? " without Secrets" : "")}";
+    }
+
     /// <summary>A client of the cluster of a region, or of the primary one where null, that is patient. Nothing is sent yet.</summary>
     public static Task<KubernetesClient> ConnectPatientlyAsync(
         this Site site, string? region, IOperationObserver observer, CancellationToken cancellationToken)
@@ -115,7 +123,7 @@ public static class SiteConfiguration
             .. (header.Configuration?.Namespaces ?? []).Select(name =>
                 options.NamespaceMapping.TryGetValue(name, out string? mapped) && mapped != name ? $"'{name}' as '{mapped}'" : $"'{name}'"),
         ];
-        string which = options.Filter == new ObjectFilter() ? FormattableString.Invariant($"the {header.FileCount} objects") : "what was chosen";
+        string which = options.Filter.IsEmpty ? FormattableString.Invariant($"the {header.FileCount} objects") : "what was chosen";
         return $"Restore {which} of the backup '{header.Id}' of {string.Join(", ", namespaces)} to the cluster '{client.Access.Display}'; "
             + (options.Force ? "what is there and differs is changed back, or deleted and made again." : "what is there and differs is changed back.");
     }

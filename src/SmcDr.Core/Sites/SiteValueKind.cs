@@ -19,4 +19,5 @@ internal enum SiteValueKind
     Command,
     RecordType,
     HostedZone,
+    EmailAddress,
 }

@@ -44,6 +44,7 @@ internal sealed record SiteValueRule(string Expected, string? Pattern = null, bo
             "the name that the server has for the command, without spaces, or \"\" where it took the command away",
             "^[!-~]{0,128}$", AllowsEmpty: true),
         [SiteValueKind.RecordType] = new("a type of record: A, AAAA or CNAME", "^(A|AAAA|CNAME)$"),
+        [SiteValueKind.EmailAddress] = new("an e-mail address such as dba@example.com", "^[^@ <>,;:\"()]+@[A-Za-z0-9.-]+$"),
         [SiteValueKind.HostedZone] = new("the id of a hosted zone such as Z0123456789ABC", "^[A-Za-z0-9]{1,32}$"),
     }.ToFrozenDictionary();
 

@@ -54,18 +54,13 @@ public sealed class EnableSmcPointInTimeRecoveryCommand : SiteCmdlet
             SiteArguments.CreateSecrets(pipeline),
             Account(Credential),
             Account(RoleCredential),
-            await pipeline.InvokeAsync(IsWhatIf).ConfigureAwait(false),
+            await IsWhatIfAsync(pipeline).ConfigureAwait(false),
             change => pipeline.ShouldProcessAsync($"PostgreSQL of {site.Name}, {region}", change.Statement));
         await foreach (PreparationItem item in preparation.RunAsync(cancellationToken).ConfigureAwait(false))
         {
             await pipeline.WriteObjectAsync(item).ConfigureAwait(false);
         }
     }
-
-    private static bool IsWhatIf(PSCmdlet cmdlet) =>
-        cmdlet.MyInvocation.BoundParameters.TryGetValue("WhatIf", out object? given)
-            ? given is SwitchParameter { IsPresent: true }
-            : LanguagePrimitives.IsTrue(cmdlet.GetVariableValue("WhatIfPreference"));
 
     private static (string User, Func<CancellationToken, ValueTask<string?>>? Password)? Account(PSCredential? credential)
     {

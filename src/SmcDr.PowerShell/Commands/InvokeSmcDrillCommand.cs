@@ -16,6 +16,10 @@ namespace SmcDr.PowerShell.Commands;
 /// of the drill is left running or lying about.
 /// </para>
 /// <para>
+/// Where this host has redis-server, a Redis server is filled, backed up while keys are written, killed with all its files, and restored. What was written
+/// after the backup is lost: RedisRpoSeconds is that time. Where there is none, RedisLeftOut says so.
+/// </para>
+/// <para>
 /// While it runs, each step that is over is written to the information stream. The result is written in any case; where the drill did
 /// not keep what was promised, the error SmcDrillFailed follows it.
 /// </para>
@@ -58,6 +62,11 @@ public sealed class InvokeSmcDrillCommand : SmcCmdlet
     [ValidateNotNullOrEmpty]
     public string? BinDirectory { get; set; }
 
+    /// <summary>The directory of redis-server. Without it, it is looked for, and Redis is left out where there is none.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string? RedisBinDirectory { get; set; }
+
     /// <inheritdoc/>
     protected override async Task ProcessRecordAsync(SmcPipeline pipeline, CancellationToken cancellationToken)
     {
@@ -68,10 +77,11 @@ public sealed class InvokeSmcDrillCommand : SmcCmdlet
             ReportPath = await ResolveAsync(pipeline, Report).ConfigureAwait(false),
             WorkDirectory = await ResolveAsync(pipeline, WorkDirectory).ConfigureAwait(false),
             BinDirectory = await ResolveAsync(pipeline, BinDirectory).ConfigureAwait(false),
+            RedisBinDirectory = await ResolveAsync(pipeline, RedisBinDirectory).ConfigureAwait(false),
         };
         string place = options.WorkDirectory ?? Path.GetTempPath();
         if (!await pipeline.ShouldProcessAsync(
-            place, $"Create, destroy and recover a throwaway PostgreSQL server with {DisplayText.Size(Size)} of data").ConfigureAwait(false))
+            place, $"Create, destroy and recover a throwaway PostgreSQL server with {DisplayText.Size(Size)} of data, and a Redis server where this host has one").ConfigureAwait(false))
         {
             return;
         }

@@ -2,6 +2,7 @@ using System.Collections;
 using System.Globalization;
 using System.Management.Automation;
 using System.Text;
+using SmcDr.Core.Objectives;
 using SmcDr.Core.Recovery;
 using SmcDr.Core.Recovery.Pods;
 using SmcDr.Core.Repositories;
@@ -125,8 +126,7 @@ public abstract class RecoveryCmdlet : SiteCmdlet
                 site.CreatePodRecoveryRequest(request, SiteArguments.CreateSecrets(pipeline), pipeline), pipeline, cancellationToken).ConfigureAwait(false);
             if (await ConfirmAsync(pipeline, inPod.Request.Workload.ToString(), target, inPod.Describe()).ConfigureAwait(false))
             {
-                await pipeline.WriteObjectAsync(
-                    await PodRecovery.ExecuteAsync(inPod, pipeline, cancellationToken).ConfigureAwait(false)).ConfigureAwait(false);
+                await FinishAsync(await PodRecovery.ExecuteAsync(inPod, pipeline, cancellationToken).ConfigureAwait(false)).ConfigureAwait(false);
             }
 
             return;
@@ -135,8 +135,13 @@ public abstract class RecoveryCmdlet : SiteCmdlet
         RecoveryPlan plan = await DatabaseRecovery.PlanAsync(request, pipeline, cancellationToken).ConfigureAwait(false);
         if (await ConfirmAsync(pipeline, plan.DataDirectory, target, plan.Describe()).ConfigureAwait(false))
         {
-            await pipeline.WriteObjectAsync(
-                await DatabaseRecovery.ExecuteAsync(plan, pipeline, cancellationToken).ConfigureAwait(false)).ConfigureAwait(false);
+            await FinishAsync(await DatabaseRecovery.ExecuteAsync(plan, pipeline, cancellationToken).ConfigureAwait(false)).ConfigureAwait(false);
+        }
+
+        async Task FinishAsync(RecoveryResult result)
+        {
+            await pipeline.WriteObjectAsync(result).ConfigureAwait(false);
+            await request.Repository.NoteAsync(site.Name, result, pipeline, cancellationToken).ConfigureAwait(false);
         }
     }
 

@@ -1,5 +1,6 @@
 using System.Management.Automation;
 using SmcDr.Core.FileStores;
+using SmcDr.Core.Objectives;
 using SmcDr.Core.Repositories;
 using SmcDr.Core.Sites;
 using SmcDr.PowerShell.Arguments;
@@ -115,8 +116,9 @@ public sealed class RestoreSmcFileStoreCommand : SiteCmdlet
         if (await pipeline.ShouldProcessAsync(
             description, $"{description}{Environment.NewLine}Carry this out?", $"Restore file store '{plan.Name}'").ConfigureAwait(false))
         {
-            await pipeline.WriteObjectAsync(
-                await FileStoreRestore.RunAsync(backup, options, pipeline, cancellationToken).ConfigureAwait(false)).ConfigureAwait(false);
+            FileStoreRestoreResult result = await FileStoreRestore.RunAsync(backup, options, pipeline, cancellationToken).ConfigureAwait(false);
+            await pipeline.WriteObjectAsync(result).ConfigureAwait(false);
+            await repository.NoteAsync(site.Name, result, pipeline, cancellationToken).ConfigureAwait(false);
         }
     }
 }

@@ -1,4 +1,5 @@
 using System.Management.Automation;
+using SmcDr.Core.Objectives;
 using SmcDr.Core.Redis.Restore;
 using SmcDr.Core.Repositories;
 using SmcDr.Core.Sites;
@@ -25,6 +26,13 @@ namespace SmcDr.PowerShell.Commands;
 /// command again writes every key anew.
 /// </para>
 /// <para>
+/// With -Method Offline the whole backup becomes what the server of this host starts with; it chooses neither databases nor keys. The server is stopped without saving once
+/// the backup lies proven beside its files, what it had is moved aside under names that end with .before- and the time, and it is started by its service or its
+/// configuration file. With an append-only file, the backup becomes the beginning of that. A server that does not start with it gets back what it had. The command runs
+/// as root or as the account of the server, and the site file's dataDirectory, configFile, service and binDirectory say where the server is, as far as it does
+/// not say so itself. Interrupted, the same command goes on.
+/// </para>
+/// <para>
 /// A Redis in Kubernetes is restored offline on its volume claim: its workload is scaled to none, a helper pod brings the file to the volume, and the workload is
 /// started again. What it had lies aside on the same volume until somebody removes it, and is put back where the server does not start with what was restored.
 /// </para>
@@ -44,6 +52,10 @@ namespace SmcDr.PowerShell.Commands;
 /// <example>
 /// <code>Restore-SmcRedis -Database 0 -Endpoint redis-west:6379 -Credential (Get-Credential default)</code>
 /// Restores database 0 of the newest backup to another server.
+/// </example>
+/// <example>
+/// <code>Restore-SmcRedis -Method Offline</code>
+/// Stops the site's server on this host, puts the newest backup in place of what it has, starts it and compares.
 /// </example>
 [Cmdlet(VerbsData.Restore, "SmcRedis", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.High)]
 [OutputType(typeof(RedisRestoreResult))]
@@ -140,7 +152,9 @@ public sealed class RestoreSmcRedisCommand : SiteCmdlet
         if (await pipeline.ShouldProcessAsync(
             description, $"{description}{Environment.NewLine}Carry this out?", $"Restore Redis at {plan.Target}").ConfigureAwait(false))
         {
-            await pipeline.WriteObjectAsync(await restore.RunAsync(pipeline, cancellationToken).ConfigureAwait(false)).ConfigureAwait(false);
+            RedisRestoreResult result = await restore.RunAsync(pipeline, cancellationToken).ConfigureAwait(false);
+            await pipeline.WriteObjectAsync(result).ConfigureAwait(false);
+            await repository.NoteAsync(site.Name, result, pipeline, cancellationToken).ConfigureAwait(false);
         }
     }
 

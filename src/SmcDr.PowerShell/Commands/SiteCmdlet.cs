@@ -29,6 +29,12 @@ public abstract class SiteCmdlet : SmcCmdlet
         await site.LockNewBackupAsync(repository, backup, pipeline, cancellationToken).ConfigureAwait(false);
     }
 
+    /// <summary>Whether it is only asked what would be done, for what can show more of that than a line.</summary>
+    private protected static Task<bool> IsWhatIfAsync(SmcPipeline pipeline) => pipeline.InvokeAsync(static cmdlet =>
+        cmdlet.MyInvocation.BoundParameters.TryGetValue("WhatIf", out object? given)
+            ? given is SwitchParameter { IsPresent: true }
+            : LanguagePrimitives.IsTrue(cmdlet.GetVariableValue("WhatIfPreference")));
+
     /// <summary>Loads the site that is meant.</summary>
     private protected Task<Site> LoadSiteAsync(SmcPipeline pipeline) => SiteArguments.LoadAsync(pipeline, Site);
 }

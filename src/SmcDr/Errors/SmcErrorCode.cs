@@ -239,4 +239,10 @@ public enum SmcErrorCode
     PlanUnfinished,
     /// <summary>A plan in the journal cannot be gone on with, or not be taken back, as it was asked.</summary>
     PlanUnsuitable,
+
+    // Alerts and objectives
+    /// <summary>An alert or a sign of life did not reach everybody whom the site names.</summary>
+    AlertNotDelivered,
+    /// <summary>An objective of the site does not hold, or nobody can say whether it does.</summary>
+    ObjectiveMissed,
 }

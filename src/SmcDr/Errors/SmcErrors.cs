@@ -179,15 +179,15 @@ public static class SmcErrors
         new(SmcErrorCode.WorkloadUnsuitable, SmcErrorCategory.InvalidOperation, 115,
             "Change the workload as the message says, or name another one in the site file."),
         new(SmcErrorCode.SecretsUnprotected, SmcErrorCategory.SecurityError, 117,
-            "Encrypt the repository (New-SmcRepositoryKey makes the key, 'repository.encryptionKey' in the site file names it; a repository is encrypted from its beginning or not), or leave Secrets out with --skip-secrets."),
+            "Encrypt the repository (New-SmcRepositoryKey makes the key, 'repository.encryptionKey' in the site file names it; a repository is encrypted from its beginning or not), or leave Secrets out with -SkipSecret (--skip-secrets)."),
         new(SmcErrorCode.NamespaceTerminating, SmcErrorCategory.ResourceBusy, 118,
             "See in status.conditions of 'kubectl get namespace NAME -o yaml' what holds it; bring up the controller whose finalizer it waits for, then run the command again."),
         new(SmcErrorCode.ReplaceNeeded, SmcErrorCategory.ResourceExists, 119,
-            "Compare the fields that the message names; --force deletes the object and makes it again."),
+            "Compare the fields that the message names; -Force (--force) deletes the object and makes it again."),
         new(SmcErrorCode.ConfigurationIncomplete, SmcErrorCategory.InvalidResult, 120,
             "Look at the results whose State is Failed or NeedsReplace: each says what to do. Run the command again then; what is done stays and is not sent again."),
         new(SmcErrorCode.ConfigurationDrifted, SmcErrorCategory.InvalidResult, 121,
-            "Look at the fields that differ; 'smcdr restore configuration --dry-run' shows what putting them back would do."),
+            "Look at the fields that differ; 'Restore-SmcConfiguration -WhatIf' ('smcdr restore configuration --dry-run') shows what putting them back would do."),
 
         new(SmcErrorCode.DnsUnavailable, SmcErrorCategory.ConnectionError, 18,
             "Check that this machine reaches route53.amazonaws.com, or the endpoint that is configured, and AWS's health dashboard; then run the command again."),
@@ -231,6 +231,11 @@ public static class SmcErrors
             "Run 'smcdr plan list' to see which plans there are and how far each is."),
         new(SmcErrorCode.Fenced, SmcErrorCategory.PermissionDenied, 35,
             "Stop what writes to the former primary: nothing that is committed there is kept. Then see which region leads the site now."),
+
+        new(SmcErrorCode.AlertNotDelivered, SmcErrorCategory.ConnectionError, 38,
+            "Tell the people by other means now. Then correct what the message names, and run the command again: who has the alert already is not told twice."),
+        new(SmcErrorCode.ObjectiveMissed, SmcErrorCategory.LimitsExceeded, 39,
+            "Look at Problems of each result whose Verdict is Missed or Unknown: each says what stands in the way."),
     }.ToFrozenDictionary(static info => info.Code);
 
     /// <summary>Every error, in the order of the codes.</summary>

@@ -1,7 +1,7 @@
 namespace SmcDr;
 
 /// <summary>An object in which a cluster differs from the backup of its configuration.</summary>
-public sealed record ConfigurationDifference
+public sealed record ConfigurationDifference : IConfigurationObject
 {
     /// <summary>The backup that the cluster was compared with.</summary>
     public required string BackupId { get; init; }

@@ -1,7 +1,7 @@
 namespace SmcDr;
 
 /// <summary>What a restore of a configuration does, or would do, with one object.</summary>
-public sealed record ConfigurationRestoreResult
+public sealed record ConfigurationRestoreResult : IConfigurationObject
 {
     /// <summary>The backup that the object is from.</summary>
     public required string BackupId { get; init; }

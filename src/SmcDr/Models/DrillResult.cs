@@ -30,6 +30,36 @@ public sealed record DrillResult
     /// <summary>The objective for time to recover, in seconds.</summary>
     public required double RtoObjectiveSeconds { get; init; }
 
+    /// <summary>Keys whose writing Redis acknowledged before it was destroyed; null where Redis had no part, or was not restored.</summary>
+    public long? RedisAcknowledged { get; init; }
+
+    /// <summary>Of those, the keys that the restore brought back.</summary>
+    public long? RedisRecovered { get; init; }
+
+    /// <summary>Of those, the keys that are lost: what was written since the backup.</summary>
+    public long? RedisLostAcknowledged { get; init; }
+
+    /// <summary>Keys found that should not be there: written after the server was gone, or never.</summary>
+    public long? RedisUnexpectedKeys { get; init; }
+
+    /// <summary>What Redis lost, in seconds: from the earliest lost key to the disaster; null where Redis had no part, or was not restored.</summary>
+    public double? RedisRpoSeconds { get; init; }
+
+    /// <summary>Measured time to restore Redis, in seconds; null where Redis had no part, or was not restored.</summary>
+    public double? RedisRtoSeconds { get; init; }
+
+    /// <summary>The objective for what Redis loses, in seconds.</summary>
+    public double RedisRpoObjectiveSeconds { get; init; }
+
+    /// <summary>The objective for time to restore Redis, in seconds.</summary>
+    public double RedisRtoObjectiveSeconds { get; init; }
+
+    /// <summary>The version of Redis.</summary>
+    public string? RedisServerVersion { get; init; }
+
+    /// <summary>Why Redis had no part in the drill; null where it had.</summary>
+    public string? RedisLeftOut { get; init; }
+
     /// <summary>The server's version.</summary>
     public string? ServerVersion { get; init; }
 

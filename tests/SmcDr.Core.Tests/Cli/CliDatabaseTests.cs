@@ -75,6 +75,13 @@ public sealed class CliDatabaseTests : IDisposable
         Assert.Equal(1002, (await File.ReadAllLinesAsync(Path.Combine(_directory, "t.csv"))).Length);
         Assert.Equal(data, Assert.Single(Directory.GetDirectories(_place), static d => !d.EndsWith(".smcdr", StringComparison.Ordinal)));
 
+        JsonElement recovery = await RunAsync("test", "recovery", "--work-directory", _place);
+        Assert.Equal("Passed", recovery.GetProperty("outcome").GetString());
+        Assert.Equal(1001, Assert.Single(recovery.GetProperty("tables").EnumerateArray()).GetProperty("rowCount").GetInt64());
+        Assert.Equal(
+            recovery.GetProperty("testId").GetString(),
+            Assert.Single((await RunAsync("test", "history")).EnumerateArray()).GetProperty("testId").GetString());
+
         string[] delta = ["restore", "database", "--data-directory", data, "--latest", "--delta", "--no-start"];
         CliRun unasked = await CliRun.InAsync(_directory, delta);
         Assert.Equal(SmcErrors.Get(SmcErrorCode.ArgumentInvalid).ExitCode, unasked.ExitCode);

@@ -22,6 +22,7 @@ public sealed class CliOutputTests
         foreach (string name in new[]
         {
             "succeeded", "acknowledged", "recovered", "lostAcknowledged", "unexpectedRows", "rpoSeconds", "rtoSeconds", "steps",
+            "redisAcknowledged", "redisRecovered", "redisLostAcknowledged", "redisRpoSeconds", "redisRtoSeconds",
         })
         {
             Assert.True(json.TryGetProperty(name, out _), name);

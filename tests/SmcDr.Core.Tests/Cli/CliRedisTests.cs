@@ -5,6 +5,7 @@ using SmcDr.Core.Redis.Rdb;
 using SmcDr.Core.Repositories;
 using SmcDr.Core.Tests.Fixtures;
 using SmcDr.Core.Tests.Redis;
+using SmcDr.Core.Tests.Redis.Offline;
 using SmcDr.Core.Tests.Redis.Rdb;
 
 namespace SmcDr.Core.Tests.Cli;
@@ -114,6 +115,57 @@ public sealed class CliRedisTests : IDisposable
         Assert.Equal(SmcErrors.Get(SmcErrorCode.ArgumentInvalid).ExitCode, both.ExitCode);
     }
 
+    [Theory]
+    [InlineData("no")]
+    [InlineData("yes")]
+    public async Task RestoreRedis_Offline_StopsTheServerAndStartsItWithTheBackup(string appendOnly)
+    {
+        await using RedisServer server = await RedisServer.StartAsync(new RedisServerOptions
+        {
+            Settings = new Dictionary<string, string> { ["appendonly"] = appendOnly, ["save"] = "1 1" },
+        });
+        try
+        {
+            await RedisSampleData.FillAsync(server);
+            long keys = await CountAsync(server);
+            string digest = await DigestAsync(server);
+            string files = $"dataDirectory: \"{server.DataDirectory}\", configFile: \"{server.ConfigurationPath}\", binDirectory: \"{Path.GetDirectoryName(server.Program)}\"";
+            await WriteSiteAsync($"endpoint: \"127.0.0.1:{server.Port}\", {files}");
+            await JsonAsync("backup", "redis");
+            await server.ExecuteAsync("FLUSHALL");
+            await server.ExecuteAsync("SET", "later", "than the backup");
+            string later = await DigestAsync(server);
+
+            CliRun plan = await RunAsync("restore", "redis", "--method", "offline", "--dry-run");
+            Assert.True(plan.ExitCode == 0, plan.Error);
+            Assert.Contains("without saving", plan.Out, StringComparison.Ordinal);
+            CliRun part = await RunAsync("restore", "redis", "--method", "offline", "--database", "3", "--yes");
+            Assert.Equal(SmcErrors.Get(SmcErrorCode.ArgumentInvalid).ExitCode, part.ExitCode);
+            CliRun unasked = await RunAsync("restore", "redis", "--method", "offline");
+            Assert.NotEqual(0, unasked.ExitCode);
+            Assert.Equal(later, await DigestAsync(server));
+
+            JsonElement result = await JsonAsync("restore", "redis", "--method", "offline", "--yes");
+            Assert.Equal(("Offline", "Complete"), (Text(result, "method"), Text(result, "state")));
+            Assert.True(result.GetProperty("verified").GetBoolean());
+            Assert.Equal((keys, 0), (result.GetProperty("keysRestored").GetInt64(), result.GetProperty("mismatchedKeys").GetInt64()));
+            Assert.InRange(result.GetProperty("sampledKeys").GetInt64(), 200, keys);
+            Assert.Equal(digest, await DigestAsync(server));
+
+            // Of a server that does not run the files are what is restored, without being asked for.
+            await OfflineWorld.KillInAsync(server.DataDirectory);
+            CliRun text = await RunAsync("restore", "redis", "--yes");
+            Assert.True(text.ExitCode == 0, text.Error);
+            Assert.Contains("Offline", text.Out, StringComparison.Ordinal);
+            Assert.Contains("the same, by counts and", text.Out, StringComparison.Ordinal);
+            Assert.Equal(digest, await DigestAsync(server));
+        }
+        finally
+        {
+            await OfflineWorld.KillInAsync(server.DataDirectory);
+        }
+    }
+
     [Fact]
     public async Task BackupRedis_ServerIsGone_SaysSoAndLeavesNoBackup()
     {
@@ -166,6 +218,13 @@ public sealed class CliRedisTests : IDisposable
         string keyspace = await server.InfoAsync("keyspace");
         return keyspace.Split("\r\n").Where(static line => line.StartsWith("db", StringComparison.Ordinal))
             .Sum(static line => long.Parse(line.Split("keys=")[1].Split(',')[0], CultureInfo.InvariantCulture));
+    }
+
+    /// <summary>Of whatever server answers now: the one that was started first is gone after a restore.</summary>
+    private static async Task<string> DigestAsync(RedisServer server)
+    {
+        await using RedisTestClient client = await server.ConnectAsync();
+        return (string)(await client.ExecuteAsync("DEBUG", "DIGEST"))!;
     }
 
     private static async Task InStepAsync(RedisServer master, RedisServer replica)

@@ -17,7 +17,15 @@ public sealed class DnsAuthorizationTests
         from moto.server import DomainDispatcherApplication, create_backend_app
         from moto import settings
         from werkzeug.serving import make_server
-        import boto3
+        import boto3, flask
+        from moto.iam.access_control import IAMRequestBase
+        # moto takes the query for a body where there is none, and a path of which werkzeug has decoded some: botocore's own requests fail so.
+        create = IAMRequestBase._create_aws_request
+        def as_sent(self):
+            self._path = flask.request.environ["RAW_URI"]
+            self._data = b""
+            return create(self)
+        IAMRequestBase._create_aws_request = as_sent
         server = make_server("127.0.0.1", 0, DomainDispatcherApplication(create_backend_app), threaded=True)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}"
@@ -33,7 +41,7 @@ public sealed class DnsAuthorizationTests
         threading.Event().wait()
         """;
 
-    [MotoFact(Skip = "moto answers 403 to the list of records of a wildcard: it is not known yet whether the signature of that name or its check is wrong")]
+    [MotoFact]
     public async Task Requests_AreSignedAsAwsChecksThem_AndMayOnlyWhatThePolicyAllows()
     {
         ProcessStartInfo info = MotoInstallation.CreateStartInfo();

@@ -31,7 +31,16 @@ internal static class MotoRoute53
             "hostedzone",
             $"<CreateHostedZoneRequest><Name>{name}</Name><CallerReference>{Interlocked.Increment(ref s_calls)}</CallerReference>"
             + $"<HostedZoneConfig><Comment>a test's</Comment><PrivateZone>{(isPrivate ? "true" : "false")}</PrivateZone></HostedZoneConfig></CreateHostedZoneRequest>");
-        return answer.Descendants().First(static element => element.Name.LocalName == "Id").Value.Replace("/hostedzone/", "", StringComparison.Ordinal);
+        string zone = answer.Descendants().First(static element => element.Name.LocalName == "Id").Value.Replace("/hostedzone/", "", StringComparison.Ordinal);
+
+        // Some versions of moto make the zone's SOA with a value in Python's notation, which no server has.
+        await moto.PostAsync(
+            $"hostedzone/{zone}/rrset/",
+            "<ChangeResourceRecordSetsRequest><ChangeBatch><Changes><Change><Action>UPSERT</Action><ResourceRecordSet>"
+            + $"<Name>{name.TrimEnd('.')}.</Name><Type>SOA</Type><TTL>900</TTL><ResourceRecords><ResourceRecord>"
+            + $"<Value>ns.{name.TrimEnd('.')}. hostmaster.{name.TrimEnd('.')}. 1 7200 900 1209600 86400</Value>"
+            + "</ResourceRecord></ResourceRecords></ResourceRecordSet></Change></Changes></ChangeBatch></ChangeResourceRecordSetsRequest>");
+        return zone;
     }
 
     /// <summary>Makes record sets, given as elements of XML.</summary>

@@ -16,6 +16,7 @@ public sealed class DrillReportTests
         DrillResult result = SampleDrill.Result() with
         {
             ServerVersion = Evil,
+            RedisLeftOut = Evil,
             Succeeded = false,
             Steps = [SampleDrill.Result().Steps[0] with { Name = Evil, Detail = Evil, Outcome = "Failed" }],
         };
@@ -39,8 +40,51 @@ public sealed class DrillReportTests
 
         Assert.DoesNotContain("<script", html, StringComparison.OrdinalIgnoreCase);
         Assert.DoesNotContain("alert('", html, StringComparison.Ordinal);
-        // Version, lead (name and detail), step (name and detail), checks (4 and 3), span with title, span, phase's title, legend, mark.
-        Assert.Equal(1 + 2 + 2 + 7 + 2 + 1 + 1 + 1 + 1, Regex.Count(html, "&lt;script&gt;"));
+        // Two versions, lead (name and detail), step (name and detail), checks (4 and 3), span with title, span, phase's title, legend, mark.
+        Assert.Equal(2 + 2 + 2 + 7 + 2 + 1 + 1 + 1 + 1, Regex.Count(html, "&lt;script&gt;"));
+    }
+
+    [Fact]
+    public void Render_RedisTookPart_ShowsItsFiguresBesideItsObjectives()
+    {
+        string html = DrillReport.Render(SampleDrill.Result(), SampleDrill.Evidence());
+
+        string figures = html[html.IndexOf("<h2 class=\"part\">Redis</h2>", StringComparison.Ordinal)..html.IndexOf("<dl class=\"facts\">", StringComparison.Ordinal)];
+        foreach (string text in (string[])["1.8 s", "objective 5 min", "2.3 s", "objective 15 min", "3,120", "2,044", "1,076"])
+        {
+            Assert.Contains($">{text}</div>", figures, StringComparison.Ordinal);
+        }
+
+        Assert.Contains("1,076 of 3,120 acknowledged writes were younger", html, StringComparison.Ordinal);
+        Assert.Contains(">Redis writes</text>", html, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Render_RedisLeftOut_SaysSoAndHasNoFiguresOfIt()
+    {
+        DrillResult result = SampleDrill.Result() with
+        {
+            RedisAcknowledged = null,
+            RedisRpoSeconds = null,
+            RedisRtoSeconds = null,
+            RedisServerVersion = null,
+            RedisLeftOut = "No redis-server is on this machine's search path.",
+        };
+        DrillEvidence sample = SampleDrill.Evidence();
+        DrillEvidence evidence = sample with
+        {
+            RedisComparison = null,
+            RedisWriteRate = [],
+            Spans = [.. sample.Spans.Where(static span => span.Lane != DrillLane.Redis && span.Label != "Redis")],
+            Marks = [.. sample.Marks.Where(static mark => mark.Label != "Redis destroyed")],
+        };
+
+        string html = DrillReport.Render(result, evidence);
+
+        Assert.Contains("<dt>Redis</dt><dd>left out. No redis-server is on", html, StringComparison.Ordinal);
+        Assert.DoesNotContain("class=\"part\"", html, StringComparison.Ordinal);
+        Assert.DoesNotContain(">Redis writes</text>", html, StringComparison.Ordinal);
+        Assert.DoesNotContain("Redis was destroyed", html, StringComparison.Ordinal);
     }
 
     [Fact]

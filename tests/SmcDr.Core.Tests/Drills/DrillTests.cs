@@ -1,5 +1,6 @@
 using SmcDr.Core.Drills;
 using SmcDr.Core.Operations;
+using SmcDr.Core.Tests.Postgres.BaseBackups;
 
 namespace SmcDr.Core.Tests.Drills;
 
@@ -32,6 +33,14 @@ public sealed class DrillTests : IDisposable
         Assert.InRange(result.RpoSeconds, 0, 2);
         Assert.InRange(result.RtoSeconds, 0.1, result.RtoObjectiveSeconds);
         Assert.Equal(0, result.UnexpectedRows);
+        Assert.Null(result.RedisLeftOut);
+        Assert.True(result.RedisRecovered >= 1_000, $"Only {result.RedisRecovered} keys came back.");
+        Assert.True(result.RedisLostAcknowledged >= 1_000, $"Only {result.RedisLostAcknowledged} keys were lost, and a thousand were written after the backup.");
+        Assert.Equal(result.RedisAcknowledged, result.RedisRecovered + result.RedisLostAcknowledged);
+        Assert.Equal(0, result.RedisUnexpectedKeys);
+        Assert.InRange(result.RedisRpoSeconds!.Value, 0.1, result.RedisRpoObjectiveSeconds);
+        Assert.InRange(result.RedisRtoSeconds!.Value, 0.01, result.RedisRtoObjectiveSeconds);
+        Assert.Equal((900, 300), (result.RedisRpoObjectiveSeconds, result.RedisRtoObjectiveSeconds));
         Assert.Equal([report], Directory.GetFileSystemEntries(_directory));
         Assert.Contains("<svg class=\"timeline\"", await File.ReadAllTextAsync(report), StringComparison.Ordinal);
         Assert.Equal(result.Steps.Select(static step => step.Name), steps.Ended.Select(static step => step.Name));
@@ -50,6 +59,22 @@ public sealed class DrillTests : IDisposable
         Assert.Empty(DrillDirectory.ProcessesIn(_directory));
         DrillStep last = steps.Ended[^1];
         Assert.Equal(("Clean up", "Passed"), (last.Name, last.Outcome));
+    }
+
+    [Fact]
+    public async Task RunAsync_NoRedisOnTheMachine_SaysThatItWasLeftOutAndPasses()
+    {
+        RecordingObserver observer = new();
+
+        DrillResult result = await Drill.RunAsync(
+            new DrillOptions { SizeBytes = 2_000_000, WorkDirectory = _directory, SearchPath = "" }, observer, null, default);
+
+        Assert.True(result.Succeeded, string.Join('\n', result.Steps.Select(static step => $"{step.Outcome} {step.Name}: {step.Detail}")));
+        Assert.StartsWith("No redis-server", result.RedisLeftOut, StringComparison.Ordinal);
+        Assert.Equal((null, null, null), (result.RedisAcknowledged, result.RedisRpoSeconds, result.RedisRtoSeconds));
+        Assert.Contains(observer.Warnings, static warning => warning.StartsWith("Redis was left out of the drill: No redis-server", StringComparison.Ordinal));
+        Assert.DoesNotContain(result.Steps, static step => step.Name.Contains("Redis", StringComparison.Ordinal));
+        Assert.Empty(Directory.GetFileSystemEntries(_directory));
     }
 
     private sealed class Steps : IProgress<DrillStep>

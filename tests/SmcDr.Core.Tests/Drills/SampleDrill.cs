@@ -18,6 +18,15 @@ internal static class SampleDrill
         RtoSeconds = 8.42,
         RpoObjectiveSeconds = 300,
         RtoObjectiveSeconds = 900,
+        RedisAcknowledged = 3_120,
+        RedisRecovered = 2_044,
+        RedisLostAcknowledged = 1_076,
+        RedisUnexpectedKeys = 0,
+        RedisRpoSeconds = 2.31,
+        RedisRtoSeconds = 1.84,
+        RedisRpoObjectiveSeconds = 900,
+        RedisRtoObjectiveSeconds = 300,
+        RedisServerVersion = "7.0.15",
         ServerVersion = "15.14",
         DatabaseBytes = 231_000_000,
         StartTime = Start,
@@ -46,6 +55,9 @@ internal static class SampleDrill
                 new DrillSpan(DrillLane.Server, "Timeline 1", At(0.02), At(0.44)),
                 new DrillSpan(DrillLane.Server, "Timeline 2", At(0.52), At(0.8)),
                 new DrillSpan(DrillLane.Server, "Timeline 3", At(0.91), At(0.99)),
+                new DrillSpan(DrillLane.Redis, "Redis 7.0.15", At(0.93), At(0.96)),
+                new DrillSpan(DrillLane.Redis, "Redis 7.0.15", At(0.98), At(0.995)),
+                new DrillSpan(DrillLane.Backup, "Redis", At(0.94), At(0.945)),
                 new DrillSpan(DrillLane.Backup, "Backup", At(0.25), At(0.35)),
                 new DrillSpan(DrillLane.Backup, "Backup", At(0.6), At(0.7)),
                 Recovery("Recovery", 0.43, 0.54),
@@ -59,10 +71,13 @@ internal static class SampleDrill
                 new DrillMark(At(0.41), "Recovered to", false),
                 new DrillMark(At(0.42), "Data dropped", true),
                 new DrillMark(At(0.8), "Server destroyed", true),
+                new DrillMark(At(0.96), "Redis destroyed", true),
             ],
             CommitRate = [.. Enumerable.Range(0, 120).Select(i => new DrillSample(
                 At(i / 120.0), i is > 51 and < 65 or > 95 or < 25 ? 0 : 700 + (150 * Math.Sin(i * 1.7))))],
             WalLag = [.. Enumerable.Range(24, 70).Select(i => new DrillSample(At(i / 120.0), i is > 51 and < 65 ? 0 : 0.5 + (0.45 * Math.Sin(i * 2.3))))],
+            RedisWriteRate = [.. Enumerable.Range(0, 120).Select(i => new DrillSample(At(i / 120.0), i is > 112 and < 115 ? 480 : 0))],
+            RedisComparison = comparison with { Name = "Redis destroyed", Noun = "key" },
             RepositoryBytes = 142_000_000,
         };
 
@@ -76,7 +91,7 @@ internal static class SampleDrill
                 new DrillPhase("Restore files", TimeSpan.FromSeconds(0.4 * seconds * (to - from))),
                 new DrillPhase("Replay WAL", TimeSpan.FromSeconds(0.3 * seconds * (to - from))),
                 new DrillPhase("Check the server", TimeSpan.FromSeconds(0.1 * seconds * (to - from))),
-                new DrillPhase("Compare rows", TimeSpan.FromSeconds(0.1 * seconds * (to - from))),
+                new DrillPhase("Compare", TimeSpan.FromSeconds(0.1 * seconds * (to - from))),
             ],
         };
     }

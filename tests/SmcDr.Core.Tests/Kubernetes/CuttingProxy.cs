@@ -6,17 +6,21 @@ namespace SmcDr.Core.Tests.Kubernetes;
 /// <summary>A network on the loopback interface that resets each connection after so many bytes as a test says, in the middle of whatever is said.</summary>
 internal sealed class CuttingProxy : IAsyncDisposable
 {
-    private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
+    private readonly TcpListener _listener;
     private readonly CancellationTokenSource _stop = new();
     private readonly int _targetPort;
     private readonly Func<long?> _budget;
     private readonly List<Task> _work = [];
     private readonly Task _accepting;
     private int _cuts;
+    private int _isDisposed;
 
+    /// <param name="targetPort">What it leads to.</param>
     /// <param name="budget">How many bytes the next connection lives for; null = for ever.</param>
-    public CuttingProxy(int targetPort, Func<long?> budget)
+    /// <param name="port">Where it listens, such as where another one did; 0 = anywhere.</param>
+    public CuttingProxy(int targetPort, Func<long?> budget, int port = 0)
     {
+        _listener = new TcpListener(IPAddress.Loopback, port);
         _targetPort = targetPort;
         _budget = budget;
         _listener.Start();
@@ -29,6 +33,11 @@ internal sealed class CuttingProxy : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        if (Interlocked.Exchange(ref _isDisposed, 1) != 0)
+        {
+            return;
+        }
+
         await _stop.CancelAsync();
         _listener.Stop();
         await _accepting;

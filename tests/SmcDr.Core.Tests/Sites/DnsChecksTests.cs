@@ -125,7 +125,7 @@ public sealed class DnsChecksTests(MotoServer moto)
         repository: { location: /b }
         regions:
           east: { role: primary, endpoint: {{east}} }
-          west: { role: standby{{(east == "nowhere.invalid" ? "" : ", endpoint: localhost.")}} }
+          west: { role: standby{{(east == "nowhere.invalid" ? "" : ", endpoint: 127.0.0.2")}} }
         dns: { hostedZoneId: {{zone}}, record: {{record}}, endpoint: "{{endpoint}}"{{(server is null ? "" : $", nameServers: [ \"{server}\" ]")}} }
         """,
         "/srv/site/smcdr.yaml");

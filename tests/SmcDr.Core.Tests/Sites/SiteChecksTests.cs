@@ -93,29 +93,44 @@ public sealed class SiteChecksTests : IClassFixture<PostgresServerFixture>, IAsy
         }
 
         Assert.Equal([first, second], results.Where(static r => r.Name == "RepositoryAccess").Select(static r => r.Target));
-        Assert.DoesNotContain(results, static r => r.Name == "UnusedSettings");
         return Assert.Single(results, static r => r.Name == "RepositoryCopy").Outcome;
     }
 
     [Fact]
-    public async Task RunAsync_SettingsThatNothingUses_AreNamed()
+    public async Task RunAsync_Notifications_AreLookedAtAndNobodyIsTold()
     {
+        using Fixtures.TemporaryDirectory directory = new();
+        string good = Path.Combine(directory.Path, "good");
+        string bad = Path.Combine(directory.Path, "bad");
+        await File.WriteAllTextAsync(good, "https://hooks.invalid/hunter2\n");
+        await File.WriteAllTextAsync(bad, "http://hooks.invalid/hunter3\n");
+        File.SetUnixFileMode(good, UnixFileMode.UserRead);
+        File.SetUnixFileMode(bad, UnixFileMode.UserRead);
         Site site = SiteOf("connection: Host=localhost");
         site = site with
         {
-            Notifications = [new NotificationSettings { Slack = SecretReference.Parse("env:SMCDR_TEST_SLACK") }],
+            Notifications =
+            [
+                new NotificationSettings { Slack = SecretReference.Parse($"file:{good}") },
+                new NotificationSettings { Webhook = SecretReference.Parse($"file:{bad}") },
+            ],
+            Alerts = new AlertSettings { HeartbeatUrl = SecretReference.Parse("env:SMCDR_TEST_NO_SUCH") },
         };
 
-        CheckResult? result = null;
+        List<CheckResult> results = [];
         await foreach (CheckResult each in new SiteChecks(site, new SecretResolver(), _ => _store).RunAsync(CancellationToken.None))
         {
-            result = each.Name == "UnusedSettings" ? each : result;
+            if (each.Name == "Notification")
+            {
+                results.Add(each);
+            }
         }
 
-        Assert.NotNull(result);
-        Assert.Equal(CheckOutcomes.Warning, result.Outcome);
-        Assert.Contains("notifications", result.Message, StringComparison.Ordinal);
-        Assert.False((await CollectAsync(SiteOf("connection: Host=localhost"), _ => _store)).ContainsKey("UnusedSettings"));
+        Assert.Equal(
+            [("slack", CheckOutcomes.Passed), ("webhook", CheckOutcomes.Failed), ("heartbeat", CheckOutcomes.Failed)],
+            results.Select(static result => (result.Target, result.Outcome)));
+        Assert.All(results, static result => Assert.DoesNotContain("hunter", result.Message, StringComparison.Ordinal));
+        Assert.Contains("SMCDR_TEST_NO_SUCH", results[2].Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -8,14 +8,14 @@ internal static class ReportStyle
           color-scheme: light dark;
           --page: #f4f6f8; --paper: #ffffff; --ink: #17212b; --soft: #54616e; --faint: #8a96a3; --rule: #dde3e9; --grid: #eaeef2; --track: #f0f3f6;
           --good: #0b7a4b; --good-soft: #e2f4ea; --bad: #bd2130; --bad-soft: #fce8ea; --target: #0b7a4b;
-          --commits: #2563a8; --lag: #b26a00; --server: #7d93a8; --backup: #2a8f9e; --check: #8a97a4;
+          --commits: #2563a8; --lag: #b26a00; --server: #7d93a8; --redis: #b5484a; --backup: #2a8f9e; --check: #8a97a4;
           --phase0: #c3ccd6; --phase1: #3457a6; --phase2: #7c54b4; --phase3: #b8558d; --phase4: #2f9e77;
         }
         @media (prefers-color-scheme: dark) {
           :root {
             --page: #0e1318; --paper: #161d24; --ink: #e6ebf0; --soft: #a3b0bc; --faint: #74828f; --rule: #2b3641; --grid: #212a33; --track: #1d252d;
             --good: #4cc38a; --good-soft: #12301f; --bad: #ff7a85; --bad-soft: #3b171b; --target: #4cc38a;
-            --commits: #6aa9f0; --lag: #e2a33d; --server: #6b8299; --backup: #4fb6c5; --check: #75838f;
+            --commits: #6aa9f0; --lag: #e2a33d; --server: #6b8299; --redis: #e08082; --backup: #4fb6c5; --check: #75838f;
             --phase0: #4a5763; --phase1: #6d8fe0; --phase2: #a481dc; --phase3: #d884b3; --phase4: #58c29b;
           }
         }
@@ -40,6 +40,7 @@ internal static class ReportStyle
         .verdict.failed { background: var(--bad-soft); color: var(--bad); }
         .verdict path { fill: none; stroke: currentColor; stroke-width: 2.6; stroke-linecap: round; stroke-linejoin: round; }
         .figures { display: grid; grid-template-columns: 1fr 1fr 1.5fr; gap: 20px 44px; padding: 28px 0; border-bottom: 1px solid var(--rule); }
+        .part { grid-column: 1 / -1; margin: 0; font-size: 15px; font-weight: 600; color: var(--soft); }
         .gauge { display: grid; grid-template-columns: 104px 1fr; gap: 18px; align-items: center; }
         .gauge svg { width: 104px; height: 64px; display: block; overflow: visible; }
         .gauge path { fill: none; stroke-width: 9; stroke-linecap: round; }
@@ -63,9 +64,9 @@ internal static class ReportStyle
         .timeline .grid { stroke: var(--grid); } .timeline .axis { stroke: var(--faint); }
         .timeline .track { fill: var(--track); }
         .timeline polyline { fill: none; stroke-width: 1.6; stroke-linejoin: round; }
-        .timeline .commits { stroke: var(--commits); } .timeline .lag { stroke: var(--lag); }
-        .timeline .area { stroke: none; opacity: .16; } .timeline .commits.area { fill: var(--commits); } .timeline .lag.area { fill: var(--lag); }
-        .server { fill: var(--server); background: var(--server); } .backup { fill: var(--backup); background: var(--backup); } .check { fill: var(--check); background: var(--check); }
+        .timeline .commits { stroke: var(--commits); } .timeline .lag { stroke: var(--lag); } .timeline polyline.redis { stroke: var(--redis); }
+        .timeline .area { stroke: none; opacity: .16; } .timeline .commits.area { fill: var(--commits); } .timeline .lag.area { fill: var(--lag); } .timeline .redis.area { fill: var(--redis); }
+        .server { fill: var(--server); background: var(--server); } .bar.redis { fill: var(--redis); } .backup { fill: var(--backup); background: var(--backup); } .check { fill: var(--check); background: var(--check); }
         .phase0 { fill: var(--phase0); background: var(--phase0); } .phase1 { fill: var(--phase1); background: var(--phase1); } .phase2 { fill: var(--phase2); background: var(--phase2); }
         .phase3 { fill: var(--phase3); background: var(--phase3); } .phase4 { fill: var(--phase4); background: var(--phase4); }
         .timeline line.mark { stroke-width: 1.5; } .timeline text.mark { font-weight: 600; paint-order: stroke; stroke: var(--paper); stroke-width: 5px; stroke-linejoin: round; }

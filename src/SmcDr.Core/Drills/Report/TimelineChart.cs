@@ -52,9 +52,19 @@ internal sealed class TimelineChart
 
         Curve("Commits", "per second", _evidence.CommitRate, "commits", 104, minimumTop: 1, "0", hasGaps: false);
         Curve("WAL at risk", "seconds", _evidence.WalLag, "lag", 60, minimumTop: 1, "0.#", hasGaps: true);
+        if (_evidence.RedisWriteRate.Count > 0)
+        {
+            Curve("Redis writes", "per second", _evidence.RedisWriteRate, "redis", 60, minimumTop: 1, "0", hasGaps: false);
+        }
+
         Bars(DrillLane.Server, "Server");
-        Bars(DrillLane.Backup, "Base backup");
-        Bars(DrillLane.Recovery, "Recovery");
+        if (_evidence.Spans.Any(static span => span.Lane == DrillLane.Redis))
+        {
+            Bars(DrillLane.Redis, "Redis");
+        }
+
+        Bars(DrillLane.Backup, "Backups");
+        Bars(DrillLane.Recovery, "Recoveries");
         Bars(DrillLane.Check, "Checks");
         double plotBottom = _y - LaneGap + 10;
 
@@ -192,6 +202,7 @@ internal sealed class TimelineChart
     private static string Name(DrillLane lane) => lane switch
     {
         DrillLane.Server => "server",
+        DrillLane.Redis => "redis",
         DrillLane.Backup => "backup",
         DrillLane.Recovery => "recovery",
         _ => "check",

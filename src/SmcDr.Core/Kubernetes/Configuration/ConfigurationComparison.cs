@@ -49,7 +49,7 @@ public sealed class ConfigurationComparison
     {
         ConfigurationSource source = await ConfigurationSource.OpenAsync(_reader, cancellationToken).ConfigureAwait(false);
         string[] namespaces = [.. source.Details.Namespaces.Select(_mapper.Map).Distinct(StringComparer.Ordinal)];
-        ObjectMatcher matcher = new(_filter, await _client.GetCatalogAsync(refresh: false, cancellationToken).ConfigureAwait(false));
+        ObjectMatcher matcher = new(_filter, await _client.GetCatalogAsync(refresh: false, cancellationToken).ConfigureAwait(false), _mapper);
         Dictionary<string, (ManifestEntry Entry, Hash256 Hash)> stored = await LoadAsync(source, matcher, cancellationToken).ConfigureAwait(false);
         ScaledWorkloads scaled = await ScaledWorkloads.LoadAsync(_client, namespaces, cancellationToken).ConfigureAwait(false);
         ConfigurationCollector collector = new(_client, namespaces, !source.Details.WithoutSecrets, _observer);

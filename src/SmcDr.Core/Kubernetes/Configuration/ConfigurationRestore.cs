@@ -141,7 +141,7 @@ public static class ConfigurationRestore
             }
 
             _catalog = await client.GetCatalogAsync(refresh: true, cancellationToken).ConfigureAwait(false);
-            _matcher = new ObjectMatcher(options.Filter, _catalog);
+            _matcher = new ObjectMatcher(options.Filter, _catalog, _mapper);
             ScaledWorkloads scaled = await ScaledWorkloads.LoadAsync(client, spaces, cancellationToken).ConfigureAwait(false);
             _applier = new ObjectApplier(client, options, scaled, !_mapper.IsEmpty);
             _kinds = [.. source.Entries.Select(static entry => ConfigurationPaths.ResourceOf(entry.Path)).Distinct()];
@@ -378,7 +378,7 @@ public static class ConfigurationRestore
                 await Task.Delay(s_pause, cancellationToken).ConfigureAwait(false);
             }
             while (TimeProvider.System.GetElapsedTime(start) < options.EstablishedTimeout);
-            _matcher = new ObjectMatcher(options.Filter, _catalog);
+            _matcher = new ObjectMatcher(options.Filter, _catalog, _mapper);
         }
 
         /// <summary>Without its namespace nothing is restored, and thousands of failures would say no more than one.</summary>

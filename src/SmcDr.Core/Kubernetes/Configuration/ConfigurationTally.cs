@@ -37,10 +37,12 @@ public sealed class ConfigurationTally
         return parts.Length == 0 ? "nothing matches" : string.Join(", ", parts);
     }
 
-    /// <summary>What there is to say where not everything was restored; null where it was.</summary>
-    public SmcException? ToError(string backupId) => Failed == 0 ? null : new SmcException(
+    /// <summary>What there is to say where not everything was restored, or would be; null where it was.</summary>
+    public SmcException? ToError(string backupId, bool isPlan) => Failed == 0 ? null : new SmcException(
         SmcErrorCode.ConfigurationIncomplete,
-        string.Create(CultureInfo.InvariantCulture, $"{Failed} of {Total} objects of the backup '{backupId}' were not restored, the first of them '{_first}'."),
+        string.Create(
+            CultureInfo.InvariantCulture,
+            $"{Failed} of {Total} objects of the backup '{backupId}' {(isPlan ? "would not be" : "were not")} restored, the first of them '{_first}'."),
         target: backupId);
 
     private static string Word(string what, bool isPlan) => what switch

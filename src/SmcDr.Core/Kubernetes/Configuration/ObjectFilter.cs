@@ -15,5 +15,8 @@ public sealed record ObjectFilter
     /// <summary>Only objects with such labels, in kubectl's words; null = all.</summary>
     public string? LabelSelector { get; init; }
 
-    internal bool IsEmpty => Kinds.Count == 0 && ExcludeKinds.Count == 0 && Names.Count == 0 && LabelSelector is null;
+    /// <summary>Only these, by group, kind, namespace and name in the cluster that they are restored to; null = all.</summary>
+    public IReadOnlyCollection<IConfigurationObject>? Objects { get; init; }
+
+    internal bool IsEmpty => Kinds.Count == 0 && ExcludeKinds.Count == 0 && Names.Count == 0 && LabelSelector is null && Objects is null;
 }

@@ -9,10 +9,17 @@ internal sealed class ObjectMatcher
     private readonly HashSet<string> _kinds;
     private readonly HashSet<string> _excluded;
     private readonly LabelSelector? _labels;
+    private readonly NamespaceMapper _mapper;
+    private readonly HashSet<(string Group, string Kind, string? Namespace, string Name)>? _objects;
 
-    public ObjectMatcher(ObjectFilter filter, ResourceCatalog catalog)
+    /// <param name="filter">The filter.</param>
+    /// <param name="catalog">What the cluster has.</param>
+    /// <param name="mapper">Where the objects that are asked for move to, before they are moved.</param>
+    public ObjectMatcher(ObjectFilter filter, ResourceCatalog catalog, NamespaceMapper mapper)
     {
         _filter = filter;
+        _mapper = mapper;
+        _objects = filter.Objects?.Select(static each => (ConfigurationLevel.GroupOf(each.ApiVersion), each.Kind, each.Namespace, each.Name)).ToHashSet();
         _kinds = Resolve(filter.Kinds, catalog);
         _excluded = Resolve(filter.ExcludeKinds, catalog);
         _labels = filter.LabelSelector is null ? null : LabelSelector.Parse(filter.LabelSelector);
@@ -28,7 +35,12 @@ internal sealed class ObjectMatcher
     public bool Matches(string resource, KubernetesObject item) =>
         MatchesKind(resource, item.Kind)
         && (_filter.Names.Count == 0 || _filter.Names.Any(name => FileSystemName.MatchesSimpleExpression(name, item.Name, ignoreCase: false)))
-        && (_labels is null || _labels.Matches(item.Labels));
+        && (_labels is null || _labels.Matches(item.Labels))
+        && (_objects is null || _objects.Contains((
+            ConfigurationLevel.GroupOf(item.ApiVersion),
+            item.Kind,
+            item.Namespace is string name ? _mapper.Map(name) : null,
+            item.Kind == "Namespace" ? _mapper.Map(item.Name) : item.Name)));
 
     /// <summary>Kinds that the cluster does not have yet, since their definitions are still to be restored, are known by what is in the backup alone.</summary>
     private static bool Has(HashSet<string> kinds, string resource, string? kind) =>

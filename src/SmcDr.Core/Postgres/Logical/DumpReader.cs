@@ -11,7 +11,7 @@ internal static class DumpReader
     /// <summary>Hands out the file's content in order, the next part being fetched meanwhile.</summary>
     /// <param name="backup">The backup.</param>
     /// <param name="entry">The file.</param>
-    /// <param name="consume">Takes a part; false where no more is wanted.</param>
+    /// <param name="consume">Takes a part, which holds until it returns; false where no more is wanted.</param>
     /// <param name="cancellationToken">Stops the work.</param>
     public static async Task ReadAsync(
         BackupReader backup,
@@ -20,14 +20,17 @@ internal static class DumpReader
         CancellationToken cancellationToken)
     {
         FileExtent[][] batches = [.. entry.Extents.Chunk(ExtentsAtOnce)];
-        Task<byte[][]>? next = batches.Length > 0 ? FetchAsync(backup, batches[0], cancellationToken) : null;
+        // Two sets of buffers by turns, one being filled while the other is handed out: blocks of megabytes would else be garbage at once, and
+        // memory would grow with the speed.
+        byte[][][] buffers = [new byte[ExtentsAtOnce][], new byte[ExtentsAtOnce][]];
+        Task<ReadOnlyMemory<byte>[]>? next = batches.Length > 0 ? FetchAsync(backup, batches[0], buffers[0], cancellationToken) : null;
         try
         {
             for (int i = 0; i < batches.Length; i++)
             {
-                byte[][] contents = await next!.ConfigureAwait(false);
-                next = i + 1 < batches.Length ? FetchAsync(backup, batches[i + 1], cancellationToken) : null;
-                foreach (byte[] content in contents)
+                ReadOnlyMemory<byte>[] contents = await next!.ConfigureAwait(false);
+                next = i + 1 < batches.Length ? FetchAsync(backup, batches[i + 1], buffers[(i + 1) % 2], cancellationToken) : null;
+                foreach (ReadOnlyMemory<byte> content in contents)
                 {
                     if (!await consume(content, cancellationToken).ConfigureAwait(false))
                     {
@@ -79,9 +82,21 @@ internal static class DumpReader
             SmcErrorCode.VerificationFailed, $"The file '{entry.Path}' of the backup '{backup.Header.Id}' ends within its table of contents.", target: backup.Header.Id);
     }
 
-    private static async Task<byte[][]> FetchAsync(BackupReader backup, FileExtent[] extents, CancellationToken cancellationToken)
+    private static async Task<ReadOnlyMemory<byte>[]> FetchAsync(
+        BackupReader backup, FileExtent[] extents, byte[][] buffers, CancellationToken cancellationToken)
     {
-        byte[][] contents = [.. extents.Select(static extent => new byte[extent.Length])];
+        for (int i = 0; i < extents.Length; i++)
+        {
+            if (buffers[i] is not { } buffer || buffer.Length < extents[i].Length)
+            {
+                buffers[i] = new byte[extents[i].Length];
+            }
+            else if (extents[i].Block is null)
+            {
+                Array.Clear(buffer, 0, extents[i].Length);
+            }
+        }
+
         int[] stored = [.. Enumerable.Range(0, extents.Length).Where(i => extents[i].Block is not null)];
         await backup.ReadBlocksAsync(
             [.. stored.Select(i => extents[i].Block!)],
@@ -89,10 +104,10 @@ internal static class DumpReader
             (index, block, _) =>
             {
                 FileExtent extent = extents[stored[index]];
-                block.Slice(extent.Start, extent.Length).CopyTo(contents[stored[index]]);
+                block.Slice(extent.Start, extent.Length).CopyTo(buffers[stored[index]]);
                 return ValueTask.CompletedTask;
             },
             cancellationToken).ConfigureAwait(false);
-        return contents;
+        return [.. extents.Select((extent, i) => buffers[i].AsMemory(0, extent.Length))];
     }
 }

@@ -54,6 +54,15 @@ internal sealed class StreamClaim : RepositoryClaim<StreamHolder>
             .Select(static sighting => sighting.Holder),
     ];
 
+    /// <summary>Whether a stream that has not ended gave a sign of life before its claim became void.</summary>
+    /// <param name="repository">The repository.</param>
+    /// <param name="systemId">The database cluster.</param>
+    /// <param name="now">The present time; clocks that differ by less than a claim lasts do no harm.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
+    public static async Task<bool> IsAliveAsync(Repository repository, ulong systemId, DateTimeOffset now, CancellationToken cancellationToken) =>
+        (await ListAsync(repository, Folder(systemId), WalJson.Default.StreamHolder, cancellationToken).ConfigureAwait(false))
+            .Any(sighting => !sighting.IsEnded && now - sighting.LastSign < TimeSpan.FromSeconds(2 * sighting.Holder.ExpiresAfterSeconds));
+
     /// <inheritdoc/>
     protected override SmcException Refuse(StreamHolder? holder, TimeSpan age) => new(
         SmcErrorCode.StreamRunning,

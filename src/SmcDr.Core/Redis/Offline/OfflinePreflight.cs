@@ -13,7 +13,7 @@ internal sealed class OfflinePreflight(
     RedisConnector connector, BackupHeader header, Guid repositoryId, RedisOfflineOptions options, IOperationObserver observer)
 {
     /// <summary>What Debian's and other packages call the program.</summary>
-    private static readonly string[] s_programs = ["redis-server", "valkey-server", "keydb-server"];
+    public static IReadOnlyList<string> Programs { get; } = ["redis-server", "valkey-server", "keydb-server"];
 
     /// <summary>For journal, manifest and the like, beside the RDB.</summary>
     private const long Margin = 1 << 20;
@@ -27,9 +27,13 @@ internal sealed class OfflinePreflight(
     private readonly List<string> _warnings = [];
 
     /// <summary>Where a restore without the server's own protocol can be done.</summary>
+    [UnsupportedOSPlatformGuard("windows")]
+    public static bool IsSupported => OperatingSystem.IsLinux() && Environment.Is64BitProcess;
+
+    /// <summary>Throws elsewhere.</summary>
     public static void ThrowIfUnsupported()
     {
-        if (!OperatingSystem.IsLinux() || !Environment.Is64BitProcess)
+        if (!IsSupported)
         {
             throw new SmcException(
                 SmcErrorCode.TargetUnsuitable,
@@ -214,9 +218,9 @@ internal sealed class OfflinePreflight(
         IEnumerable<string?> candidates =
         [
             command is [string started, ..] ? started : null,
-            .. options.BinDirectory is { } bin ? s_programs.Select(name => Path.Combine(bin, name)) : [],
+            .. options.BinDirectory is { } bin ? Programs.Select(name => Path.Combine(bin, name)) : [],
             info?["executable"],
-            .. from name in s_programs
+            .. from name in Programs
                from directory in (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries)
                select Path.Combine(directory, name),
         ];

@@ -1,8 +1,10 @@
 using System.Globalization;
+using System.Runtime.CompilerServices;
 using System.Runtime.Versioning;
 using SmcDr.Core.Operations;
 using SmcDr.Core.Platform;
 using SmcDr.Core.Postgres.Logical;
+using SmcDr.Core.Redis.Restore;
 using SmcDr.Core.Repositories;
 
 namespace SmcDr.Core.Redis.Offline;
@@ -32,6 +34,12 @@ internal sealed class OfflineRun
 
     /// <summary>How far it is.</summary>
     public OfflineJournal Journal => _journal;
+
+    /// <summary>The keys that are compared when the server has loaded them; null where this run has not fetched the RDB, or it could not be read.</summary>
+    public IReadOnlyList<SampledKey>? Sample { get; private set; }
+
+    /// <summary>Whether this run has fetched the RDB.</summary>
+    public bool HasFetched { get; private set; }
 
     /// <summary>Where what the server had before lies; empty where it had nothing.</summary>
     public IReadOnlyList<string> Previous => [.. _journal.Aside.Select(name => Path.Combine(_directory.Path, name + _journal.AsideSuffix))];
@@ -198,11 +206,10 @@ internal sealed class OfflineRun
         BackupReader backup, DirectoryHandle folder, string name, FileStatus? present, OfflineTarget target, CancellationToken cancellationToken)
     {
         string source = $"the backup '{backup.Header.Id}'";
-        Manifest manifest = await backup.ReadManifestAsync(cancellationToken).ConfigureAwait(false);
-        string path = manifest.Header.Redis!.Path;
-        ManifestEntry entry = manifest.Entries.FirstOrDefault(entry => entry.Path == path) ?? throw new SmcException(
-            SmcErrorCode.ManifestInvalid, $"{source} has no file '{path}', which it says is its RDB.", target: backup.Header.Id);
+        ManifestEntry entry = RdbFile.Find(await backup.ReadManifestAsync(cancellationToken).ConfigureAwait(false));
         RdbIntegrity integrity = new(source);
+        OfflineSample sample = new(OfflineSample.NameOf(backup), _options.SampleSize);
+        await using ConfiguredAsyncDisposable sampling = sample.ConfigureAwait(false);
         using NativeFile file = folder.CreateFile(OfflineDirectory.NameOf(name));
         long started = 0;
         try
@@ -210,7 +217,7 @@ internal sealed class OfflineRun
             await DumpReader.ReadAsync(
                 backup,
                 entry,
-                (part, _) =>
+                async (part, token) =>
                 {
                     long at = integrity.Length;
                     integrity.Append(part.Span);
@@ -222,10 +229,12 @@ internal sealed class OfflineRun
                     }
 
                     _observer.Progress(new OperationProgress(RedisOfflineRestore.Activity, "Fetching the backup", integrity.Length, entry.Size));
-                    return ValueTask.FromResult(true);
+                    await sample.AppendAsync(part, token).ConfigureAwait(false);
+                    return true;
                 },
                 cancellationToken).ConfigureAwait(false);
             integrity.Complete();
+            (Sample, HasFetched) = (await sample.CompleteAsync(_observer, cancellationToken).ConfigureAwait(false), true);
         }
         catch (SmcException e) when (e.Code is SmcErrorCode.BackupInterrupted)
         {

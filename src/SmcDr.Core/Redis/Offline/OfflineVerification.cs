@@ -1,14 +1,18 @@
 using System.Globalization;
-using SmcDr.Core.Redis.Rdb;
+using System.Runtime.Versioning;
+using SmcDr.Core.Operations;
+using SmcDr.Core.Redis.Restore;
 using SmcDr.Core.Repositories;
 
 namespace SmcDr.Core.Redis.Offline;
 
 /// <summary>Compares what a server has loaded with what the backup says that it holds.</summary>
-internal sealed class OfflineVerification(BackupHeader header, OfflineLayout layout, RdbSummary? summary)
+[UnsupportedOSPlatform("windows")]
+internal sealed class OfflineVerification(BackupHeader header, OfflineLayout layout)
 {
     private readonly List<string> _problems = [];
     private readonly RedisContent? _content = header.Redis!.Content;
+    private bool _areValuesCompared;
 
     public IReadOnlyList<string> Problems => _problems;
 
@@ -21,8 +25,14 @@ internal sealed class OfflineVerification(BackupHeader header, OfflineLayout lay
     /// <summary>How many are missing.</summary>
     public long Failed { get; private set; }
 
-    /// <summary>Whether anything could be compared.</summary>
-    public bool IsCompared => _content is not null;
+    /// <summary>Whether counts and values could be compared.</summary>
+    public bool IsCompared => _content is not null && _areValuesCompared;
+
+    /// <summary>How many keys were compared by their values.</summary>
+    public long SampledKeys { get; private set; }
+
+    /// <summary>How many of them are not as in the backup.</summary>
+    public long MismatchedKeys { get; private set; }
 
     /// <summary>Compares counts, functions and the state of the append-only file.</summary>
     public void Compare(RedisInfo info)
@@ -44,6 +54,45 @@ internal sealed class OfflineVerification(BackupHeader header, OfflineLayout lay
         }
     }
 
+    /// <summary>Compares the values and times to live of some keys.</summary>
+    /// <returns>Why that could not be done, as a sentence; null where it was.</returns>
+    public async Task<string?> CompareAsync(
+        RedisConnector connector, IReadOnlyList<SampledKey>? sample, IOperationObserver observer, CancellationToken cancellationToken)
+    {
+        if (sample is null or { Count: 0 })
+        {
+            // A backup whose values are all too long for it has nothing to compare.
+            _areValuesCompared = sample is not null;
+            return null;
+        }
+
+        observer.Progress(new OperationProgress(RedisOfflineRestore.Activity, $"Comparing what Redis at {connector.Display} has with the backup"));
+        RedisConnection connection = await connector.OpenAsync(cancellationToken).ConfigureAwait(false);
+        await using (connection.ConfigureAwait(false))
+        {
+            if (!connection.Knows("DUMP"))
+            {
+                return $"Values on Redis at {connector.Display} cannot be compared with the backup: the command DUMP was taken away there.";
+            }
+
+            ComparingRights rights = await ComparingRights.AskAsync(connection, sample[0].Key, cancellationToken).ConfigureAwait(false);
+            if (rights.Refusal is { } refusal)
+            {
+                return $"Values on Redis at {connector.Display} cannot be compared with the backup: {refusal}.";
+            }
+
+            SampleComparison comparison = new(rights.ExpiryCommand, await ServerClock.ReadAsync(connection, cancellationToken).ConfigureAwait(false));
+            await comparison.RunAsync(connection, sample, header.Redis!.Mode == "cluster", cancellationToken).ConfigureAwait(false);
+            (SampledKeys, MismatchedKeys, _areValuesCompared) = (comparison.SampledKeys, comparison.MismatchedKeys, true);
+            if (comparison.Problem is { } problem)
+            {
+                _problems.Add(problem);
+            }
+        }
+
+        return null;
+    }
+
     private void CompareKeys(RedisInfo info)
     {
         long present = info.Databases.Sum(static database => database.Keys);
@@ -58,8 +107,7 @@ internal sealed class OfflineVerification(BackupHeader header, OfflineLayout lay
 
         if (loaded is null)
         {
-            long now = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds();
-            Expired = Math.Clamp(_content.Keys - present, 0, ExpiredBy(now));
+            Expired = Math.Clamp(_content.Keys - present, 0, _content.Expires);
         }
 
         Failed = Math.Max(0, _content.Keys - Restored - Expired);
@@ -81,8 +129,6 @@ internal sealed class OfflineVerification(BackupHeader header, OfflineLayout lay
             }
         }
     }
-
-    private long ExpiredBy(long now) => summary?.Databases.Sum(static database => database.ExpiredKeys) is { } expired && now > 0 ? expired : _content!.Expires;
 
     private void CompareFunctions(RedisInfo info)
     {

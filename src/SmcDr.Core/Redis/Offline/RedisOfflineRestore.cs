@@ -127,6 +127,8 @@ public sealed class RedisOfflineRestore : IRedisRestore
         return await ExecuteAsync(CreateRun(directory, target, observer), target, observer, cancellationToken).ConfigureAwait(false);
     }
 
+    private RedisConnector ConnectorOf(OfflineTarget target) => target.Temporary?.Connector ?? _connector;
+
     private async Task<OfflineTarget> LookAsync(IOperationObserver observer, CancellationToken cancellationToken)
     {
         OfflinePreflight.ThrowIfUnsupported();
@@ -149,8 +151,7 @@ public sealed class RedisOfflineRestore : IRedisRestore
             WasRunning = target.Info is not null,
             AsideSuffix = OfflineRun.CreateSuffix(directory, target.Layout, now),
         };
-        RedisConnector connector = target.Temporary?.Connector ?? _connector;
-        OfflineServer server = new(connector, target.Start, directory, _options, observer) { Input = target.Temporary?.Configuration };
+        OfflineServer server = new(ConnectorOf(target), target.Start, directory, _options, observer) { Input = target.Temporary?.Configuration };
         return new OfflineRun(directory, server, journal, _options, observer);
     }
 
@@ -169,8 +170,18 @@ public sealed class RedisOfflineRestore : IRedisRestore
         long loading = Stopwatch.GetTimestamp();
         RedisInfo info = await run.StartAsync(cancellationToken).ConfigureAwait(false);
         double seconds = Stopwatch.GetElapsedTime(loading).TotalSeconds;
-        OfflineVerification verification = new(Header, target.Layout, null);
+        OfflineVerification verification = new(Header, target.Layout);
         verification.Compare(info);
+        // Of files that an earlier process has fetched nobody has chosen any.
+        IReadOnlyList<SampledKey>? sample = run.HasFetched
+            ? run.Sample
+            : await OfflineSample.ReadAsync(_backup, _options.SampleSize, observer, cancellationToken).ConfigureAwait(false);
+        string? notCompared = await verification.CompareAsync(ConnectorOf(target), sample, observer, cancellationToken).ConfigureAwait(false);
+        if (notCompared is not null)
+        {
+            observer.Warning(notCompared);
+        }
+
         if (target.Temporary is not null)
         {
             await run.EndTemporaryAsync().ConfigureAwait(false);
@@ -197,10 +208,10 @@ public sealed class RedisOfflineRestore : IRedisRestore
             SizeBytes = content?.Bytes ?? Header.SizeBytes,
             Databases = string.Join(", ", (content?.Databases.Select(static database => database.Database) ?? info.Databases.Select(static database => database.Database)).Order()),
             Functions = (int)(info.Number("number_of_libraries") ?? 0),
-            Verified = verification.IsCompared ? verification.Problems.Count == 0 : null,
-            SampledKeys = 0,
-            MismatchedKeys = 0,
-            WarningCount = target.Warnings.Count + (target.SuspendFirst is null ? 0 : 1) + (target.Temporary is null ? 0 : 1),
+            Verified = verification.Problems.Count > 0 ? false : verification.IsCompared ? true : null,
+            SampledKeys = verification.SampledKeys,
+            MismatchedKeys = verification.MismatchedKeys,
+            WarningCount = target.Warnings.Count + (target.SuspendFirst is null ? 0 : 1) + (target.Temporary is null ? 0 : 1) + (notCompared is null ? 0 : 1),
             Problems = verification.Problems,
             SuspendFirst = target.SuspendFirst,
             StartTime = start,
@@ -281,7 +292,7 @@ public sealed class RedisOfflineRestore : IRedisRestore
         yield return target.Temporary is not null
             ? "Start it for a look at what it loads, on a port of its own, and end it again: how it is started nobody has said."
             : $"Start it ({target.Start.Command}), and wait until it has loaded.";
-        yield return "Compare the number of keys in each database with the backup.";
+        yield return $"Compare the number of keys in each database{(_options.SampleSize > 0 ? string.Create(culture, $", and up to {_options.SampleSize:N0} values,") : "")} with the backup.";
         if (target.Info?.Replicas.Count is > 0 and int replicas)
         {
             yield return string.Create(culture, $"{replicas} replica{(replicas == 1 ? " fetches" : "s fetch")} all data from it anew; nothing is done to {(replicas == 1 ? "it" : "them")}.");

@@ -279,20 +279,13 @@ internal sealed class RestorePreflight(
             return;
         }
 
-        RedisReply[] replies = await connection.ExecuteManyAsync(
-            [new RedisCommand("DUMP", key), new RedisCommand("PEXPIRETIME", key), new RedisCommand("PTTL", key)],
-            cancellationToken).ConfigureAwait(false);
-        // PEXPIRETIME came with Redis 7.0.
-        bool isOlder = RedisErrors.IsUnknown(replies[1]);
-        _expiryCommand = isOlder ? "PTTL" : _expiryCommand;
-        foreach (RedisReply reply in (RedisReply[])[replies[0], replies[isOlder ? 2 : 1]])
+        ComparingRights rights = await ComparingRights.AskAsync(connection, key, cancellationToken).ConfigureAwait(false);
+        // Of a cluster one older node is enough.
+        _expiryCommand = rights.ExpiryCommand == "PTTL" ? rights.ExpiryCommand : _expiryCommand;
+        if (_canCompare && rights.Refusal is { } refusal)
         {
-            if (_canCompare && reply.IsError && !RedisErrors.IsKeyDenied(reply))
-            {
-                _canCompare = false;
-                _warnings.Add(
-                    $"What is restored to Redis at {connection.Display} cannot be compared with the backup afterwards: {RedisErrors.Clean(reply.Text)}. For that the user needs +dump {(isOlder ? "+pttl" : "+pexpiretime")}.");
-            }
+            _canCompare = false;
+            _warnings.Add($"What is restored to Redis at {connection.Display} cannot be compared with the backup afterwards: {refusal}.");
         }
     }
 

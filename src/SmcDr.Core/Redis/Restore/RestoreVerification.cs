@@ -12,20 +12,14 @@ namespace SmcDr.Core.Redis.Restore;
 internal sealed class RestoreVerification(
     RestoreTarget target, RestoreTally tally, KeySelection selection, BackupHeader header, RedisRestoreOptions options)
 {
-    private const int KeysAtOnce = 50;
-    private const int ShownKeys = 3;
-
-    /// <summary>How far a time to live may be off that a server tells as what is left of it.</summary>
-    private const long ExpiryTolerance = 2000;
-
-    private readonly List<string> _different = [];
+    private readonly SampleComparison _comparison = new(target.ExpiryCommand, target.Clock);
 
     /// <summary>Whether values were compared, where there were any.</summary>
     public bool IsCompared { get; private set; }
 
-    public long SampledKeys { get; private set; }
+    public long SampledKeys => _comparison.SampledKeys;
 
-    public long MismatchedKeys { get; private set; }
+    public long MismatchedKeys => _comparison.MismatchedKeys;
 
     /// <summary>Compares; what differs is a problem of the tally.</summary>
     public async Task RunAsync(
@@ -42,28 +36,13 @@ internal sealed class RestoreVerification(
             {
                 RedisInfo info = await RedisSource.ReadInfoAsync(connection, cancellationToken).ConfigureAwait(false);
                 CompareCounts(node, info, observer);
-                // From Redis 7.2 on a key that is compared does not count as used. Older ones do not know the command.
-                await connection.TryExecuteAsync(new RedisCommand("CLIENT", "NO-TOUCH", "ON"), cancellationToken).ConfigureAwait(false);
-                foreach (IGrouping<int, SampledKey> database in byNode[node].GroupBy(static key => key.Database))
-                {
-                    if (!target.IsCluster)
-                    {
-                        await connection.ExecuteAsync(new RedisCommand("SELECT", database.Key), cancellationToken).ConfigureAwait(false);
-                    }
-
-                    foreach (SampledKey[] keys in database.Chunk(KeysAtOnce))
-                    {
-                        await CompareAsync(connection, keys, cancellationToken).ConfigureAwait(false);
-                    }
-                }
+                await _comparison.RunAsync(connection, byNode[node], target.IsCluster, cancellationToken).ConfigureAwait(false);
             }
         }
 
-        if (MismatchedKeys > 0)
+        if (_comparison.Problem is { } problem)
         {
-            tally.AddProblem(string.Create(
-                CultureInfo.InvariantCulture,
-                $"{MismatchedKeys:N0} of {SampledKeys:N0} keys that were compared are not as in the backup, unless clients have changed them since: {string.Join(", ", _different)}."));
+            tally.AddProblem(problem);
         }
     }
 
@@ -116,65 +95,4 @@ internal sealed class RestoreVerification(
     }
 
     private static long Keys(RedisInfo info, int database) => info.Databases.FirstOrDefault(one => one.Database == database)?.Keys ?? 0;
-
-    private async Task CompareAsync(RedisConnection connection, SampledKey[] keys, CancellationToken cancellationToken)
-    {
-        RedisReply[] replies = await connection.ExecuteManyAsync(
-            [.. keys.SelectMany(key => new[] { new RedisCommand("DUMP", key.Key), new RedisCommand(target.ExpiryCommand, key.Key) })],
-            cancellationToken).ConfigureAwait(false);
-        long now = target.Clock.Now;
-        for (int i = 0; i < keys.Length; i++)
-        {
-            (SampledKey key, RedisReply dump, RedisReply expiry) = (keys[i], replies[2 * i], replies[(2 * i) + 1]);
-            // What has expired is rightly gone, and what has moved to another node is asked of nobody.
-            if (dump.IsError || expiry.IsError || key.ExpiresAt <= now + 1000)
-            {
-                continue;
-            }
-
-            bool? isSame = IsSameValue(key, dump);
-            if (isSame is null)
-            {
-                continue;
-            }
-
-            SampledKeys++;
-            if (isSame == false || !IsSameExpiry(key, expiry.Integer, now))
-            {
-                MismatchedKeys++;
-                if (_different.Count < ShownKeys)
-                {
-                    _different.Add(string.Create(CultureInfo.InvariantCulture, $"{KeyText.Of(key.Key)} of database {key.Database}"));
-                }
-            }
-        }
-    }
-
-    /// <summary>Whether the server's value is the backup's; null where that cannot be said.</summary>
-    private static bool? IsSameValue(SampledKey key, RedisReply dump)
-    {
-        ReadOnlySpan<byte> bytes = dump.Bytes.Span;
-        if (bytes.Length <= RdbDump.FooterLength)
-        {
-            return false;
-        }
-
-        RdbEncoding encoding = (RdbEncoding)bytes[0];
-        return RdbShapes.Of(bytes[0]) is null ? null
-            : RdbShapes.TypeOf(encoding) != RdbShapes.TypeOf(key.Encoding) ? false
-            : RdbValueDigest.TryCompute(encoding, bytes[1..^RdbDump.FooterLength], out UInt128 digest) ? digest == key.Digest
-            : null;
-    }
-
-    private bool IsSameExpiry(SampledKey key, long found, long now)
-    {
-        if (key.ExpiresAt is not { } expected)
-        {
-            return found == -1;
-        }
-
-        return target.ExpiryCommand == "PTTL"
-            ? Math.Abs(now + found - expected) <= ExpiryTolerance
-            : found == expected;
-    }
 }

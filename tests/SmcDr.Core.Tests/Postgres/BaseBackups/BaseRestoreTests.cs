@@ -122,6 +122,7 @@ public sealed class BaseRestoreTests(BaseRestoreTests.OneBackup fixture) : IClas
         foreach (string name in (string[])["PG_VERSION", "postgresql.conf", "postgresql.auto.conf"])
         {
             File.Copy(Path.Combine(_lab.Server.DataDirectory, name), Path.Combine(target, name), overwrite: true);
+            PostgresPrograms.GiveToServer(Path.Combine(target, name));
         }
 
         (int exitCode, _, string error) = await PostgresPrograms.TryRunAsync("postgres", ["--single", "-D", target, "postgres"]);

@@ -46,6 +46,51 @@ public sealed class DeltaRestoreTests(DeltaRestoreTests.TwoBackups fixture) : IC
     }
 
     [Fact]
+    public async Task RestoreFilesAsync_Delta_PagesOfABlockThatAreNotThoseOfItsHashes_AreRefused()
+    {
+        string id = fixture.Full.Id;
+        Place place = await NewPlaceAsync(id);
+        string big = Path.Combine(place.Data, fixture.BigPath);
+        (BackupReader reader, Manifest manifest) = await _lab.OpenAsync(id);
+        List<(BlockReference Block, long At)> blocks = [];
+        long at = 0;
+        foreach (FileExtent extent in manifest.Entries.Single(entry => entry.Path == fixture.BigPath).Extents)
+        {
+            if (extent is { Block.PageHashes: not null, Start: 0 } && extent.Length == extent.Block.Length)
+            {
+                blocks.Add((extent.Block, at));
+            }
+
+            at += extent.Length;
+        }
+
+        // Each of two blocks gets the other's hashes, and the file has at each one's place what these hashes say, but for one page. That page's
+        // block is whole by its own digest; what it holds there is not what the hashes say, and only they are looked at for so little.
+        IGrouping<int, (BlockReference Block, long At)> alike = blocks.GroupBy(static block => block.Block.Length).First(static group => group.Count() > 1);
+        (BlockReference first, long firstAt) = alike.ElementAt(0);
+        (BlockReference second, long secondAt) = alike.ElementAt(1);
+        (first.PageHashes, second.PageHashes) = (second.PageHashes, first.PageHashes);
+        byte[] content = await File.ReadAllBytesAsync(big);
+        byte[] kept = content.AsSpan((int)firstAt, first.Length).ToArray();
+        content.AsSpan((int)secondAt, first.Length).CopyTo(content.AsSpan((int)firstAt));
+        kept.CopyTo(content.AsSpan((int)secondAt));
+        content[firstAt + (3 * PageSize) + 4000] ^= 0x10;
+        using (FileStream stream = new(big, FileMode.Open, FileAccess.Write))
+        {
+            stream.Write(content);
+        }
+
+        SmcException e = await Assert.ThrowsAsync<SmcException>(
+            () => BaseRestore.RestoreFilesAsync(reader, manifest, place.Target(_lab), NullObserver.Instance, default));
+
+        Assert.Equal(SmcErrorCode.ChecksumMismatch, e.Code);
+        Assert.Equal(first.Pack.Key, e.Target);
+        Assert.False(File.Exists(Path.Combine(place.Data, ControlFile.RelativePath)));
+        await RestoreAsync(id, place);
+        Assert.Equal(fixture.Fingerprints[id], place.Fingerprint());
+    }
+
+    [Fact]
     public async Task RestoreFilesAsync_Delta_MakesEveryKindOfDifferenceGood()
     {
         string id = fixture.Incremental.Id;

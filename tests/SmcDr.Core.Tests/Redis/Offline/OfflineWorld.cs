@@ -13,7 +13,8 @@ namespace SmcDr.Core.Tests.Redis.Offline;
 /// <summary>A real server that was backed up and changed since: what an offline restore is tried on. Whatever runs in its directory ends with it.</summary>
 internal sealed class OfflineWorld : IAsyncDisposable
 {
-    private readonly MemoryObjectStore _store = new();
+    /// <summary>What the repository is kept in.</summary>
+    public MemoryObjectStore Store { get; } = new();
 
     private OfflineWorld(RedisServer server) => Server = server;
 
@@ -47,7 +48,7 @@ internal sealed class OfflineWorld : IAsyncDisposable
             world.Digest = await DigestAsync(world.Server);
             world.Backup = await RedisBackup.RunAsync(
                 world.Connector,
-                await Repository.OpenOrCreateAsync(world._store, CancellationToken.None),
+                await Repository.OpenOrCreateAsync(world.Store, CancellationToken.None),
                 new RedisBackupOptions(),
                 world.Observer,
                 CancellationToken.None);
@@ -78,7 +79,7 @@ internal sealed class OfflineWorld : IAsyncDisposable
         return new RedisOfflineRestore(Connector, repository, backup, options ?? new RedisOfflineOptions());
     }
 
-    public Task<Repository> OpenRepositoryAsync() => Repository.OpenAsync(_store, CancellationToken.None);
+    public Task<Repository> OpenRepositoryAsync() => Repository.OpenAsync(Store, CancellationToken.None);
 
     public async Task<RedisRestoreResult> RunAsync(RedisOfflineOptions? options = null) =>
         await (await RestoreAsync(options)).RunAsync(Observer, CancellationToken.None);
@@ -112,9 +113,13 @@ internal sealed class OfflineWorld : IAsyncDisposable
     }
 
     /// <summary>kill -9 of whatever works in the data directory; returns when it is gone.</summary>
-    public async Task KillAsync()
+    public Task KillAsync() => KillInAsync(DataDirectory);
+
+    /// <summary>The same for any directory.</summary>
+    public static async Task KillInAsync(string path)
     {
-        while (FindProcess() is { } process)
+        using DirectoryHandle handle = DirectoryHandle.OpenRoot(path);
+        while (RedisProcess.FindIn(handle) is { } process)
         {
             process.End();
             while (process.IsAlive)

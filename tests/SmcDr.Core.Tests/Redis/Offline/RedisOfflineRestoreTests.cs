@@ -5,12 +5,15 @@ using SmcDr.Core.Redis.Offline;
 using SmcDr.Core.Redis.Restore;
 using SmcDr.Core.Repositories;
 using SmcDr.Core.Tests.Fixtures;
+using SmcDr.Core.Tests.Postgres.BaseBackups;
 using SmcDr.Core.Tests.Redis.Rdb;
 
 namespace SmcDr.Core.Tests.Redis.Offline;
 
 public sealed class RedisOfflineRestoreTests
 {
+    private const long LittleKeys = 4;
+
     private static readonly string[] s_steps =
         ["Begun", "Fetched", "Stopped", "Aside dump.rdb", "SetAside", "Renamed", "Placed", "Loaded"];
 
@@ -45,6 +48,8 @@ public sealed class RedisOfflineRestoreTests
         Assert.Equal(("Complete", true), (result.State, result.Verified!.Value));
         Assert.Empty(result.Problems);
         Assert.Equal((RedisRestoreMethod.Offline, 0, 1), (result.Method, result.KeysFailed, result.Functions));
+        Assert.InRange(result.SampledKeys, 200, result.KeysRestored);
+        Assert.Equal(0, result.MismatchedKeys);
         Assert.Equal(world.Digest, await world.DigestAsync());
         Assert.NotEqual(before, world.FindProcess()!.Id);
         Assert.Equal(appendOnly, await world.CommandAsync("CONFIG", "GET", "appendonly"));
@@ -70,7 +75,8 @@ public sealed class RedisOfflineRestoreTests
         await KillAfterAsync(world, step);
 
         RedisRestoreResult result = await world.RunAsync(new RedisOfflineOptions { DataDirectory = world.DataDirectory, ConfigFile = world.Server.ConfigurationPath, BinDirectory = world.BinDirectory });
-        Assert.Equal("Complete", result.State);
+        // What was fetched by the process that is gone is compared by this one as well.
+        Assert.Equal(("Complete", (bool?)true, LittleKeys), (result.State, result.Verified, result.SampledKeys));
         Assert.Equal(world.Digest, await world.DigestAsync());
         Assert.Equal(appendOnly == "yes" ? 2 : 1, world.Names(".before-").Count);
         Assert.Empty(world.Names("smcdr-restore"));
@@ -102,6 +108,59 @@ public sealed class RedisOfflineRestoreTests
         SmcException e = await Assert.ThrowsAsync<SmcException>(() => restore.PlanAsync(world.Observer, CancellationToken.None));
         Assert.Equal(SmcErrorCode.RestoreUnfinished, e.Code);
         Assert.Contains(world.Backup.Id, e.Recommendation, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("key", "SET", "key", "another value")]
+    [InlineData("key", "COPY", "hash", "key", "REPLACE")]
+    [InlineData("key", "EXPIRE", "key", "1000")]
+    [InlineData("hash", "DEL", "hash")]
+    [InlineData("expires", "PERSIST", "expires")]
+    public async Task Run_KeyThatIsNotAsInTheBackup_IsFoundAndNamed(string key, params string[] change)
+    {
+        await using OfflineWorld world = await OfflineWorld.CreateAsync(fill: FillLittleAsync);
+        RedisRestoreResult result = await world.RunAsync(new RedisOfflineOptions
+        {
+            AfterStep = step =>
+            {
+                if (step == "Loaded")
+                {
+                    Change(world, change);
+                }
+            },
+        });
+
+        Assert.Equal(("Partial", (bool?)false), (result.State, result.Verified));
+        Assert.Equal((LittleKeys, 1L), (result.SampledKeys, result.MismatchedKeys));
+        Assert.Contains($"1 of 4 keys that were compared are not as in the backup, unless clients have changed them since: '{key}' of database 0.", result.Problems);
+    }
+
+    [Fact]
+    public async Task Run_UserThatMayNotReadValues_SaysThatTheyWereNotCompared()
+    {
+        await using OfflineWorld world = await OfflineWorld.CreateAsync(
+            new() { ["user"] = "default on nopass ~* &* +@all -dump" }, fill: FillLittleAsync);
+        RedisRestoreResult result = await world.RunAsync();
+
+        Assert.Equal(("Complete", (bool?)null, 0L, 1), (result.State, result.Verified, result.SampledKeys, result.WarningCount));
+        Assert.Contains(world.Observer.Warnings, static warning => warning.Contains("+dump +pexpiretime", StringComparison.Ordinal));
+        Assert.Equal(world.Digest, await world.DigestAsync());
+    }
+
+    [Fact]
+    public async Task Sample_OfWhatCannotBeRead_IsNoneAndTakesAllTheSame()
+    {
+        RecordingObserver observer = new();
+        await using OfflineSample sample = new("The RDB", 10);
+        await sample.AppendAsync("REDIS0010"u8.ToArray(), CancellationToken.None);
+        for (int i = 0; i < 100; i++)
+        {
+            // Of what nobody takes a pipe would hold the second part up for ever.
+            await sample.AppendAsync(new byte[StreamedFileWriter.BlockSize].Select(static _ => (byte)0xEF).ToArray(), CancellationToken.None);
+        }
+
+        Assert.Null(await sample.CompleteAsync(observer, CancellationToken.None));
+        Assert.StartsWith("No values will be compared: The RDB", Assert.Single(observer.Verboses), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -379,7 +438,7 @@ public sealed class RedisOfflineRestoreTests
         }
         finally
         {
-            await KillInAsync(disk.Path);
+            await OfflineWorld.KillInAsync(disk.Path);
         }
     }
 
@@ -416,7 +475,7 @@ public sealed class RedisOfflineRestoreTests
         }
         finally
         {
-            await KillInAsync(disk.Path);
+            await OfflineWorld.KillInAsync(disk.Path);
         }
     }
 
@@ -435,9 +494,11 @@ public sealed class RedisOfflineRestoreTests
         }
         finally
         {
-            await KillInAsync(disk.Path);
+            await OfflineWorld.KillInAsync(disk.Path);
         }
     }
+
+    private static void Change(OfflineWorld world, string[] command) => Task.Run(() => world.CommandAsync([.. command])).Wait();
 
     private static async Task FillLittleAsync(RedisServer server)
     {
@@ -486,16 +547,6 @@ public sealed class RedisOfflineRestoreTests
     {
         await world.CommandAsync("CONFIG", "SET", "dir", path);
         await world.CommandAsync("SAVE");
-    }
-
-    private static async Task KillInAsync(string path)
-    {
-        using DirectoryHandle handle = DirectoryHandle.OpenRoot(path);
-        while (RedisProcess.FindIn(handle) is { } process)
-        {
-            process.End();
-            await Task.Delay(20);
-        }
     }
 
     private sealed class KilledException : Exception;

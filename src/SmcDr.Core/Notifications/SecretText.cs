@@ -1,0 +1,48 @@
+using System.Text.RegularExpressions;
+
+namespace SmcDr.Core.Notifications;
+
+/// <summary>Takes secrets out of texts that are shown or sent: those that are known, and what has the form of one.</summary>
+internal sealed partial class SecretText
+{
+    private const string Hidden = "***";
+
+    // Shorter ones would take letters out of ordinary words, and no address or password that protects anything is so short.
+    private const int MinimumLength = 4;
+
+    private readonly string[] _secrets;
+
+    public SecretText(IEnumerable<string> secrets) =>
+        _secrets = [.. secrets.SelectMany(Forms).Where(static form => form.Length >= MinimumLength).Distinct(StringComparer.Ordinal)
+            .OrderByDescending(static form => form.Length)];
+
+    public string Hide(string text)
+    {
+        foreach (string secret in _secrets)
+        {
+            text = text.Replace(secret, Hidden, StringComparison.Ordinal);
+        }
+
+        return PasswordPattern().Replace(UserInfoPattern().Replace(text, "$1***@"), "$1***");
+    }
+
+    /// <summary>A URL is known by what makes it one's own, too: messages name paths without their host.</summary>
+    private static IEnumerable<string> Forms(string secret)
+    {
+        yield return secret;
+        if (Uri.TryCreate(secret, UriKind.Absolute, out Uri? uri) && uri.PathAndQuery.Length > 1)
+        {
+            yield return uri.AbsoluteUri;
+            yield return uri.PathAndQuery;
+            yield return uri.PathAndQuery[1..];
+        }
+    }
+
+    /// <summary>Name and password in front of a URL's host.</summary>
+    [GeneratedRegex(@"([A-Za-z][A-Za-z0-9+.-]*://)[^/\s@]+@", RegexOptions.CultureInvariant)]
+    private static partial Regex UserInfoPattern();
+
+    /// <summary>What connection strings, environments and command lines say of passwords.</summary>
+    [GeneratedRegex(@"\b((?:PGPASSWORD|password|passwd|pwd|secret|token)\s*[=:]\s*)(?:""[^""]*""|'[^']*'|[^\s;,'""]+)", RegexOptions.CultureInvariant | RegexOptions.IgnoreCase)]
+    private static partial Regex PasswordPattern();
+}

@@ -1,0 +1,82 @@
+using System.Management.Automation;
+using SmcDr.Core.FileStores;
+using SmcDr.Core.Kubernetes;
+using SmcDr.Core.Kubernetes.Configuration;
+using SmcDr.Core.Repositories;
+using SmcDr.Core.Sites;
+using SmcDr.PowerShell.Bridge;
+using SmcDr.PowerShell.Session;
+
+namespace SmcDr.PowerShell.Commands;
+
+/// <summary>Backs up the Kubernetes configuration of the site's primary region: everything that its namespace has, and what of the cluster that needs.</summary>
+/// <remarks>
+/// <para>
+/// All kinds that the cluster has are read, and each object is kept as a document of its own without what the cluster itself put into it: extracted, kubectl apply
+/// takes them. Of the cluster come along the definitions of kinds, classes, volumes, roles and webhooks that the namespace uses. Releases of Helm are listed.
+/// </para>
+/// <para>
+/// Secrets go into an encrypted repository only: into another one nothing is stored, unless -SkipSecret leaves them out. What cannot be read does not stop the
+/// rest: it is warned of, and the backup has the state Partial and says in Missing what it lacks.
+/// </para>
+/// <para>
+/// File stores that the site file marks with withConfiguration, such as /etc/smc-trading, are backed up behind it, each as a backup of its own.
+/// </para>
+/// </remarks>
+/// <example>
+/// <code>Backup-SmcConfiguration -Label 'before the upgrade'</code>
+/// Backs up the namespace that the site file names.
+/// </example>
+/// <example>
+/// <code>Backup-SmcConfiguration smc-trading, smc-shared | Format-List Id, State, Namespaces, HelmReleases, Missing</code>
+/// Backs up two namespaces as one, and shows what is in it and what is not.
+/// </example>
+[Cmdlet(VerbsData.Backup, "SmcConfiguration", SupportsShouldProcess = true)]
+[OutputType(typeof(BackupInfo))]
+public sealed class BackupSmcConfigurationCommand : SiteCmdlet
+{
+    /// <summary>The namespaces. Without it, the one that the site file names.</summary>
+    [Parameter(Position = 0)]
+    [ValidateNotNullOrEmpty]
+    public string[] Namespace { get; set; } = [];
+
+    /// <summary>Leaves Secrets out, which go into an encrypted repository only.</summary>
+    [Parameter]
+    public SwitchParameter SkipSecret { get; set; }
+
+    /// <summary>A label by which people recognize the backup.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string? Label { get; set; }
+
+    /// <inheritdoc/>
+    protected override async Task ProcessRecordAsync(SmcPipeline pipeline, CancellationToken cancellationToken)
+    {
+        Site site = await LoadSiteAsync(pipeline).ConfigureAwait(false);
+        SecretResolver secrets = SiteArguments.CreateSecrets(pipeline);
+        ConfigurationBackupOptions options = site.CreateConfigurationBackupOptions(Namespace) with { SkipSecrets = SkipSecret, Label = Label };
+        using KubernetesClient client = await site.ConnectPatientlyAsync(null, pipeline, cancellationToken).ConfigureAwait(false);
+        Repository? repository = null;
+        if (await pipeline.ShouldProcessAsync(
+            options.Describe(client), $"Back up to {site.Repository.Location}").ConfigureAwait(false))
+        {
+            repository = await site.OpenOrCreateRepositoryAsync(secrets, cancellationToken).ConfigureAwait(false);
+            BackupInfo backup = await ConfigurationBackup.RunAsync(client, repository, options, pipeline, cancellationToken).ConfigureAwait(false);
+            await FinishBackupAsync(pipeline, site, secrets, repository, backup, cancellationToken).ConfigureAwait(false);
+        }
+
+        foreach (FileStoreSettings store in site.GetConfigurationFileStores())
+        {
+            if (!await pipeline.ShouldProcessAsync(
+                $"File store '{store.Name}' at {store.Path}", $"Back up to {site.Repository.Location}").ConfigureAwait(false))
+            {
+                continue;
+            }
+
+            repository ??= await site.OpenOrCreateRepositoryAsync(secrets, cancellationToken).ConfigureAwait(false);
+            BackupInfo files = await FileStoreBackup.RunAsync(
+                store.Name, store.Path, repository, site.CreateBackupOptions(store) with { Label = Label }, pipeline, cancellationToken).ConfigureAwait(false);
+            await FinishBackupAsync(pipeline, site, secrets, repository, files, cancellationToken).ConfigureAwait(false);
+        }
+    }
+}
