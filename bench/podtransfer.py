@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures the transfer of a large file into and out of a pod beside kubectl cp, in one run.
 
-    bench/podtransfer.py --kubeconfig FILE [--megabytes N] [--rounds N] [--image IMAGE] [--no-sync] [--write]
+    bench/podtransfer.py --kubeconfig FILE [--megabytes N] [--rounds N] [--image IMAGE] [--no-sync] [--program FILE] [--write]
 
 The two take turns, into the same pod of a namespace that is made for it. The file is random, so that nothing on the way can compress it. After each transfer
 its SHA-256 is compared, outside of the time. Ours hashes both ends and has the file on the disk before it counts, which kubectl cp does not;
@@ -37,15 +37,17 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--image", default="postgres:15")
     parser.add_argument("--no-sync", action="store_true", help="do not wait for the disks, as kubectl cp does not")
+    parser.add_argument("--program", help="measure this build of bench/PodTransfer, and publish none")
     parser.add_argument("--write", action="store_true", help="write the results to docs/benchmarks/podtransfer.md")
     options = parser.parse_args()
 
     output = os.path.join(HOME, "out", "bench-podtransfer")
-    # As smcdr is handed out: compiled for this platform.
-    subprocess.run(
-        ["dotnet", "publish", os.path.join(HOME, "bench", "PodTransfer"), "-c", "Release", "--use-current-runtime", "--self-contained", "false",
-         "-o", output, "-v", "quiet", "-nologo"], check=True, stdout=sys.stderr)
-    ours = os.path.join(output, "PodTransfer")
+    if not options.program:
+        # As smcdr is handed out: compiled for this platform.
+        subprocess.run(
+            ["dotnet", "publish", os.path.join(HOME, "bench", "PodTransfer"), "-c", "Release", "--use-current-runtime", "--self-contained", "false",
+             "-o", output, "-v", "quiet", "-nologo"], check=True, stdout=sys.stderr)
+    ours = options.program or os.path.join(output, "PodTransfer")
     namespace = "smcdr-bench-" + uuid.uuid4().hex[:8]
     kubectl = ["kubectl", "--kubeconfig", options.kubeconfig]
 

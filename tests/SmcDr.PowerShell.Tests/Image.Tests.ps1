@@ -85,8 +85,9 @@ Describe 'The container image' -Skip:(-not $isThere) {
     }
 
     It 'backs up and encrypts in a pod, on a root that is read-only' -Skip:(-not $runs) {
-        $loader, $rest = -split $env:SMCDR_TEST_IMAGE_LOADER
-        & $loader @rest $archive *> $null
+        $words = @(-split $env:SMCDR_TEST_IMAGE_LOADER)
+        $arguments = @($words | Select-Object -Skip 1) + $archive
+        & $words[0] @arguments *> $null
         $LASTEXITCODE | Should -Be 0
         $namespace = "smcdr-pester-$([guid]::NewGuid().ToString('N').Substring(0, 8))"
         function Invoke-Kubectl {

@@ -219,6 +219,7 @@ public static class SiteRedis
             Connect = token => settings.ConnectAsync(observer, token),
             Namespace = settings.Namespace,
             Workload = workload,
+            SampleSize = request.Options.SampleSize,
         });
     }
 

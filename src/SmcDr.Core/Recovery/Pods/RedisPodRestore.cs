@@ -310,7 +310,7 @@ public sealed partial class RedisPodRestore : IRedisRestore
             yield return "Remove the helper pod.";
         }
 
-        yield return string.Create(culture, $"Scale '{Name}' back to {Math.Max(1, target.Workload.Replicas)}, wait until Redis has loaded the data, and compare the number of keys.");
+        yield return string.Create(culture, $"Scale '{Name}' back to {Math.Max(1, target.Workload.Replicas)}, wait until Redis has loaded the data, and compare keys and values.");
     }
 
     // $(NAME), as the kubelet expands it.
@@ -333,6 +333,8 @@ public sealed partial class RedisPodRestore : IRedisRestore
         private bool _isStopped;
         private bool _isExchanging;
         private OfflineLayout? _layout;
+        private IReadOnlyList<SampledKey>? _sample;
+        private bool _hasFetched;
         private OfflineJournal? _journal = target.Interrupted;
         private IReadOnlyList<string> _previous = [];
 
@@ -418,14 +420,24 @@ public sealed partial class RedisPodRestore : IRedisRestore
 
             double seconds = Stopwatch.GetElapsedTime(loading).TotalSeconds;
             Begin("Compare");
-            OfflineVerification verification = new(owner.Header, layout!, null);
+            OfflineVerification verification = new(owner.Header, layout!);
             verification.Compare(info);
+            // Of files that an earlier process has fetched nobody has chosen any.
+            IReadOnlyList<SampledKey>? sample = _hasFetched
+                ? _sample
+                : await OfflineSample.ReadAsync(owner._backup, Options.SampleSize, observer, cancellationToken).ConfigureAwait(false);
+            string? notCompared = await verification.CompareAsync(owner._connector, sample, observer, cancellationToken).ConfigureAwait(false);
+            if (notCompared is not null)
+            {
+                observer.Warning(notCompared);
+            }
+
             foreach (string previous in _previous)
             {
                 observer.Verbose($"What the server had before lies in '{previous}' on the volume of '{Name}'. Remove it there when it is not needed any more (kubectl exec … rm -r).");
             }
 
-            int warnings = target.Warnings.Count + (target.SuspendFirst is null ? 0 : 1) + (await RemoveJournalAsync(layout!, cancellationToken).ConfigureAwait(false) ? 0 : 1);
+            int warnings = target.Warnings.Count + (target.SuspendFirst is null ? 0 : 1) + (notCompared is null ? 0 : 1) + (await RemoveJournalAsync(layout!, cancellationToken).ConfigureAwait(false) ? 0 : 1);
             RedisContent? content = owner.Header.Redis!.Content;
             return new RedisRestoreResult
             {
@@ -440,9 +452,9 @@ public sealed partial class RedisPodRestore : IRedisRestore
                 SizeBytes = content?.Bytes ?? owner.Header.SizeBytes,
                 Databases = string.Join(", ", (content?.Databases.Select(static database => database.Database) ?? info.Databases.Select(static database => database.Database)).Order()),
                 Functions = (int)(info.Number("number_of_libraries") ?? 0),
-                Verified = verification.IsCompared ? verification.Problems.Count == 0 : null,
-                SampledKeys = 0,
-                MismatchedKeys = 0,
+                Verified = verification.Problems.Count > 0 ? false : verification.IsCompared ? true : null,
+                SampledKeys = verification.SampledKeys,
+                MismatchedKeys = verification.MismatchedKeys,
                 WarningCount = warnings,
                 Problems = verification.Problems,
                 SuspendFirst = target.SuspendFirst,
@@ -504,7 +516,7 @@ public sealed partial class RedisPodRestore : IRedisRestore
             }
             finally
             {
-                (_journal, _previous) = (run.Journal, run.Previous);
+                (_journal, _previous, _sample, _hasFetched) = (run.Journal, run.Previous, run.Sample, run.HasFetched);
             }
         }
 

@@ -18,6 +18,9 @@ public sealed record RedisPodRestoreOptions
     /// <summary>How long the workload may take to stop, and to become ready, which it does when it has loaded the data.</summary>
     public TimeSpan WorkloadTimeout { get; init; } = TimeSpan.FromMinutes(10);
 
+    /// <summary>How many keys, chosen by chance, are compared afterwards; 0 = none.</summary>
+    public int SampleSize { get; init; } = 1000;
+
     internal HelperPodOptions Helper { get; init; } = new();
 
     /// <summary>How often the workload is looked at while it starts.</summary>

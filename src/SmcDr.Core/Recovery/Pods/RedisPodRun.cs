@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.CompilerServices;
 using System.Text;
 using System.Text.Json;
 using SmcDr.Core.Kubernetes;
@@ -63,6 +64,12 @@ internal sealed class RedisPodRun(RedisPodVolume volume, OfflineJournal journal,
 
     /// <summary>How far it is.</summary>
     public OfflineJournal Journal { get; private set; } = journal;
+
+    /// <summary>The keys that are compared when the server has loaded them; null where this run has not fetched the RDB, or it could not be read.</summary>
+    public IReadOnlyList<SampledKey>? Sample { get; private set; }
+
+    /// <summary>Whether this run has fetched the RDB.</summary>
+    public bool HasFetched { get; private set; }
 
     /// <summary>Where what the server had before lies; empty where it had nothing.</summary>
     public IReadOnlyList<string> Previous => [.. Journal.Aside.Select(name => $"{volume.Directory}/{name}{Journal.AsideSuffix}")];
@@ -174,6 +181,8 @@ internal sealed class RedisPodRun(RedisPodVolume volume, OfflineJournal journal,
     {
         ManifestEntry entry = RdbFile.Find(await backup.ReadManifestAsync(cancellationToken).ConfigureAwait(false));
         RdbIntegrity integrity = new($"the backup '{backup.Header.Id}'");
+        OfflineSample sample = new(OfflineSample.NameOf(backup), options.SampleSize);
+        await using ConfiguredAsyncDisposable sampling = sample.ConfigureAwait(false);
         System.IO.Pipelines.Pipe pipe = new(new System.IO.Pipelines.PipeOptions(
             pauseWriterThreshold: 8 << 20, resumeWriterThreshold: 4 << 20, minimumSegmentSize: 256 << 10, useSynchronizationContext: false));
         using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
@@ -183,6 +192,7 @@ internal sealed class RedisPodRun(RedisPodVolume volume, OfflineJournal journal,
             PodTransferResult result = await new PodTransfer(volume.Shell.Client, null, observer)
                 .UploadAsync(pipe.Reader.AsStream(), entry.Size, volume.Shell.Target, path, cancellationToken).ConfigureAwait(false);
             await fetching.ConfigureAwait(false);
+            (Sample, HasFetched) = (await sample.CompleteAsync(observer, cancellationToken).ConfigureAwait(false), true);
             observer.Verbose(string.Create(
                 CultureInfo.InvariantCulture,
                 $"The RDB of '{backup.Header.Id}' is on the volume: {DisplayText.Size(result.Length)}, SHA-256 {result.Sha256}, {result.Breaks} broken connections."));
@@ -207,6 +217,7 @@ internal sealed class RedisPodRun(RedisPodVolume volume, OfflineJournal journal,
                     {
                         integrity.Append(part.Span);
                         observer.Progress(new OperationProgress(RedisOnlineRestore.Activity, "Fetching the backup", integrity.Length, entry.Size));
+                        await sample.AppendAsync(part, token).ConfigureAwait(false);
                         return !(await pipe.Writer.WriteAsync(part, token).ConfigureAwait(false)).IsCompleted;
                     },
                     stop.Token).ConfigureAwait(false);
