@@ -186,7 +186,8 @@ public sealed class MetricsServer
     {
         // Away from the loop that accepts: a client that does not read holds up its own answer only.
         await Task.Yield();
-        using HttpListenerResponse response = context.Response;
+        // Not disposed of: that breaks the connection, and with it an answer that is still on its way.
+        HttpListenerResponse response = context.Response;
         try
         {
             bool isHead = context.Request.HttpMethod == "HEAD";
@@ -206,10 +207,13 @@ public sealed class MetricsServer
             {
                 await response.OutputStream.WriteAsync(content).ConfigureAwait(false);
             }
+
+            response.Close();
         }
         catch (Exception e) when (e is HttpListenerException or IOException or ObjectDisposedException or InvalidOperationException)
         {
             // Who asked is gone.
+            response.Abort();
         }
     }
 
