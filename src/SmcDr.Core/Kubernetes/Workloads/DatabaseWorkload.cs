@@ -6,6 +6,8 @@ namespace SmcDr.Core.Kubernetes.Workloads;
 /// <summary>A workload of one pod whose container keeps its data on a volume claim, as its object describes it.</summary>
 internal sealed class DatabaseWorkload
 {
+    private static readonly string[] s_wordKeys = ["command", "args"];
+
     /// <summary>Where a helper pod sees the whole of volumes of which the container sees a part only.</summary>
     public const string VolumesDirectory = "/smcdr-volumes";
 
@@ -32,7 +34,7 @@ internal sealed class DatabaseWorkload
     public string Image => (string?)_container["image"] ?? "";
 
     /// <summary>What the object itself has the container run: its command and arguments. Empty where it leaves both to the image.</summary>
-    public IReadOnlyList<string> Words => [.. new[] { "command", "args" }
+    public IReadOnlyList<string> Words => [.. s_wordKeys
         .SelectMany(key => _container[key] as JsonArray ?? [])
         .Select(static word => (string?)word ?? "")];
 

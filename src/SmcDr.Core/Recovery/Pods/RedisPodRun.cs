@@ -145,8 +145,8 @@ internal sealed class RedisPodRun(RedisPodVolume volume, OfflineJournal journal,
         await RunAsync(
             "Exchanging the files of Redis",
             ExchangeScript,
-            cancellationToken,
-            [volume.Directory, StagedName, Layout.PlacedName, Journal.AsideSuffix, MeanwhileSuffix, .. Layout.Names]).ConfigureAwait(false);
+            [volume.Directory, StagedName, Layout.PlacedName, Journal.AsideSuffix, MeanwhileSuffix, .. Layout.Names],
+            cancellationToken).ConfigureAwait(false);
         options.AfterStep?.Invoke("Exchanged");
         await SaveAsync(Journal with { Phase = OfflinePhase.Placed }, cancellationToken).ConfigureAwait(false);
     }
@@ -159,11 +159,11 @@ internal sealed class RedisPodRun(RedisPodVolume volume, OfflineJournal journal,
         await RunAsync(
             "Putting back what Redis had",
             UndoScript,
-            cancellationToken,
             [
                 volume.Directory, OfflineNames.FileName, OfflineNames.AppendDirectoryName, isPlaced ? Layout.PlacedName : "", Journal.AsideSuffix,
                 RestoredSuffix, MeanwhileSuffix, .. Layout.Names,
-            ]).ConfigureAwait(false);
+            ],
+            cancellationToken).ConfigureAwait(false);
         await volume.Shell.RunAsync("Removing the journal", "rm -f -- \"$1\"", cancellationToken, volume.JournalPath).ConfigureAwait(false);
         return isPlaced ? $"{volume.Directory}/{Layout.PlacedName}{RestoredSuffix}" : null;
     }
@@ -238,7 +238,7 @@ internal sealed class RedisPodRun(RedisPodVolume volume, OfflineJournal journal,
         }
     }
 
-    private Task GiveAsync(string path, string mode, string? owner, CancellationToken cancellationToken) => volume.Shell.RunAsync(
+    private Task<string> GiveAsync(string path, string mode, string? owner, CancellationToken cancellationToken) => volume.Shell.RunAsync(
         $"Giving away '{path}'",
         """
         [ -z "$3" ] || chown -- "$3" "$1" || exit 77
@@ -248,7 +248,7 @@ internal sealed class RedisPodRun(RedisPodVolume volume, OfflineJournal journal,
         cancellationToken,
         path, mode, owner ?? "");
 
-    private async Task RunAsync(string what, string script, CancellationToken cancellationToken, string[] arguments)
+    private async Task RunAsync(string what, string script, string[] arguments, CancellationToken cancellationToken)
     {
         ExecResult result = await volume.Shell.TryRunAsync(script, cancellationToken, arguments).ConfigureAwait(false);
         if (result.ExitCode != 0)

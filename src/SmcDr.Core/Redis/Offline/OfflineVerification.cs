@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Runtime.Versioning;
 using SmcDr.Core.Operations;
 using SmcDr.Core.Redis.Restore;
 using SmcDr.Core.Repositories;
@@ -7,7 +6,6 @@ using SmcDr.Core.Repositories;
 namespace SmcDr.Core.Redis.Offline;
 
 /// <summary>Compares what a server has loaded with what the backup says that it holds.</summary>
-[UnsupportedOSPlatform("windows")]
 internal sealed class OfflineVerification(BackupHeader header, OfflineLayout layout)
 {
     private readonly List<string> _problems = [];
