@@ -182,7 +182,7 @@ public sealed class ObjectiveMeter
     }
 
     /// <summary>Where there are dumps alone, the newest one is all that is left.</summary>
-    private async Task<ObjectiveResult> MeasureDumpsAsync(Repository repository, ObjectiveResult result, CancellationToken cancellationToken)
+    private static async Task<ObjectiveResult> MeasureDumpsAsync(Repository repository, ObjectiveResult result, CancellationToken cancellationToken)
     {
         BackupHeader? newest = await FindNewestAsync(repository, Component.Database, static header => header.Logical is not null, cancellationToken).ConfigureAwait(false);
         return newest is null
@@ -193,7 +193,7 @@ public sealed class ObjectiveMeter
             };
     }
 
-    private async Task<ObjectiveResult> MeasureBackupsAsync(
+    private static async Task<ObjectiveResult> MeasureBackupsAsync(
         Repository repository, ObjectiveResult result, ExpectedBackup expected, CancellationToken cancellationToken)
     {
         BackupHeader? newest = await FindNewestAsync(

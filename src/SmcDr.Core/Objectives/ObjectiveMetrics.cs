@@ -10,6 +10,8 @@ public static class ObjectiveMetrics
     /// <summary>The media type of the format.</summary>
     public const string MediaType = "text/plain; version=0.0.4; charset=utf-8";
 
+    private static readonly string[] s_verdicts = ["Met", "AtRisk", "Unknown", "Missed"];
+
     /// <summary>The metrics of a measurement.</summary>
     /// <param name="site">The site.</param>
     /// <param name="results">What was measured; null where it failed: old numbers would look like present ones.</param>
@@ -43,7 +45,7 @@ public static class ObjectiveMetrics
             "1 for the verdict that holds, 0 for the others.",
             (results ?? []).SelectMany(static result => new[] { ("rpo", result.RpoVerdict), ("rto", result.RtoVerdict) }
                 .Where(static pair => pair.Item2 is not null)
-                .SelectMany(pair => new[] { "Met", "AtRisk", "Unknown", "Missed" }
+                .SelectMany(pair => s_verdicts
                     .Select(verdict => (Labels(result, ("objective", pair.Item1), ("verdict", verdict)), (double?)(pair.Item2 == verdict ? 1 : 0))))));
         WriteEach("smcdr_backup_timestamp_seconds", "When the newest backup began.", static result => Unix(result.BackupTime));
         WriteEach("smcdr_backup_size_bytes", "What it holds.", static result => result.BackupBytes);
