@@ -12,6 +12,8 @@ public static class ObjectiveMetrics
     /// <summary>The media type of the format.</summary>
     public const string MediaType = "text/plain; version=0.0.4; charset=utf-8";
 
+    private static readonly string[] s_verdicts = ["Met", "AtRisk", "Unknown", "Missed"];
+
     /// <summary>The metrics of a measurement.</summary>
     /// <param name="site">The site.</param>
     /// <param name="results">What was measured; null where it failed: old numbers would look like present ones.</param>
