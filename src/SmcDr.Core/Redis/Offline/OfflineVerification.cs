@@ -64,7 +64,7 @@ internal sealed class OfflineVerification(BackupHeader header, OfflineLayout lay
             return null;
         }
 
-        observer.Progress(new OperationProgress(RedisOfflineRestore.Activity, $"Comparing what Redis at {connector.Display} has with the backup"));
+        observer.Progress(new OperationProgress(RedisOnlineRestore.Activity, $"Comparing what Redis at {connector.Display} has with the backup"));
         RedisConnection connection = await connector.OpenAsync(cancellationToken).ConfigureAwait(false);
         await using (connection.ConfigureAwait(false))
         {
