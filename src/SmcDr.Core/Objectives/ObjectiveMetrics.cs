@@ -7,8 +7,6 @@ namespace SmcDr.Core.Objectives;
 /// <summary>Results as Prometheus reads them, in its text format 0.0.4. What is not known has no sample.</summary>
 public static class ObjectiveMetrics
 {
-    private static readonly string[] s_verdicts = ["Met", "AtRisk", "Unknown", "Missed"];
-
     /// <summary>The media type of the format.</summary>
     public const string MediaType = "text/plain; version=0.0.4; charset=utf-8";
 
