@@ -4,6 +4,7 @@ using SmcDr.Core.Repositories;
 using SmcDr.Core.Sites;
 using SmcDr.PowerShell.Arguments;
 using SmcDr.PowerShell.Bridge;
+using SmcDr.PowerShell.Session;
 
 namespace SmcDr.PowerShell.Commands;
 
