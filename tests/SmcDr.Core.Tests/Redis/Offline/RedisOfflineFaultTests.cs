@@ -77,7 +77,8 @@ public sealed class RedisOfflineFaultTests
         }));
         await killing!;
 
-        Assert.Contains("it ended again", error.Message, StringComparison.Ordinal);
+        // Whether it was seen before it was killed is left to chance.
+        Assert.Contains("does not start: it ", error.Message, StringComparison.Ordinal);
         Assert.Contains("back in", error.Message, StringComparison.Ordinal);
         Assert.Equal(world.LaterDigest, await world.DigestAsync());
         Assert.Empty(world.Names(".before-"));
