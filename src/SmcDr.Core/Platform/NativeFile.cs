@@ -151,14 +151,24 @@ internal unsafe class NativeFile : SafeHandleMinusOneIsInvalid
     public bool TryLock()
     {
         const int WouldBlock = 11;
-        int result = LinuxCalls.flock(Descriptor, LinuxCalls.LockExclusive | LinuxCalls.LockNonBlocking);
-        if (result < 0 && Marshal.GetLastPInvokeError() == WouldBlock)
+        // A program that this process starts has all its open files, also one that is closed meanwhile, from fork(2) to execve(2), and their locks with them.
+        const int Attempts = 25;
+        for (int i = 1; ; i++)
         {
-            return false;
-        }
+            int result = LinuxCalls.flock(Descriptor, LinuxCalls.LockExclusive | LinuxCalls.LockNonBlocking);
+            if (result >= 0 || Marshal.GetLastPInvokeError() != WouldBlock)
+            {
+                Check(result, "lock");
+                return true;
+            }
 
-        Check(result, "lock");
-        return true;
+            if (i == Attempts)
+            {
+                return false;
+            }
+
+            Thread.Sleep(20);
+        }
     }
 
     /// <summary>Makes the file, or the names in the directory, durable.</summary>

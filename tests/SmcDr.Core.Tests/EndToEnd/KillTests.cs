@@ -94,6 +94,10 @@ public sealed class KillTests(ITestOutputHelper output) : IAsyncLifetime
                 finished = !await process.KillAsync();
                 killed += finished ? 0 : 1;
                 output.WriteLine($"Target {target}, round {round}: {(finished ? "had finished" : "killed")} at {moment.TotalMilliseconds:0} ms.");
+                if (finished)
+                {
+                    AssertSucceeded(await process.EndAsync());
+                }
             }
 
             if (!finished)
