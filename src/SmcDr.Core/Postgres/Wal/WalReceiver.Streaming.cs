@@ -39,6 +39,7 @@ public sealed partial class WalReceiver
         using CancellationTokenRegistration stop = cancellationToken.Register(() => writing.CancelAfter(_options.StopTimeout));
         Task write = WriteAsync(connection, writer, session, inbox, reading, writing.Token);
         using CancellationTokenSource replication = new();
+        int server = connection.ProcessID;
         IAsyncEnumerator<XLogDataMessage> messages = connection
             .StartReplication(session.Slot, new NpgsqlLogSequenceNumber(session.Start.Value), replication.Token, session.Timeline)
             .GetAsyncEnumerator(CancellationToken.None);
@@ -85,7 +86,8 @@ public sealed partial class WalReceiver
             }
             finally
             {
-                await EndReplicationAsync(messages, next, replication).ConfigureAwait(false);
+                await ReplicationEnd
+                    .RunAsync(messages, next, replication, () => DisconnectAsync(server), ReplicationEnd.Patience).ConfigureAwait(false);
                 await writing.CancelAsync().ConfigureAwait(false);
                 await watch.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                 SetStream(null);
@@ -295,33 +297,25 @@ public sealed partial class WalReceiver
         }
     }
 
-    private static async Task EndReplicationAsync(IAsyncEnumerator<XLogDataMessage> messages, Task<bool> next, CancellationTokenSource replication)
+    /// <summary>Has the server end a session. A role may do that with its own.</summary>
+    private async Task DisconnectAsync(int processId)
     {
         try
         {
-            await replication.CancelAsync().ConfigureAwait(false);
-        }
-        catch (AggregateException e) when (e.Flatten().InnerExceptions.All(static inner => inner is ObjectDisposedException))
-        {
-            // A status that cannot be sent closes the connection at this very moment, and what Npgsql would cancel with is disposed of
-            // (NpgsqlConnector.PerformImmediateUserCancellation). Then the read fails by itself.
-        }
-
-        try
-        {
-            // What was sent meanwhile is not wanted: the next connection gets it again.
-            while (await next.ConfigureAwait(false))
+            using CancellationTokenSource limit = new(ReplicationEnd.Patience);
+            NpgsqlConnection sql = await _connector.OpenAsync(limit.Token).ConfigureAwait(false);
+            await using (sql.ConfigureAwait(false))
             {
-                next = messages.MoveNextAsync().AsTask();
+                using NpgsqlCommand command = NewCommand(sql);
+                command.CommandText = "SELECT pg_catalog.pg_terminate_backend($1)";
+                command.Parameters.Add(new NpgsqlParameter { Value = processId });
+                await command.ExecuteNonQueryAsync(limit.Token).ConfigureAwait(false);
+                _observer.Verbose($"The session {processId} of the stream did not end by itself, and the server was asked to end it.");
             }
         }
-        catch (Exception e) when (e is OperationCanceledException or NpgsqlException or SocketException or IOException or TimeoutException or
-            NullReferenceException or InvalidOperationException)
+        catch (Exception e) when (e is SmcException or NpgsqlException or SocketException or IOException or TimeoutException or OperationCanceledException)
         {
-            // Cancelled, or broken before: then the reason was thrown where it was met first. Cancelling takes the buffers away from a read
-            // that Npgsql is in the middle of (NpgsqlConnector.ReadMessage).
+            _observer.Verbose($"The session {processId} of the stream does not end, and the server cannot be asked to end it: {e.Message}");
         }
-
-        await messages.DisposeAsync().ConfigureAwait(false);
     }
 }
