@@ -139,7 +139,7 @@ Describe 'Work that is stopped' {
         } | Should -Throw -ErrorId 'SmcChecksumMismatch,*'
         Assert-Unwound $probe $halfDone
 
-        $said = & ([System.Environment]::ProcessPath) -NoProfile -NonInteractive -Command @"
+        $said = & (Get-TestShell) -NoProfile -NonInteractive -Command @"
 Import-Module '$supportPath'
 Import-Module -Assembly (Get-TestCmdletAssembly -Module '$module' -Path '$assembly')
 Invoke-TestWork -Probe (New-TestProbe) -HalfDone '$halfDone' -FailToUnwind | Select-Object -First 1

@@ -95,8 +95,7 @@ try {
 }
 "@
     $encoded = [System.Convert]::ToBase64String([System.Text.Encoding]::Unicode.GetBytes($text))
-    $pwsh = [System.Environment]::ProcessPath
-    $output = & $pwsh -NoProfile -NonInteractive -OutputFormat Text -EncodedCommand $encoded
+    $output = & (Get-TestShell) -NoProfile -NonInteractive -OutputFormat Text -EncodedCommand $encoded
     $failure = @($output) -like '!!!*'
     if ($failure) {
         throw "In the fresh process: $($failure.Substring(3))"
@@ -125,4 +124,10 @@ function Get-FreePort {
     $listener.Stop()
 }
 
-Export-ModuleMember -Function Get-SmcModulePath, Get-FreePort, Build-TestProject, Get-TestCmdletAssembly, Invoke-FreshPwsh
+# The PowerShell that runs the tests, as a program: as a .NET tool it runs in 'dotnet', and is found by its name.
+function Get-TestShell {
+    $program = [System.Environment]::ProcessPath
+    [System.IO.Path]::GetFileNameWithoutExtension($program) -eq 'dotnet' ? 'pwsh' : $program
+}
+
+Export-ModuleMember -Function Get-SmcModulePath, Get-TestShell, Get-FreePort, Build-TestProject, Get-TestCmdletAssembly, Invoke-FreshPwsh

@@ -23,6 +23,10 @@ public abstract class ConfigurationCmdlet : SiteCmdlet
     [ArgumentCompleter(typeof(BackupIdCompleter))]
     public string? BackupId { get; set; }
 
+    /// <summary>The component of the backup, as Get-SmcBackup gives it: backups of two components may have the same id, and only one is of a configuration.</summary>
+    [Parameter(ValueFromPipelineByPropertyName = true)]
+    public Component? Component { get; set; }
+
     /// <summary>The site's region whose cluster is meant. Without it, the primary one. Where regions name other namespaces, the backup's are taken for these.</summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
@@ -68,6 +72,15 @@ public abstract class ConfigurationCmdlet : SiteCmdlet
     protected override Task ProcessRecordAsync(SmcPipeline pipeline, CancellationToken cancellationToken)
     {
         _asked = true;
+        if (Component is { } component && component != SmcDr.Component.Configuration)
+        {
+            throw new SmcException(
+                SmcErrorCode.BackupNotFound,
+                $"The backup '{BackupId}' is one of the component {component}, and not of a configuration.",
+                recommendation: "Choose one by 'Get-SmcBackup -Component Configuration'.",
+                target: BackupId);
+        }
+
         if (BackupId is not null)
         {
             _ids.Add(BackupId);
