@@ -22,7 +22,8 @@ internal sealed class SmallFileSystem : IDisposable
 
     public void Dispose()
     {
-        Run("umount", Path);
+        // Also where a process that is just being started still has a copy of an open file there.
+        Run("umount", "--lazy", Path);
         _directory.Dispose();
     }
 

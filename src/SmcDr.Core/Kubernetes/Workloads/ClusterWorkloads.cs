@@ -294,10 +294,14 @@ public sealed class ClusterWorkloads
         int? replicas = ReplicasOf(workload, item);
         int wanted = replicas ?? (workload.Kind == WorkloadKind.CronJob ? 0 : (int?)item.Raw["status"]?["desiredNumberScheduled"] ?? 0);
         int ready = pods.Count(pod => pod.DeletionTime is null && PodTrouble.IsReady(pod));
+
+        // How many pods a DaemonSet should have stands in its status alone, which is of before the last change until the controller has seen that.
+        bool isKnown = workload.Kind != WorkloadKind.DaemonSet
+            || ((long?)item.Raw["status"]?["observedGeneration"] ?? 0) >= ((long?)item.Raw["metadata"]?["generation"] ?? 0);
         return new WorkloadInfo
         {
             Name = workload.ToString(),
-            State = !stopped ? ready >= wanted ? "Running" : "NotReady"
+            State = !stopped ? isKnown && ready >= wanted ? "Running" : "NotReady"
                 : pods.Count > 0 ? "Stopping"
                 : suspension is not null ? "Suspended" : "Stopped",
             Replicas = replicas,

@@ -5,7 +5,7 @@ namespace SmcDr.Core.Postgres.Logical;
 /// <summary>Reads one file of a backup from its beginning to its end. Every byte was checked.</summary>
 internal static class DumpReader
 {
-    private const int ExtentsAtOnce = 4;
+    private const int ExtentsAtOnce = 2;
     private const int Parallelism = 2;
 
     /// <summary>Hands out the file's content in order, the next part being fetched meanwhile.</summary>

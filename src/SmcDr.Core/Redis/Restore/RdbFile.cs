@@ -8,8 +8,8 @@ namespace SmcDr.Core.Redis.Restore;
 internal sealed class RdbFile : IAsyncDisposable
 {
     private readonly Pipe _pipe = new(new PipeOptions(
-        pauseWriterThreshold: 2 * StreamedFileWriter.BlockSize,
-        resumeWriterThreshold: StreamedFileWriter.BlockSize,
+        pauseWriterThreshold: StreamedFileWriter.BlockSize,
+        resumeWriterThreshold: StreamedFileWriter.BlockSize / 2,
         minimumSegmentSize: 256 << 10,
         useSynchronizationContext: false));
 
