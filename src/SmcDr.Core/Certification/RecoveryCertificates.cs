@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.RegularExpressions;
 using SmcDr.Core.ObjectStores;
 using SmcDr.Core.Operations;
@@ -47,10 +46,6 @@ public static partial class RecoveryCertificates
 
         return results;
     }
-
-    /// <summary>A new id.</summary>
-    internal static string NewId(DateTimeOffset time) => string.Create(
-        CultureInfo.InvariantCulture, $"{time.UtcDateTime:yyyyMMdd'T'HHmmss'Z'}-{Guid.NewGuid().ToString("N")[..8]}");
 
     /// <summary>Keeps the result of a test.</summary>
     internal static Task WriteAsync(Repository repository, RecoveryTestResult result, CancellationToken cancellationToken) =>

@@ -462,7 +462,7 @@ public static class RecoveryTest
 
         private RecoveryTestResult ToResult() => new()
         {
-            TestId = RecoveryCertificates.NewId(_start),
+            TestId = RepositoryKeys.NewStamp(_start),
             Site = options.Site,
             Component = nameof(Component.Database),
             Outcome = _checks.Exists(static check => check.Outcome == CheckOutcomes.Failed) ? CheckOutcomes.Failed

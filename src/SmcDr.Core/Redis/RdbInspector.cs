@@ -11,9 +11,6 @@ namespace SmcDr.Core.Redis;
 /// </summary>
 internal sealed class RdbInspector : IRdbObserver
 {
-    /// <summary>Two blocks of <see cref="StreamedFileWriter"/>: a reader that is slower holds the backup up, and does not fill the memory.</summary>
-    private const int Pause = 2 * StreamedFileWriter.BlockSize;
-
     private const int MaximumKeyLength = 64 << 20;
     private const int MaximumDatabases = 1000;
     private const int MaximumFunctions = 1000;
@@ -21,11 +18,7 @@ internal sealed class RdbInspector : IRdbObserver
     private readonly string _source;
     private readonly IOperationObserver _observer;
     private readonly CancellationTokenSource _stop = new();
-    private readonly Pipe _pipe = new(new PipeOptions(
-        pauseWriterThreshold: Pause,
-        resumeWriterThreshold: Pause / 2,
-        minimumSegmentSize: 256 << 10,
-        useSynchronizationContext: false));
+    private readonly Pipe _pipe = RdbPipe.Create(2 * StreamedFileWriter.BlockSize);
 
     private readonly Task<RdbSummary> _reading;
     private RdbSummary? _summary;

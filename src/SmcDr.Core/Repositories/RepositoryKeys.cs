@@ -85,6 +85,10 @@ public static partial class RepositoryKeys
     public static string NewId(DateTimeOffset time, string kind) =>
         string.Create(CultureInfo.InvariantCulture, $"{time.UtcDateTime:yyyyMMdd'T'HHmmss'Z'}-{kind.ToLowerInvariant()}");
 
+    /// <summary>A new name that sorts by time: the second in UTC, and what keeps two of it apart.</summary>
+    internal static string NewStamp(DateTimeOffset time) =>
+        string.Create(CultureInfo.InvariantCulture, $"{time.UtcDateTime:yyyyMMdd'T'HHmmss'Z'}-{Guid.NewGuid().ToString("N")[..8]}");
+
     /// <summary>The number of a pack by the last part of its key; false for what is no pack.</summary>
     public static bool TryParsePack(string name, out int number)
     {

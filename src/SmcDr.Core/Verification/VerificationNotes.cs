@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Globalization;
 using SmcDr.Core.ObjectStores;
 using SmcDr.Core.Repositories;
 
@@ -78,11 +77,8 @@ internal sealed class VerificationNotes(Repository repository, TimeProvider time
                     .SelectMany(static group => PackUse.From("", group).Select(use => new VerifiedPacks(group.Key, use))),
             ],
         };
-        string key = string.Create(
-            CultureInfo.InvariantCulture,
-            $"{RepositoryKeys.Verifications}{note.Time.UtcDateTime:yyyyMMdd'T'HHmmss'Z'}-{Guid.NewGuid().ToString("N")[..8]}");
         await Repository.PutDocumentAsync(
-            repository.Store, key, note, VerificationJson.Default.VerificationNote, cancellationToken).ConfigureAwait(false);
+            repository.Store, RepositoryKeys.Verifications + RepositoryKeys.NewStamp(note.Time), note, VerificationJson.Default.VerificationNote, cancellationToken).ConfigureAwait(false);
     }
 
     private async Task<VerificationNote?> TryReadAsync(string key, CancellationToken cancellationToken)

@@ -183,8 +183,7 @@ internal sealed class RedisPodRun(RedisPodVolume volume, OfflineJournal journal,
         RdbIntegrity integrity = new($"the backup '{backup.Header.Id}'");
         OfflineSample sample = new(OfflineSample.NameOf(backup), options.SampleSize);
         await using ConfiguredAsyncDisposable sampling = sample.ConfigureAwait(false);
-        System.IO.Pipelines.Pipe pipe = new(new System.IO.Pipelines.PipeOptions(
-            pauseWriterThreshold: 8 << 20, resumeWriterThreshold: 4 << 20, minimumSegmentSize: 256 << 10, useSynchronizationContext: false));
+        System.IO.Pipelines.Pipe pipe = RdbPipe.Create(2 * StreamedFileWriter.BlockSize);
         using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         Task fetching = Task.Run(FetchAsync, CancellationToken.None);
         try

@@ -12,9 +12,6 @@ namespace SmcDr.Core.Redis.Offline;
 /// </summary>
 internal sealed class OfflineSample : IAsyncDisposable
 {
-    /// <summary>A reader that is slower holds the fetching up, and does not fill the memory.</summary>
-    private const int Pause = 2 * StreamedFileWriter.BlockSize;
-
     /// <summary>A longer value is passed over.</summary>
     private const int MaximumPayload = 1 << 20;
 
@@ -24,11 +21,7 @@ internal sealed class OfflineSample : IAsyncDisposable
     private readonly int _size;
     private readonly RestoreSample _sample;
     private readonly CancellationTokenSource _stop = new();
-    private readonly Pipe _pipe = new(new PipeOptions(
-        pauseWriterThreshold: Pause,
-        resumeWriterThreshold: Pause / 2,
-        minimumSegmentSize: 256 << 10,
-        useSynchronizationContext: false));
+    private readonly Pipe _pipe = RdbPipe.Create(2 * StreamedFileWriter.BlockSize);
 
     private readonly Task _reading;
 

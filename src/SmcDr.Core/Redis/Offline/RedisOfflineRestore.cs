@@ -19,7 +19,7 @@ namespace SmcDr.Core.Redis.Offline;
 [UnsupportedOSPlatform("windows")]
 public sealed class RedisOfflineRestore : IRedisRestore
 {
-    internal const string Activity = "Redis restore";
+    internal const string Activity = RedisOnlineRestore.Activity;
 
     private readonly RedisConnector _connector;
     private readonly Guid _repositoryId;

@@ -7,11 +7,7 @@ namespace SmcDr.Core.Redis.Restore;
 /// <summary>The RDB of a backup as it comes out of the repository, a few blocks ahead of whoever reads it.</summary>
 internal sealed class RdbFile : IAsyncDisposable
 {
-    private readonly Pipe _pipe = new(new PipeOptions(
-        pauseWriterThreshold: StreamedFileWriter.BlockSize,
-        resumeWriterThreshold: StreamedFileWriter.BlockSize / 2,
-        minimumSegmentSize: 256 << 10,
-        useSynchronizationContext: false));
+    private readonly Pipe _pipe = RdbPipe.Create(StreamedFileWriter.BlockSize);
 
     private readonly Task _fetching;
 
