@@ -19,7 +19,13 @@ internal sealed class RedisConnection : IAsyncDisposable
     /// </summary>
     private const int GatheredSize = 128 << 10;
 
-    private static readonly TimeSpan s_gathering = TimeSpan.FromMilliseconds(1);
+    /// <summary>
+    /// Below it the system wakes nobody (tcp(7), SO_RCVLOWAT): .NET's sockets are otherwise woken for every piece also while nobody reads. The system makes
+    /// its buffer twice as large for it, which is what arrives in one <see cref="s_gathering"/> from a fast network.
+    /// </summary>
+    private const int LowWater = 1 << 20;
+
+    private static readonly TimeSpan s_gathering = TimeSpan.FromMilliseconds(5);
 
     private readonly Stream _stream;
     private readonly RedisConnector _connector;
@@ -29,6 +35,7 @@ internal sealed class RedisConnection : IAsyncDisposable
     private readonly Dictionary<string, byte[]> _names = new(StringComparer.Ordinal);
     private bool _broken;
     private bool _isTrickling;
+    private bool _isSilenced;
 
     public RedisConnection(Stream stream, RedisConnector connector)
     {
@@ -163,15 +170,8 @@ internal sealed class RedisConnection : IAsyncDisposable
             return taken;
         }
 
-        if (_isTrickling)
-        {
-            await Task.Delay(s_gathering, cancellationToken).ConfigureAwait(false);
-        }
-
-        int read = await LimitAsync(
-            token => _stream.ReadAsync(destination, token), _connector.Options.IdleTimeout, "sent anything", cancellationToken).ConfigureAwait(false);
-        _isTrickling = read < Math.Min(GatheredSize, destination.Length);
-        return read;
+        return await LimitAsync(
+            token => GatherAsync(destination, token), _connector.Options.IdleTimeout, "sent anything", cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>The error for a server's answer.</summary>
@@ -193,6 +193,38 @@ internal sealed class RedisConnection : IAsyncDisposable
         {
             // What was written and never sent has no more addressee.
         }
+    }
+
+    private async ValueTask<int> GatherAsync(Memory<byte> destination, CancellationToken cancellationToken)
+    {
+        // Of an encrypted stream the socket cannot tell how much of it can be read.
+        Socket? socket = (_stream as NetworkStream)?.Socket;
+        if (_isTrickling)
+        {
+            Silence(socket, true);
+            await Task.Delay(s_gathering, cancellationToken).ConfigureAwait(false);
+        }
+
+        // Whoever waits must be woken also for the few bytes at the end.
+        if (_isSilenced && socket!.Available == 0)
+        {
+            Silence(socket, false);
+        }
+
+        int read = await _stream.ReadAsync(destination, cancellationToken).ConfigureAwait(false);
+        _isTrickling = read < Math.Min(GatheredSize, destination.Length);
+        return read;
+    }
+
+    private void Silence(Socket? socket, bool silenced)
+    {
+        if (socket is null || _isSilenced == silenced || !OperatingSystem.IsLinux())
+        {
+            return;
+        }
+
+        socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReceiveLowWater, silenced ? LowWater : 1);
+        _isSilenced = silenced;
     }
 
     private byte[] NameOf(string command)

@@ -66,6 +66,52 @@ public sealed class RedisConnectionTests
         Assert.Equal("PONG", (await connection.ExecuteAsync(new RedisCommand("PING"), CancellationToken.None)).Text);
     }
 
+    /// <summary>While much comes, nobody is woken for little; at the end, and after a pause, somebody must be.</summary>
+    [Fact]
+    public async Task ReadBytesAsync_FewBytesAfterMany_ArriveWhileTheServerStays()
+    {
+        const int Pieces = 40;
+        byte[] piece = new byte[16 << 10];
+        TaskCompletionSource taken = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        TaskCompletionSource done = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using ScriptedServer server = new(async (command, stream, token) =>
+        {
+            if (command[0] != "GO")
+            {
+                await ScriptedServer.SendAsync(stream, "-ERR unknown command 'HELLO'\r\n", token);
+                return true;
+            }
+
+            for (int i = 0; i < Pieces; i++)
+            {
+                await stream.WriteAsync(piece, token);
+            }
+
+            await taken.Task.WaitAsync(token);
+            await stream.WriteAsync("end"u8.ToArray(), token);
+            await done.Task.WaitAsync(token);
+            return false;
+        });
+        RedisConnector connector = new(server.Endpoint, new RedisConnectorOptions { IdleTimeout = TimeSpan.FromSeconds(20) });
+        await using RedisConnection connection = await connector.OpenAsync(resp3: false, CancellationToken.None);
+        connection.Write(new RedisCommand("GO"));
+        await connection.FlushAsync(CancellationToken.None);
+        byte[] room = new byte[1 << 20];
+        int length = 0;
+        while (length < Pieces * piece.Length)
+        {
+            length += await connection.ReadBytesAsync(room, CancellationToken.None);
+        }
+
+        Assert.Equal(Pieces * piece.Length, length);
+        ValueTask<int> last = connection.ReadBytesAsync(room, CancellationToken.None);
+        taken.SetResult();
+        Assert.Equal(3, await last);
+        ValueTask<int> end = connection.ReadBytesAsync(room, CancellationToken.None);
+        done.SetResult();
+        Assert.Equal(0, await end);
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
