@@ -53,6 +53,12 @@ internal sealed class CliApplication
                 new PlanUndoCommand(host),
                 new PlanStopCommand(host),
             },
+            new Command("system", "Backs up, restores and checks the system as a whole.")
+            {
+                new SystemBackupCommand(host),
+                new SystemRestoreCommand(host),
+                new SystemTestCommand(host),
+            },
             new Command("window", "Shows what can be recovered.")
             {
                 new WindowListCommand(host),

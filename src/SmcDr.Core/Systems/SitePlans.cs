@@ -3,6 +3,7 @@ using SmcDr.Core.Leases;
 using SmcDr.Core.Plans;
 using SmcDr.Core.Repositories;
 using SmcDr.Core.Sites;
+using SmcDr.Core.Systems.Restore;
 
 namespace SmcDr.Core.Systems;
 
@@ -12,6 +13,7 @@ public static class SitePlans
     // What a command begins with, a resumed plan is built by: each kind has its line here.
     private static readonly SitePlanKind[] s_kinds =
     [
+        SystemRestore.Kind,
     ];
 
     /// <summary>
