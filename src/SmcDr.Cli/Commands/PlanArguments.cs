@@ -19,7 +19,13 @@ internal sealed class PlanArguments
     };
 
     private readonly Option<bool> _breakLease = new("--break-lease") { Description = "Take the site's lease from an operation that still has it." };
-    private readonly Option<int?> _parallelism = new("--parallelism", "-j") { Description = "How many steps are at work at a time. Default: 4.", HelpName = "N" };
+    private readonly Option<int?> _parallelism = new("--parallelism", "-j")
+    {
+        Description = "How many steps are at work at a time. Default: 4.",
+        HelpName = "N",
+    };
+
+
     private readonly Option<bool> _dryRun = new("--dry-run") { Description = "Show the plan with predicted durations, and change nothing." };
     private readonly Option<bool> _yes = new("--yes", "-y") { Description = "Do not ask." };
 

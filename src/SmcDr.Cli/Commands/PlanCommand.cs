@@ -57,7 +57,9 @@ internal abstract class PlanCommand : CliCommand
         }
 
         if (!await context.ConfirmAsync(
-            isUndo ? $"The plan '{plan.PlanId}' will be taken back." : $"{plan.Plan.Title}.", Plan.IsConfirmed(context.Parsed), cancellationToken).ConfigureAwait(false))
+            isUndo ? $"The plan '{plan.PlanId}' will be taken back." : $"{plan.Plan.Title}.",
+            Plan.IsConfirmed(context.Parsed),
+            cancellationToken).ConfigureAwait(false))
         {
             await context.Host.Error.WriteLineAsync("Nothing was changed.").ConfigureAwait(false);
             return SmcErrors.Get(SmcErrorCode.OperationStopped).ExitCode;

@@ -37,8 +37,8 @@ internal sealed class SystemBackupCommand : CliCommand
             Label = context.Parsed.GetValue(_label),
             Components = context.Parsed.GetValue(_components)!,
         };
-        SystemBackupResult result = await context.ObserveAsync(observer =>
-            new SystemBackup(context.LoadSite(), context.Secrets, options, observer).RunAsync(static _ => Task.CompletedTask, cancellationToken)).ConfigureAwait(false);
+        SystemBackupResult result = await context.ObserveAsync(observer => new SystemBackup(context.LoadSite(), context.Secrets, options, observer)
+            .RunAsync(static _ => Task.CompletedTask, cancellationToken)).ConfigureAwait(false);
         context.Write(result, (writer, whole) =>
         {
             TableOutput.Write(writer, whole.Backups, s_columns, context.IsRichOut);

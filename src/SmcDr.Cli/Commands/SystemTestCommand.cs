@@ -13,7 +13,7 @@ internal sealed class SystemTestCommand : CliCommand
         new("Outcome", static result => result.Outcome),
         new("Check", static result => result.Name),
         new("Target", static result => result.Target),
-        new("What was found", static result => result.Recommendation is { } next && result.Outcome != CheckOutcomes.Passed ? $"{result.Message} {next}" : result.Message),
+        new("What was found", static result => result.Recommendation is { } next ? $"{result.Message} {next}" : result.Message),
     ];
 
     private readonly Option<Component[]> _components = SystemArguments.NewComponents("Check only this. Can be given again.");

@@ -2,7 +2,7 @@ using SmcDr.Core.Operations;
 
 namespace SmcDr.Cli.Output;
 
-/// <summary>Passes on to whoever shows progress at the moment: work that is prepared under one display and carried out under another has one observer.</summary>
+/// <summary>Passes on to whoever shows progress at the moment: work that is prepared under one display and carried out under another has one.</summary>
 internal sealed class RelayObserver(IOperationObserver first) : IOperationObserver
 {
     private volatile IOperationObserver _target = first;

@@ -25,7 +25,8 @@ internal sealed class BackupHealth(Site site, SecretResolver secrets, TimeProvid
             repository = await site.OpenForReadingAsync(secrets, NullObserver.Instance, cancellationToken).ConfigureAwait(false);
             if (site.Objectives is not { Database: null, Redis: null, Configuration: null, FileStore: null })
             {
-                measured = await new ObjectiveMeter(site, secrets, isOffline: false, NullObserver.Instance).MeasureAsync(cancellationToken).ConfigureAwait(false);
+                measured = await new ObjectiveMeter(site, secrets, isOffline: false, NullObserver.Instance)
+                    .MeasureAsync(cancellationToken).ConfigureAwait(false);
             }
 
             return CheckFinding.Passed("It can be read.");
@@ -33,11 +34,12 @@ internal sealed class BackupHealth(Site site, SecretResolver secrets, TimeProvid
         yield return readable;
         foreach (ExpectedBackup expected in site.GetExpectedBackups().Where(one => components.Count == 0 || components.Contains(one.Component)))
         {
+            string component = expected.Component.ToString();
             string? store = expected.Component == Component.FileStore ? expected.Subject : null;
-            CheckRun run = new(store is null ? expected.Component.ToString() : $"{expected.Component} {store}", clock);
+            CheckRun run = new(store is null ? component : $"{component} {store}", clock);
             yield return readable.Outcome != CheckOutcomes.Passed
                 ? run.Skip("BackupAge", "Repository did not pass.")
-                : measured.FirstOrDefault(one => one.Component == expected.Component.ToString() && one.Subject == store) is { RpoVerdict: { } verdict } objective
+                : measured.FirstOrDefault(one => one.Component == component && one.Subject == store) is { RpoVerdict: { } verdict } objective
                     ? await run.CheckAsync("BackupAge", () => Task.FromResult(Judge(objective, verdict))).ConfigureAwait(false)
                     : await run.CheckAsync("BackupAge", () => FindAsync(repository!, expected, cancellationToken)).ConfigureAwait(false);
         }
@@ -45,8 +47,8 @@ internal sealed class BackupHealth(Site site, SecretResolver secrets, TimeProvid
 
     private static CheckFinding Judge(ObjectiveResult objective, string verdict)
     {
-        string message = $"{(objective.LossIsBound ? "Up to " : "")}{DisplayText.Seconds(objective.LossSeconds)} would be lost now, and {DisplayText.Duration(objective.Rpo)} may be. " +
-            string.Join(' ', objective.Problems);
+        string message = $"{(objective.LossIsBound ? "Up to " : "")}{DisplayText.Seconds(objective.LossSeconds)} would be lost now, and " +
+            $"{DisplayText.Duration(objective.Rpo)} may be. {string.Join(' ', objective.Problems)}";
         const string Recommendation = "Take a backup now, start the WAL stream where it does not run, and find out why the schedule took none.";
         return verdict switch
         {

@@ -132,6 +132,8 @@ internal sealed class ClusterHealth(Site site, KubernetesSettings settings, Time
         .Concat(new[] { site.PrimaryRegion.Database?.Workload, site.PrimaryRegion.Redis?.Workload }.OfType<string>())
         .Select(WorkloadName.Parse);
 
+    private string Scale(WorkloadName name) => $"kubectl --namespace {settings.Namespace} scale {name} --replicas=";
+
     private async Task<CheckFinding> CheckWorkloadAsync(ClusterWorkloads workloads, WorkloadName name, CancellationToken cancellationToken)
     {
         WorkloadInfo info = await workloads.GetAsync(name, cancellationToken).ConfigureAwait(false);
@@ -141,12 +143,16 @@ internal sealed class ClusterHealth(Site site, KubernetesSettings settings, Time
                 ? string.Create(CultureInfo.InvariantCulture, $"{info.ReadyCount} of {replicas} are ready.")
                 : "It is at work."),
             "Suspended" => CheckFinding.Failed(
-                $"It is stopped since {DisplayText.Time(info.SuspendedTime)} ({info.SuspendedBy}).", "Resume-SmcWorkload (or 'smcdr workload resume') starts writers again."),
+                $"It is stopped since {DisplayText.Time(info.SuspendedTime)} ({info.SuspendedBy}).",
+                site.Writers.Contains(name.ToString())
+                    ? "Finish what has stopped it; else Resume-SmcWorkload (or 'smcdr workload resume') starts it again."
+                    : $"Finish what has stopped it (Resume-SmcPlan, 'smcdr plan resume'); else: {Scale(name)}{info.RememberedReplicas}"),
             // Somebody may want it so, where the system does not depend on it.
             "Stopped" when !Named().Contains(name) => CheckFinding.Passed("It is scaled to none."),
-            "Stopped" or "Stopping" => CheckFinding.Failed("It is scaled to none.", $"Scale it: kubectl --namespace {settings.Namespace} scale {name} --replicas=…"),
+            "Stopped" or "Stopping" => CheckFinding.Failed("It is scaled to none.", $"Scale it: {Scale(name)}…"),
             _ => CheckFinding.Failed(
-                string.Create(CultureInfo.InvariantCulture, $"{info.ReadyCount} of {info.Replicas} are ready."), $"Look at its pods: kubectl --namespace {settings.Namespace} describe {name}"),
+                string.Create(CultureInfo.InvariantCulture, $"{info.ReadyCount} of {info.Replicas} are ready."),
+                $"Look at its pods: kubectl --namespace {settings.Namespace} describe {name}"),
         };
     }
 }

@@ -52,7 +52,8 @@ internal sealed class DatabaseHealth(Site site, SecretResolver secrets, TimeProv
             {
                 await reader.ReadAsync(cancellationToken).ConfigureAwait(false);
                 return reader.GetBoolean(0)
-                    ? CheckFinding.Failed("The server is a standby, or still replays: it takes no writes.", "Wait until it is through, or promote it where it is to serve.")
+                    ? CheckFinding.Failed(
+                        "The server is a standby, or still replays: it takes no writes.", "Wait until it is through, or promote it where it is to serve.")
                     : reader.GetBoolean(1)
                         ? CheckFinding.Failed(
                             "Transactions are read-only by default.", "Find out who set default_transaction_read_only, and reset it.")
@@ -68,7 +69,8 @@ internal sealed class DatabaseHealth(Site site, SecretResolver secrets, TimeProv
         {
             using NpgsqlCommand command = new(
                 "SELECT (SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_replication WHERE state = 'streaming'), " +
-                "(SELECT pg_catalog.string_agg(application_name || ' (' || state || ')', ', ') FROM pg_catalog.pg_stat_replication WHERE state <> 'streaming'), " +
+                "(SELECT pg_catalog.string_agg(application_name || ' (' || state || ')', ', ') FROM pg_catalog.pg_stat_replication " +
+                "WHERE state <> 'streaming'), " +
                 "(SELECT pg_catalog.string_agg(slot_name, ', ') FROM pg_catalog.pg_replication_slots WHERE NOT active)",
                 connection);
             NpgsqlDataReader reader = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
@@ -82,7 +84,8 @@ internal sealed class DatabaseHealth(Site site, SecretResolver secrets, TimeProv
                 return behind is null && idle is null
                     ? CheckFinding.Passed(message)
                     : CheckFinding.Warning(
-                        $"{message}{(behind is null ? "" : $" Not in step: {behind}.")}{(idle is null ? "" : $" Nobody uses the slots {idle}, for which the server keeps its log.")}",
+                        $"{message}{(behind is null ? "" : $" Not in step: {behind}.")}" +
+                            (idle is null ? "" : $" Nobody uses the slots {idle}, for which the server keeps its log."),
                         "Start who is missing (standbys; Start-SmcWalStream or 'smcdr wal stream'), or drop a slot that nobody will use any more.");
             }
         }

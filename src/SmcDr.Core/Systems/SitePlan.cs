@@ -30,7 +30,8 @@ public sealed class SitePlan
 
     /// <summary>Takes back what it has done, the last step first; each comes as it is taken back.</summary>
     /// <exception cref="SmcException"><see cref="SmcErrorCode.PlanUnsuitable"/>: a step cannot be taken back; or what one failed with.</exception>
-    public IAsyncEnumerable<PlanStepResult> UndoAsync(CancellationToken cancellationToken) => ExplainAsync(_run.UndoAsync(cancellationToken), cancellationToken);
+    public IAsyncEnumerable<PlanStepResult> UndoAsync(CancellationToken cancellationToken) =>
+        ExplainAsync(_run.UndoAsync(cancellationToken), cancellationToken);
 
     /// <summary>The plan in lines, for an operator to read before saying yes.</summary>
     /// <param name="steps">What <see cref="PreviewAsync"/> gives.</param>

@@ -33,7 +33,8 @@ public sealed class SystemBackup
     }
 
     /// <summary>What is backed up, in the words of a question.</summary>
-    public string Describe() => $"Back up {string.Join(", ", Parts().Select(static part => part.Name))} of the site '{_site.Name}' to {_site.Repository.Location}";
+    public string Describe() =>
+        $"Back up {string.Join(", ", Parts().Select(static part => part.Name))} of the site '{_site.Name}' to {_site.Repository.Location}";
 
     /// <summary>Backs up. A part that fails is told in the result, and the others go on.</summary>
     /// <param name="ended">Is given each backup when it is complete, copied and locked as the site asks for it.</param>
@@ -93,11 +94,11 @@ public sealed class SystemBackup
     public static SmcException? FindFailure(SystemBackupResult result)
     {
         ArgumentNullException.ThrowIfNull(result);
+        string[] partial = [.. result.Backups.Where(static backup => backup.State != nameof(BackupState.Complete)).Select(static backup => backup.Id)];
         return result.State == nameof(BackupState.Complete) ? null : new SmcException(
             SmcErrorCode.SystemBackupPartial,
-            $"The backup of the system '{result.Site}' is not whole: " + (result.Problems.Count > 0
-                ? string.Join(' ', result.Problems)
-                : $"{string.Join(", ", result.Backups.Where(static backup => backup.State != nameof(BackupState.Complete)).Select(static backup => backup.Id))} lack what could not be read."),
+            $"The backup of the system '{result.Site}' is not whole: " +
+                (result.Problems.Count > 0 ? string.Join(' ', result.Problems) : $"{string.Join(", ", partial)} lack what could not be read."),
             target: result.Site);
     }
 

@@ -5,8 +5,8 @@ using SmcDr.Core.Sites;
 namespace SmcDr.Core.Systems;
 
 /// <summary>
-/// Whether a system does what it is there for: cluster, workloads, database, Redis, the queries and URLs that the site names, and its backups. Changes nothing, but
-/// for one key of its own in Redis, which is removed again.
+/// Whether a system does what it is there for: cluster, workloads, database, Redis, the queries and URLs that the site names, and its backups. Changes
+/// nothing, but for one key of its own in Redis, which is removed again.
 /// </summary>
 public sealed class SystemChecks
 {

@@ -9,8 +9,8 @@ namespace SmcDr.PowerShell.Commands;
 /// <summary>Backs up the whole system of the site's primary region: database, Redis, configuration and file stores, beside each other.</summary>
 /// <remarks>
 /// <para>
-/// Each backup is written as it is complete, and behind them the whole, with how far the instants lie apart that the parts hold (SkewSeconds). Nothing holds the parts at one
-/// instant; with WAL, the database can be recovered to that of another part (Restore-SmcSystem -TargetTime).
+/// Each backup is written as it is complete, and behind them the whole, with how far the instants lie apart that the parts hold (SkewSeconds). Nothing
+/// holds the parts at one instant; with WAL, the database can be recovered to that of another part (Restore-SmcSystem -TargetTime).
 /// </para>
 /// <para>
 /// A part that fails does not stop the others. The whole is Partial then, and the command ends with an error, so that a schedule notices.

@@ -42,6 +42,7 @@ public sealed class GetSmcPlanCommand : SiteCmdlet
         }
 
         await pipeline.WriteObjectAsync(
-            await PlanJournals.ListAsync(repository, site.Name, First, cancellationToken).ConfigureAwait(false), enumerateCollection: true).ConfigureAwait(false);
+            await PlanJournals.ListAsync(repository, site.Name, First, cancellationToken).ConfigureAwait(false),
+            enumerateCollection: true).ConfigureAwait(false);
     }
 }

@@ -8,8 +8,8 @@ namespace SmcDr.PowerShell.Commands;
 public abstract class NewPlanCmdlet : PlanCmdlet
 {
     /// <summary>
-    /// Goes on with the newest unfinished plan of this command, whatever else is asked for here. Without it, a plan that was interrupted is gone on with where it
-    /// was asked for in the same words, and stands in the way where it was not.
+    /// Goes on with the newest unfinished plan of this command, whatever else is asked for here. Without it, a plan that was interrupted is gone on with
+    /// where it was asked for in the same words, and stands in the way where it was not.
     /// </summary>
     [Parameter]
     public SwitchParameter Resume { get; set; }
@@ -52,7 +52,7 @@ public abstract class NewPlanCmdlet : PlanCmdlet
             NoJournal = NoJournal,
             Parallelism = Parallelism,
         };
-        await CarryOutAsync(
-            pipeline, await SitePlans.PrepareAsync(context, request, options, cancellationToken).ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
+        SitePlan plan = await SitePlans.PrepareAsync(context, request, options, cancellationToken).ConfigureAwait(false);
+        await CarryOutAsync(pipeline, plan, cancellationToken).ConfigureAwait(false);
     }
 }

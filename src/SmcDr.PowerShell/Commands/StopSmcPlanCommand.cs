@@ -7,8 +7,8 @@ namespace SmcDr.PowerShell.Commands;
 /// <summary>Gives an unfinished plan of the site up.</summary>
 /// <remarks>
 /// <para>
-/// What the plan has done stays as it is, and what it has not done is not done: look at its steps first (Get-SmcPlan). After it another plan can begin. A plan that
-/// somebody is carrying out is not given up; stop the command that does.
+/// What the plan has done stays as it is, and what it has not done is not done: look at its steps first (Get-SmcPlan). After it another plan can begin. A
+/// plan that somebody is carrying out is not given up; stop the command that does.
 /// </para>
 /// </remarks>
 /// <example>

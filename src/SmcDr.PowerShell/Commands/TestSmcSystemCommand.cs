@@ -9,9 +9,10 @@ namespace SmcDr.PowerShell.Commands;
 /// <summary>Checks whether the system of the site's primary region does what it is there for.</summary>
 /// <remarks>
 /// <para>
-/// Each check is one object: the cluster answers, its nodes and pods are ready, workloads have their replicas; the database takes writes, and the site's queries give
-/// what they must; Redis answers and takes a write; those that follow them are in step; the site's URLs answer; backups and WAL are recent. In Redis one key is
-/// written, with a time to live, and removed again; nothing else is changed. Whether backups could be taken and restored, Test-SmcSite checks.
+/// Each check is one object: the cluster answers, its nodes and pods are ready, workloads have their replicas; the database takes writes, and the site's
+/// queries give what they must; Redis answers and takes a write; those that follow them are in step; the site's URLs answer; backups and WAL are recent. In
+/// Redis one key is written, with a time to live, and removed again; nothing else is changed. Whether backups could be taken and restored, Test-SmcSite
+/// checks.
 /// </para>
 /// </remarks>
 /// <example>

@@ -7,8 +7,8 @@ namespace SmcDr.PowerShell.Commands;
 /// <summary>Takes back what an unfinished plan of the site has done, the last step first.</summary>
 /// <remarks>
 /// <para>
-/// A step is taken back only when all that builds on it is. Where one cannot be, as a database that was put in its place, it and what it builds on stay, and the
-/// command says so; what was taken back stays taken back.
+/// A step is taken back only when all that builds on it is. Where one cannot be, as a database that was put in its place, it and what it builds on stay,
+/// and the command says so; what was taken back stays taken back.
 /// </para>
 /// </remarks>
 /// <example>

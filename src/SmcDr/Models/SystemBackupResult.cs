@@ -22,8 +22,8 @@ public sealed record SystemBackupResult
     public double DurationSeconds => Duration.TotalSeconds;
 
     /// <summary>
-    /// How far the instants lie apart that the parts hold, in seconds: of the database the end of its backup, of all else the beginning. None with fewer than two
-    /// parts. With WAL the database can be recovered to the instant of another part.
+    /// How far the instants lie apart that the parts hold, in seconds: of the database the end of its backup, of all else the beginning. None with fewer
+    /// than two parts. With WAL the database can be recovered to the instant of another part.
     /// </summary>
     public double? SkewSeconds { get; init; }
 

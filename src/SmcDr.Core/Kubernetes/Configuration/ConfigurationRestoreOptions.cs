@@ -18,8 +18,8 @@ public sealed record ConfigurationRestoreOptions
     public bool RestoreVolumes { get; init; }
 
     /// <summary>
-    /// Workloads that are not to start by being restored, with who starts them (see <see cref="Suspension"/>): one that is made anew is made stopped and remembers
-    /// its replicas, one that is there stays as it is in this.
+    /// Workloads that are not to start by being restored, with who starts them (see <see cref="Suspension"/>): one that is made anew is made stopped and
+    /// remembers its replicas, one that is there stays as it is in this.
     /// </summary>
     public IReadOnlyDictionary<WorkloadName, string> Held { get; init; } = new Dictionary<WorkloadName, string>();
 

@@ -13,8 +13,8 @@ internal sealed class AssessStep(SitePlanContext context, SystemRestoreIntent in
 
     public override string Target => Site.Name;
 
-    public override string Describe() => $"Look whether {Backups().Count()} backups can be read{(Site.PrimaryRegion.Kubernetes is null ? "" : " and the cluster answers")}. " +
-        $"What would be lost: {SystemLoss.Describe(Intent)}.";
+    public override string Describe() => $"Look whether {Backups().Count()} backups can be read" +
+        $"{(Site.PrimaryRegion.Kubernetes is null ? "" : " and the cluster answers")}. What would be lost: {SystemLoss.Describe(Intent)}.";
 
     public override async Task<string> ActAsync(StepContext context, CancellationToken cancellationToken)
     {

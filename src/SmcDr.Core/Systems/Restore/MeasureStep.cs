@@ -27,14 +27,15 @@ internal sealed class MeasureStep(SitePlanContext context, SystemRestoreIntent i
             // From the decision on, pauses between runs among it: nobody could use it meanwhile.
             double? took = part?.EndTime is { } end ? (end - Intent.DecidedTime).TotalSeconds : null;
             parts.Add($"{name} back after {DisplayText.Seconds(took)}{Beside(objective?.Rto, took)}, " +
-                $"{(loss == 0 ? "nothing" : $"{(isBound ? "up to " : "")}{DisplayText.Seconds(loss)}")} lost{Beside(objective?.Rpo, loss)}");
+                $"{SystemLoss.Describe(loss, isBound)} lost{Beside(objective?.Rpo, loss)}");
             if (took > objective?.Rto?.TotalSeconds || loss > objective?.Rpo?.TotalSeconds)
             {
                 context.Observer.Warning($"{name} misses an objective of the site: {parts[^1]}.");
             }
         }
 
-        return Task.FromResult($"The system is back {DisplayText.Duration(DateTimeOffset.UtcNow - Intent.DecidedTime)} after the decision. {string.Join("; ", parts)}.");
+        return Task.FromResult(
+            $"The system is back {DisplayText.Duration(DateTimeOffset.UtcNow - Intent.DecidedTime)} after the decision. {string.Join("; ", parts)}.");
     }
 
     private static string Beside(TimeSpan? objective, double? measured) => objective is { } allowed

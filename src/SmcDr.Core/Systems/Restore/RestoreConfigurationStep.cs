@@ -58,8 +58,11 @@ internal sealed class RestoreConfigurationStep(SitePlanContext context, SystemRe
     }
 
     /// <summary>The workloads whose data is restored behind this.</summary>
-    private IEnumerable<string> Servers() =>
-        new[] { Intent.Database is null ? null : Site.PrimaryRegion.Database?.Workload, Intent.Redis is null ? null : Site.PrimaryRegion.Redis?.Workload }.OfType<string>();
+    private IEnumerable<string> Servers() => new[]
+    {
+        Intent.Database is null ? null : Site.PrimaryRegion.Database?.Workload,
+        Intent.Redis is null ? null : Site.PrimaryRegion.Redis?.Workload,
+    }.OfType<string>();
 
     private Dictionary<WorkloadName, string> Held()
     {

@@ -13,7 +13,8 @@ internal sealed class RestoreDatabaseStep(SitePlanContext context, SystemRestore
 {
     private ChosenDatabase Chosen => Intent.Database!;
 
-    private RecoveryTarget RecoveryTarget => (Intent.TargetTime is { } time ? RecoveryTarget.AtTime(time) : RecoveryTarget.Latest) with { Timeline = Chosen.Timeline };
+    private RecoveryTarget RecoveryTarget =>
+        (Intent.TargetTime is { } time ? RecoveryTarget.AtTime(time) : RecoveryTarget.Latest) with { Timeline = Chosen.Timeline };
 
     public override string Key => SystemRestore.DatabaseKey;
 
@@ -25,8 +26,8 @@ internal sealed class RestoreDatabaseStep(SitePlanContext context, SystemRestore
 
     public override long? SizeBytes => Chosen.SizeBytes;
 
-    public override string Describe() => $"Restore the base backup {Chosen.BackupId}, replay WAL of timeline {Chosen.Timeline} to {RecoveryTarget} (there is WAL up to " +
-        $"{Chosen.EndLsn}), and start the server. What is there now is moved aside, not deleted.";
+    public override string Describe() => $"Restore the base backup {Chosen.BackupId}, replay WAL of timeline {Chosen.Timeline} to {RecoveryTarget} " +
+        $"(there is WAL up to {Chosen.EndLsn}), and start the server. What is there now is moved aside, not deleted.";
 
     public override async Task<string> ActAsync(StepContext context, CancellationToken cancellationToken)
     {
@@ -35,14 +36,14 @@ internal sealed class RestoreDatabaseStep(SitePlanContext context, SystemRestore
             ?? await RecoverAsync(force: true, context.Observer, cancellationToken).ConfigureAwait(false);
         await EndAsync(context, part, result.RecoveredTime, cancellationToken).ConfigureAwait(false);
         await Context.Repository.NoteAsync(Site.Name, result, context.Observer, cancellationToken).ConfigureAwait(false);
-        return $"{result.BackupId} is restored and replayed to {result.Target ?? RecoveryTarget.ToString()}, on timeline {result.Timeline}; the last commit is of " +
-            $"{DisplayText.Time(result.RecoveredTime)}.{(result.PreviousDataDirectory is { } aside ? $" What was there before lies in '{aside}'." : "")} " +
-            "Take a new base backup.";
+        string aside = result.PreviousDataDirectory is { } previous ? $" What was there before lies in '{previous}'." : "";
+        return $"{result.BackupId} is restored and replayed to {result.Target ?? RecoveryTarget.ToString()}, on timeline {result.Timeline}; " +
+            $"the last commit is of {DisplayText.Time(result.RecoveredTime)}.{aside} Take a new base backup.";
     }
 
     /// <summary>
-    /// Goes on with what an earlier run has begun. By force a recovery that was finished would be done anew, since an operator may want that; the one of this very step is
-    /// not: it is known by having been begun after the step was.
+    /// Goes on with what an earlier run has begun. By force a recovery that was finished would be done anew, since an operator may want that; the one of
+    /// this very step is not: it is known by having been begun after the step was.
     /// </summary>
     private async Task<RecoveryResult?> TryGoOnAsync(StepContext context, PartRecord part, CancellationToken cancellationToken)
     {

@@ -38,13 +38,15 @@ internal sealed class RestoreFileStoreStep(SitePlanContext context, SystemRestor
         {
             throw new SmcException(
                 SmcErrorCode.VerificationFailed,
-                FormattableString.Invariant($"{result.ProblemCount} files of '{store.Subject}' were not restored as they were, the first: {result.Problems[0]}"),
+                FormattableString.Invariant(
+                    $"{result.ProblemCount} files of '{store.Subject}' were not restored as they were, the first: {result.Problems[0]}"),
                 recommendation: "Correct what the message names, and run the command again: what is right is not written again.",
                 target: result.TargetPath);
         }
 
         await EndAsync(context, part, store.Time, cancellationToken).ConfigureAwait(false);
         await Context.Repository.NoteAsync(Site.Name, result, context.Observer, cancellationToken).ConfigureAwait(false);
-        return FormattableString.Invariant($"{result.BackupId} is restored to '{result.TargetPath}': {result.FileCount} files written, {result.KeptFileCount} were right.");
+        return FormattableString.Invariant(
+            $"{result.BackupId} is restored to '{result.TargetPath}': {result.FileCount} files written, {result.KeptFileCount} were right.");
     }
 }

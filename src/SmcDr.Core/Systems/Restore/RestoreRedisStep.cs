@@ -1,4 +1,7 @@
+using SmcDr.Core.Kubernetes;
+using SmcDr.Core.Kubernetes.Workloads;
 using SmcDr.Core.Objectives;
+using SmcDr.Core.Operations;
 using SmcDr.Core.Plans;
 using SmcDr.Core.Redis.Restore;
 using SmcDr.Core.Repositories;
@@ -29,15 +32,18 @@ internal sealed class RestoreRedisStep(SitePlanContext context, SystemRestoreInt
     public override async Task<string> ActAsync(StepContext context, CancellationToken cancellationToken)
     {
         PartRecord part = await BeginAsync(context, cancellationToken).ConfigureAwait(false);
-        BackupReader backup = await Site.OpenRedisBackupAsync(Context.Repository, Chosen.Backup.Id, cancellationToken).ConfigureAwait(false);
-        RedisRestoreRequest request = new()
+        RedisRestoreResult result;
+        try
         {
-            Method = Chosen.Method,
-            Options = new RedisRestoreOptions { Empty = Chosen.Method == RedisRestoreMethod.Online },
-        };
-        IRedisRestore restore = await Site.CreateRedisRestoreAsync(
-            Context.Secrets, Context.Repository, backup, request, context.Observer, cancellationToken).ConfigureAwait(false);
-        RedisRestoreResult result = await restore.RunAsync(context.Observer, cancellationToken).ConfigureAwait(false);
+            result = await RestoreAsync(Chosen.Method, context.Observer, cancellationToken).ConfigureAwait(false);
+        }
+        catch (SmcException e) when (e.Code == SmcErrorCode.WorkloadUnsuitable && Site.GetRedis().Workload is { } workload)
+        {
+            context.Observer.Verbose($"{e.Message} So the server is started, and given its keys.");
+            await StartAsync(context, WorkloadName.Parse(workload), cancellationToken).ConfigureAwait(false);
+            result = await RestoreAsync(RedisRestoreMethod.Online, context.Observer, cancellationToken).ConfigureAwait(false);
+        }
+
         if (result.State != nameof(BackupState.Complete))
         {
             throw new SmcException(
@@ -50,5 +56,25 @@ internal sealed class RestoreRedisStep(SitePlanContext context, SystemRestoreInt
         await EndAsync(context, part, Chosen.Backup.Time, cancellationToken).ConfigureAwait(false);
         await Context.Repository.NoteAsync(Site.Name, result, context.Observer, cancellationToken).ConfigureAwait(false);
         return FormattableString.Invariant($"{result.BackupId} is restored: {result.KeysRestored:N0} keys.");
+    }
+
+    private async Task<RedisRestoreResult> RestoreAsync(RedisRestoreMethod method, IOperationObserver observer, CancellationToken cancellationToken)
+    {
+        BackupReader backup = await Site.OpenRedisBackupAsync(Context.Repository, Chosen.Backup.Id, cancellationToken).ConfigureAwait(false);
+        RedisRestoreRequest request = new()
+        {
+            Method = method,
+            Options = new RedisRestoreOptions { Empty = method == RedisRestoreMethod.Online },
+        };
+        IRedisRestore restore = await Site.CreateRedisRestoreAsync(
+            Context.Secrets, Context.Repository, backup, request, observer, cancellationToken).ConfigureAwait(false);
+        return await restore.RunAsync(observer, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Starts a server that keeps nothing on a volume, so that there is no file to exchange.</summary>
+    private async Task StartAsync(StepContext context, WorkloadName workload, CancellationToken cancellationToken)
+    {
+        using KubernetesClient client = await ConnectAsync(context, cancellationToken).ConfigureAwait(false);
+        await Site.CreateWorkloads(client, null, null, context.Observer).ResumeAsync(workload, wait: true, cancellationToken).ConfigureAwait(false);
     }
 }

@@ -6,7 +6,9 @@ internal static class SystemLoss
     /// <summary>The age of the oldest change that is lost, for each part, in seconds by the time at which it was decided.</summary>
     public static IEnumerable<(Component Component, string? Subject, double Seconds, bool IsBound)> Find(SystemRestoreIntent intent) =>
     [
-        .. intent.Database is { } database ? [(Component.Database, null, database.LossSeconds, database.LossIsBound)] : Array.Empty<(Component, string?, double, bool)>(),
+        .. intent.Database is { } database
+            ? [(Component.Database, null, database.LossSeconds, database.LossIsBound)]
+            : Array.Empty<(Component, string?, double, bool)>(),
         .. new[] { (Component.Redis, intent.Redis?.Backup), (Component.Configuration, intent.Configuration) }
             .Concat(intent.FileStores.Select(static store => (Component.FileStore, (ChosenBackup?)store)))
             .Where(static part => part.Item2 is not null)
@@ -14,8 +16,11 @@ internal static class SystemLoss
     ];
 
     /// <summary>It in words.</summary>
-    public static string Describe(SystemRestoreIntent intent) => string.Join(", ", Find(intent)
-        .Select(static part => $"{Name(part.Component, part.Subject)} {(part.Seconds == 0 ? "nothing" : $"{(part.IsBound ? "up to " : "")}{DisplayText.Seconds(part.Seconds)}")}"));
+    public static string Describe(SystemRestoreIntent intent) => string.Join(
+        ", ", Find(intent).Select(static part => $"{Name(part.Component, part.Subject)} {Describe(part.Seconds, part.IsBound)}"));
+
+    /// <summary>How much of a part is lost, in words.</summary>
+    public static string Describe(double seconds, bool isBound) => seconds == 0 ? "nothing" : $"{(isBound ? "up to " : "")}{DisplayText.Seconds(seconds)}";
 
     public static string Name(Component component, string? subject) => subject is null ? component.ToString() : $"{component} {subject}";
 }

@@ -5,7 +5,7 @@ using SmcDr.Core.Plans;
 
 namespace SmcDr.Core.Systems.Restore;
 
-/// <summary>Restores a whole system from its backups: configuration, database, Redis and file stores, while nobody writes, and looks at it afterwards.</summary>
+/// <summary>Restores a system from its backups: configuration, database, Redis and file stores, while nobody writes, and looks at it afterwards.</summary>
 public static class SystemRestore
 {
     internal const string AssessKey = "assess";
@@ -36,9 +36,11 @@ public static class SystemRestore
     }
 
     /// <summary>The key of the step that restores a file store: its name where that is one for a key.</summary>
-    internal static string FileStoreKey(string name) => $"restore-filestore-{(name.Length <= 40 && name.All(static c => char.IsAsciiDigit(c) || char.IsAsciiLetterLower(c))
-        ? name
-        : Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(name)))[..12])}";
+    internal static string FileStoreKey(string name)
+    {
+        bool isForAKey = name.Length <= 40 && name.All(static c => char.IsAsciiDigit(c) || char.IsAsciiLetterLower(c));
+        return "restore-filestore-" + (isForAKey ? name : Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(name)))[..12]);
+    }
 
     private static SystemRestoreIntent Read(JsonElement intent) => intent.Deserialize(SystemRestoreJson.Default.SystemRestoreIntent)!;
 

@@ -29,9 +29,10 @@ internal sealed class SystemRestoreDecision(SitePlanContext context, SystemResto
         Component[] unknown = [.. options.Components.Where(component => !IsThere(component))];
         if (unknown.Length > 0 || !Enum.GetValues<Component>().Any(IsThere))
         {
+            string what = unknown.Length > 0 ? unknown[0].ToString() : "component";
             throw new SmcException(
                 SmcErrorCode.ArgumentInvalid,
-                $"The primary region '{Region.Name}' of the site '{Site.Name}' has no {(unknown.Length > 0 ? unknown[0].ToString() : "component")} in the site file.",
+                $"The primary region '{Region.Name}' of the site '{Site.Name}' has no {what} in the site file.",
                 recommendation: $"Leave it out, or add it to '{Site.Path}'.",
                 target: Site.Name);
         }
@@ -50,7 +51,7 @@ internal sealed class SystemRestoreDecision(SitePlanContext context, SystemResto
             Asked = [.. options.Components.Distinct().Order()],
             Writers = isInCluster ? Site.Writers : [],
             Configuration = IsWanted(Component.Configuration)
-                ? await FindAsync(Component.Configuration, header => header.Configuration is not null && header.Site == Site.Name, null, cancellationToken).ConfigureAwait(false)
+                ? await FindAsync(Component.Configuration, header => header.Site == Site.Name, null, cancellationToken).ConfigureAwait(false)
                 : null,
             Redis = IsWanted(Component.Redis) ? await DecideRedisAsync(cancellationToken).ConfigureAwait(false) : null,
             FileStores = IsWanted(Component.FileStore) ? await DecideFileStoresAsync(cancellationToken).ConfigureAwait(false) : [],
@@ -85,7 +86,8 @@ internal sealed class SystemRestoreDecision(SitePlanContext context, SystemResto
         }
         else
         {
-            plan = await DatabaseRecovery.PlanAsync(request with { BackupId = source.Reader.Header.Id }, context.Observer, cancellationToken).ConfigureAwait(false);
+            plan = await DatabaseRecovery.PlanAsync(
+                request with { BackupId = source.Reader.Header.Id }, context.Observer, cancellationToken).ConfigureAwait(false);
         }
 
         (double seconds, bool isBound) = await FindLossAsync(source, cancellationToken).ConfigureAwait(false);
