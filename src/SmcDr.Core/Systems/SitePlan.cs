@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Text;
 using SmcDr.Core.Plans;
 
 namespace SmcDr.Core.Systems;
@@ -38,22 +37,19 @@ public sealed class SitePlan
     public string Describe(IReadOnlyList<PlanStepResult> steps)
     {
         ArgumentNullException.ThrowIfNull(steps);
-        StringBuilder text = new($"{Plan.Title}.");
+        List<string> lines = [$"{Plan.Title}."];
         if (_resumed is { } open)
         {
-            text.AppendLine().Append($"It goes on with the plan '{open.Id}': {open.State}");
+            lines.Add($"It goes on with the plan '{open.Id}': {open.State}");
         }
 
         foreach (PlanStepResult step in steps)
         {
-            text.AppendLine().Append($"  - {step.Title} ({step.Target}): {step.Detail}");
-            if (step.PredictedSeconds is { } seconds && step.State == PlanStepState.Pending)
-            {
-                text.Append($" About {DisplayText.Seconds(seconds)}.");
-            }
+            string duration = step is { PredictedSeconds: { } seconds, State: PlanStepState.Pending } ? $" About {DisplayText.Seconds(seconds)}." : "";
+            lines.Add($"  - {step.Title} ({step.Target}): {step.Detail}{duration}");
         }
 
-        return text.ToString();
+        return string.Join(Environment.NewLine, lines);
     }
 
     /// <summary>What taking it back is about, in lines.</summary>
