@@ -45,10 +45,19 @@ internal sealed class CliApplication
                 new WalImportCommand(host),
                 new WalFindCommand(host),
             },
-            new Command("plan", "Shows what was planned and carried out, and how far it is.")
+            new Command("plan", "Shows what was planned and carried out, and goes on with it or takes it back.")
             {
                 new PlanListCommand(host),
                 new PlanShowCommand(host),
+                new PlanResumeCommand(host),
+                new PlanUndoCommand(host),
+                new PlanStopCommand(host),
+            },
+            new Command("system", "Backs up, restores and checks the system as a whole.")
+            {
+                new SystemBackupCommand(host),
+                new SystemRestoreCommand(host),
+                new SystemTestCommand(host),
             },
             new Command("window", "Shows what can be recovered.")
             {

@@ -55,6 +55,27 @@ BeforeDiscovery {
             Shows = 'AtRisk', 'FileStore config', '4 min 30 s', '5 min', '3 min 12 s', '15 min', 'Late.'
         }
         @{
+            Model = [SmcDr.PlanStepResult]@{
+                Step = 'restore-database'; Title = 'Restore database'; Target = 'statefulset/postgres'; State = 'Succeeded'; StartTime = $time
+                Elapsed = [timespan]::FromSeconds(192); PredictedSeconds = 130; Detail = 'It is restored.'
+            }
+            Shows = 'Succeeded', '2026-11-05 10:00:00Z', '3 min 12 s', '2 min 10 s', 'Restore database', 'statefulset/postgres', 'It is restored.'
+        }
+        @{
+            Model = [SmcDr.PlanInfo]@{
+                PlanId = '20261122T081500Z-restore-system'; Site = 'smc-trading'; Title = 'Restore it'; State = 'Unfinished'; StartTime = $time
+                EndTime = $time.AddSeconds(192); By = 'ada@ops-1'; DoneCount = 12; StepCount = 15; Repository = $repository
+            }
+            Shows = '20261122T081500Z-restore-system', 'Unfinished', '12/15', '2026-11-05 10:00:00Z', '3 min 12 s', 'ada@ops-1', 'Restore it'
+        }
+        @{
+            Model = [SmcDr.SystemBackupResult]@{
+                Site = 'smc-trading'; State = 'Partial'; Label = 'nightly'; StartTime = $time; Duration = [timespan]::FromSeconds(192)
+                SkewSeconds = 1.2; Problems = [string[]]@('Redis is away.'); Repository = $repository
+            }
+            Shows = 'smc-trading', 'Partial', '2026-11-05 10:00:00Z', '3 min 12 s', '1.2 s', 'nightly', 'Redis is away.'
+        }
+        @{
             Model = [SmcDr.WorkloadInfo]@{
                 Name = 'deployment/trading-engine'; State = 'Suspended'; Replicas = 0; ReadyCount = 0; PodCount = 0; RememberedReplicas = 12
                 SuspendedTime = $time; SuspendedBy = 'operator'; Autoscaler = 'by-load (2 to 20)'; Namespace = 'smc-trading'; Cluster = 'east'

@@ -270,7 +270,12 @@ public static class RecoveryTest
             {
                 string database = options.Database ?? "postgres";
                 observer.Progress(new OperationProgress(Activity, $"Asking {check.Query}"));
-                await CheckAsync("Sql", database, server, () => AskAsync(server.WithDatabase(database), check, cancellationToken)).ConfigureAwait(false);
+                await CheckAsync("Sql", database, server, () => SqlQuestion.AskAsync(
+                    server.WithDatabase(database),
+                    check,
+                    options.QueryTimeout,
+                    "Test an earlier point (-TargetTime) to find the last one at which it was right; Find-SmcTransaction shows what was removed since.",
+                    cancellationToken)).ConfigureAwait(false);
             }
 
             if (options.Objective is { } objective)
@@ -391,41 +396,6 @@ public static class RecoveryTest
                 }
 
                 return counts;
-            }
-        }
-
-        private async Task<CheckFinding> AskAsync(PostgresConnector server, SqlCheck check, CancellationToken cancellationToken)
-        {
-            NpgsqlConnection connection = await server.OpenAsync(cancellationToken).ConfigureAwait(false);
-            await using (connection.ConfigureAwait(false))
-            {
-                NpgsqlTransaction transaction = await connection.BeginTransactionAsync(cancellationToken).ConfigureAwait(false);
-                await using (transaction.ConfigureAwait(false))
-                {
-                    // Our own sessions have no search path; queries of the site are written for the one that the database gives.
-                    using NpgsqlCommand command = new("SET TRANSACTION READ ONLY; RESET search_path", connection);
-                    await command.ExecuteNonQueryAsync(cancellationToken).ConfigureAwait(false);
-                    command.CommandText = check.Query;
-                    command.CommandTimeout = (int)options.QueryTimeout.TotalSeconds;
-                    object? value;
-                    try
-                    {
-                        value = await command.ExecuteScalarAsync(cancellationToken).ConfigureAwait(false);
-                    }
-                    catch (PostgresException e)
-                    {
-                        return CheckFinding.Failed(
-                            $"{check.Query}: {e.MessageText} ({e.SqlState}).",
-                            "Correct the query under checks in the site file; or find out what became of the table that it names.");
-                    }
-
-                    string text = Expectation.TextOf(value) ?? "NULL";
-                    return Expectation.Parse(check.Expect).IsMetBy(value)
-                        ? CheckFinding.Passed($"{check.Query} gives {text}, which is {check.Expect}.")
-                        : CheckFinding.Failed(
-                            $"{check.Query} gives {text}, which is not {check.Expect}.",
-                            "Test an earlier point (-TargetTime) to find the last one at which it was right; Find-SmcTransaction shows what was removed since.");
-                }
             }
         }
 

@@ -215,6 +215,19 @@ internal sealed class PlanJournal
             cancellationToken);
     }
 
+    /// <exception cref="SmcException"><see cref="SmcErrorCode.PlanUnsuitable"/>: the plan has ended.</exception>
+    public void ThrowIfEnded()
+    {
+        if (End is { } end)
+        {
+            throw new SmcException(
+                SmcErrorCode.PlanUnsuitable,
+                $"The plan '{PlanId}' ended at {DisplayText.Time(end.EndTime)} ({end.Outcome}); there is nothing to go on with.",
+                recommendation: "Begin a new plan by running the command without resuming.",
+                target: PlanId);
+        }
+    }
+
     /// <summary>Ends the journal. An end that is there already stays.</summary>
     public async Task EndAsync(string outcome, CancellationToken cancellationToken)
     {

@@ -1,5 +1,5 @@
 using SmcDr.Core.Leases;
-using SmcDr.Core.ObjectStores;
+using SmcDr.Core.Operations;
 using SmcDr.Core.Repositories;
 
 namespace SmcDr.Core.Plans;
@@ -13,22 +13,79 @@ public static class PlanJournals
     /// <summary>The unfinished plan of an operation: its id, and from what its steps are built again. Null where there is none.</summary>
     /// <param name="repository">The repository.</param>
     /// <param name="site">The site's name.</param>
-    /// <param name="operation">The command that began it.</param>
+    /// <param name="operation">The command that began it; null = any.</param>
     /// <param name="cancellationToken">Stops the work.</param>
     public static async Task<OpenPlan?> FindOpenAsync(
-        Repository repository, string site, string operation, CancellationToken cancellationToken)
+        Repository repository, string site, string? operation, CancellationToken cancellationToken)
     {
         foreach (string id in await FindOpenAsync(repository, site, cancellationToken).ConfigureAwait(false))
         {
             PlanJournal journal = await PlanJournal.LoadAsync(repository, site, id, cancellationToken).ConfigureAwait(false);
-            if (journal.Begin.Operation == operation)
+            if (operation is null || journal.Begin.Operation == operation)
             {
-                return new OpenPlan(id, journal.Begin.Title, journal.Begin.Intent, DescribeState(journal));
+                return ToOpen(journal);
             }
         }
 
         return null;
     }
+
+    /// <summary>The plan of an id, for who goes on with it.</summary>
+    /// <exception cref="SmcException"><see cref="SmcErrorCode.PlanUnsuitable"/>: there is none of that id, or it has ended.</exception>
+    public static async Task<OpenPlan> OpenAsync(Repository repository, string site, string planId, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(repository);
+        PlanJournal journal = await PlanJournal.LoadAsync(repository, site, planId, cancellationToken).ConfigureAwait(false);
+        journal.ThrowIfEnded();
+        return ToOpen(journal);
+    }
+
+    /// <summary>Gives an unfinished plan up: what it has done stays as it is, and nobody is kept from beginning another.</summary>
+    /// <param name="repository">The repository alone, without copies.</param>
+    /// <param name="site">The site's name.</param>
+    /// <param name="planId">The plan's id. Its journal may be damaged.</param>
+    /// <param name="lease">How the site's lease is taken: a plan that somebody is at is not given up behind his back.</param>
+    /// <param name="observer">Hears of leases that are void.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
+    /// <exception cref="SmcException">
+    /// <see cref="SmcErrorCode.PlanUnsuitable"/>; <see cref="SmcErrorCode.OperationInProgress"/>: somebody is at work on the site.
+    /// </exception>
+    public static async Task<PlanInfo> AbandonAsync(
+        Repository repository,
+        string site,
+        string planId,
+        SiteLeaseOptions lease,
+        IOperationObserver observer,
+        CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(repository);
+        SiteLease held = await SiteLease.TakeAsync(
+            repository, site, "Stop-SmcPlan", planId, lease, observer, cancellationToken).ConfigureAwait(false);
+        await using (held.ConfigureAwait(false))
+        {
+            try
+            {
+                PlanJournal journal = await PlanJournal.LoadAsync(repository, site, planId, cancellationToken).ConfigureAwait(false);
+                journal.ThrowIfEnded();
+                await journal.EndAsync(PlanEnd.Abandoned, cancellationToken).ConfigureAwait(false);
+            }
+            catch (SmcException e) when (SmcErrors.IsDamage(e.Code))
+            {
+                await PlanJournal.AbandonDamagedAsync(repository, site, planId, cancellationToken).ConfigureAwait(false);
+                observer.Warning($"How far the plan '{planId}' was is not known: {e.Message}");
+            }
+        }
+
+        return await DescribeAsync(repository, site, planId, [], cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>What to say to who would begin a plan while another is unfinished.</summary>
+    internal static SmcException Unfinished(string site, OpenPlan other) => new(
+        SmcErrorCode.PlanUnfinished,
+        $"The plan '{other.Id}' of the site '{site}' ({other.Title}) was not finished: {other.State}",
+        recommendation: $"Run {other.Operation} again: it goes on where it stopped. To take it back, or to give it up for this one, see " +
+            $"'Get-Help {other.Operation}'.",
+        target: other.Id);
 
     /// <summary>A site's plans, newest first.</summary>
     /// <param name="repository">The repository.</param>
@@ -42,14 +99,7 @@ public static class PlanJournals
         List<PlanInfo> plans = [];
         foreach (string id in (await PlanJournal.ListIdsAsync(repository, site, cancellationToken).ConfigureAwait(false)).Take(count))
         {
-            try
-            {
-                plans.Add(ToInfo(await PlanJournal.LoadAsync(repository, site, id, cancellationToken).ConfigureAwait(false), holders, repository.Location));
-            }
-            catch (SmcException e) when (SmcErrors.IsDamage(e.Code))
-            {
-                plans.Add(new PlanInfo { PlanId = id, Site = site, State = "Damaged", Title = e.Message, Repository = repository.Location });
-            }
+            plans.Add(await DescribeAsync(repository, site, id, holders, cancellationToken).ConfigureAwait(false));
         }
 
         return plans;
@@ -93,6 +143,22 @@ public static class PlanJournals
         return $"{steps.Values.Count(static step => step.IsDone)} of {journal.Begin.Steps.Count} steps are done" +
             (problems.Length == 0 ? "" : $", not {string.Join(", ", problems)}") +
             $"; last heard of from {journal.Last.User} on {journal.Last.Host} at {DisplayText.Time(journal.Last.Time)}.";
+    }
+
+    internal static OpenPlan ToOpen(PlanJournal journal) => new(
+        journal.PlanId, journal.Begin.Operation, journal.Begin.Title, journal.Begin.Intent, DescribeState(journal));
+
+    private static async Task<PlanInfo> DescribeAsync(
+        Repository repository, string site, string id, IReadOnlyList<LeaseHolder> holders, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return ToInfo(await PlanJournal.LoadAsync(repository, site, id, cancellationToken).ConfigureAwait(false), holders, repository.Location);
+        }
+        catch (SmcException e) when (SmcErrors.IsDamage(e.Code))
+        {
+            return new PlanInfo { PlanId = id, Site = site, State = "Damaged", Title = e.Message, Repository = repository.Location };
+        }
     }
 
     private static PlanInfo ToInfo(PlanJournal journal, IReadOnlyList<LeaseHolder> holders, string location)

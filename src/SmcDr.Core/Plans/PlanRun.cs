@@ -217,12 +217,7 @@ public sealed class PlanRun
 
             if (!_options.AbandonOthers)
             {
-                throw new SmcException(
-                    SmcErrorCode.PlanUnfinished,
-                    $"The plan '{id}' of the site '{_plan.Site}' ({other.Begin.Title}) was not finished: {PlanJournals.DescribeState(other)}",
-                    recommendation: $"Run {other.Begin.Operation} again: it goes on where it stopped. To take it back, or to give it up for this one, see " +
-                        $"'Get-Help {other.Begin.Operation}'.",
-                    target: id);
+                throw PlanJournals.Unfinished(_plan.Site, PlanJournals.ToOpen(other));
             }
 
             await other.EndAsync(PlanEnd.Abandoned, cancellationToken).ConfigureAwait(false);
@@ -233,15 +228,7 @@ public sealed class PlanRun
     /// <summary>What is resumed must be what was begun, or steps that are done would be taken for others.</summary>
     private void EnsureSame(PlanJournal journal)
     {
-        if (journal.End is { } end)
-        {
-            throw new SmcException(
-                SmcErrorCode.PlanUnsuitable,
-                $"The plan '{journal.PlanId}' ended at {DisplayText.Time(end.EndTime)} ({end.Outcome}); there is nothing to go on with.",
-                recommendation: "Begin a new plan by running the command without resuming.",
-                target: journal.PlanId);
-        }
-
+        journal.ThrowIfEnded();
         static string Shape(IEnumerable<(string Key, IReadOnlyList<string> After)> steps) => string.Join(
             '\n',
             steps.Select(static step => $"{step.Key} after {string.Join(' ', step.After.Order(StringComparer.Ordinal))}").Order(StringComparer.Ordinal));

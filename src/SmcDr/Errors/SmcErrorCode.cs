@@ -240,6 +240,9 @@ public enum SmcErrorCode
     /// <summary>A plan in the journal cannot be gone on with, or not be taken back, as it was asked.</summary>
     PlanUnsuitable,
 
+    /// <summary>Of a whole system not every part was backed up, or not wholly.</summary>
+    SystemBackupPartial,
+
     // Alerts and objectives
     /// <summary>An alert or a sign of life did not reach everybody whom the site names.</summary>
     AlertNotDelivered,

@@ -232,6 +232,9 @@ public static class SmcErrors
         new(SmcErrorCode.Fenced, SmcErrorCategory.PermissionDenied, 35,
             "Stop what writes to the former primary: nothing that is committed there is kept. Then see which region leads the site now."),
 
+        new(SmcErrorCode.SystemBackupPartial, SmcErrorCategory.InvalidResult, 94,
+            "Correct what the message names, and back up the system again: what it has is good, and what it lacks cannot be restored."),
+
         new(SmcErrorCode.AlertNotDelivered, SmcErrorCategory.ConnectionError, 38,
             "Tell the people by other means now. Then correct what the message names, and run the command again: who has the alert already is not told twice."),
         new(SmcErrorCode.ObjectiveMissed, SmcErrorCategory.LimitsExceeded, 39,

@@ -27,7 +27,7 @@ public sealed record WorkloadInfo
     /// <summary>When SmcDr stopped it, in UTC.</summary>
     public DateTimeOffset? SuspendedTime { get; init; }
 
-    /// <summary>Who asked for that: <c>operator</c> or <c>recovery</c>.</summary>
+    /// <summary>Who asked for that: <c>operator</c>, <c>recovery</c>, or <c>restore</c> of the whole system, which has made it without its data yet.</summary>
     public string? SuspendedBy { get; init; }
 
     /// <summary>The HorizontalPodAutoscaler that scales it, with its limits; it does nothing while there are no replicas.</summary>

@@ -236,6 +236,9 @@ public sealed class PostgresServer : IAsyncDisposable
         return Task.CompletedTask;
     }
 
+    /// <summary>The same of whatever works in the data directory, whoever started it; nothing where nobody does.</summary>
+    public void KillAny() => KillProcesses();
+
     /// <summary>What the server has logged.</summary>
     public async Task<string> ReadLogAsync() => File.Exists(LogPath) ? await File.ReadAllTextAsync(LogPath) : "";
 

@@ -263,7 +263,8 @@ public static class ConfigurationRestore
             {
                 mayExist = index.TryGetValue(item.Name, out Hash256 live);
                 // A document that was moved has another digest than the stored one.
-                if (mayExist && live == (_mapper.IsEmpty && detail is null ? document.Hash : Hash256.Compute(YamlText.Write(item.Raw))))
+                if (mayExist && !HeldWorkload.TryFind(options, item, out string _) &&
+                    live == (_mapper.IsEmpty && detail is null ? document.Hash : Hash256.Compute(YamlText.Write(item.Raw))))
                 {
                     return new ObjectOutcome(ObjectOutcome.Same, []);
                 }

@@ -1,3 +1,5 @@
+using SmcDr.Core.Kubernetes.Workloads;
+
 namespace SmcDr.Core.Kubernetes.Configuration;
 
 /// <summary>How a configuration is restored.</summary>
@@ -14,6 +16,12 @@ public sealed record ConfigurationRestoreOptions
 
     /// <summary>Whether volumes that were made for their claims are restored as well: their storage must have outlived the claims.</summary>
     public bool RestoreVolumes { get; init; }
+
+    /// <summary>
+    /// Workloads that are not to start by being restored, with who starts them (see <see cref="Suspension"/>): one that is made anew is made stopped and
+    /// remembers its replicas, one that is there stays as it is in this.
+    /// </summary>
+    public IReadOnlyDictionary<WorkloadName, string> Held { get; init; } = new Dictionary<WorkloadName, string>();
 
     /// <summary>Whether nothing is changed, and it is only found out what would be.</summary>
     public bool DryRun { get; init; }

@@ -104,6 +104,11 @@ internal sealed class ObjectApplier(KubernetesClient client, ConfigurationRestor
     private async Task<KubernetesObject> CreateAsync(
         KubernetesResource resource, KubernetesObject wanted, bool dryRun, CancellationToken cancellationToken)
     {
+        if (HeldWorkload.TryFind(options, wanted, out string reason))
+        {
+            wanted = HeldWorkload.Hold(wanted, null, reason);
+        }
+
         try
         {
             ApplyResult result = await client.ApplyAsync(
@@ -165,7 +170,11 @@ internal sealed class ObjectApplier(KubernetesClient client, ConfigurationRestor
     /// <summary>What of the backup does not count where the object is there.</summary>
     private KubernetesObject Adapt(KubernetesObject wanted, KubernetesObject live)
     {
-        if (scaled.Contains(wanted) && live.Raw.At("spec", "replicas") is JsonNode replicas && wanted.Raw["spec"] is JsonObject)
+        if (HeldWorkload.TryFind(options, wanted, out string reason))
+        {
+            wanted = HeldWorkload.Hold(wanted, live, reason);
+        }
+        else if (scaled.Contains(wanted) && live.Raw.At("spec", "replicas") is JsonNode replicas && wanted.Raw["spec"] is JsonObject)
         {
             wanted = new KubernetesObject((JsonObject)wanted.Raw.DeepClone());
             wanted.Raw["spec"]!["replicas"] = replicas.DeepClone();

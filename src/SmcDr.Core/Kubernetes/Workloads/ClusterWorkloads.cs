@@ -15,7 +15,7 @@ public sealed class ClusterWorkloads
     private const int Attempts = 10;
 
     // A node selector that no node fits: a DaemonSet has no number to set to nought.
-    private const string NoNode = "smcdr/suspended";
+    internal const string NoNode = "smcdr/suspended";
 
     private static readonly KubernetesResource s_autoscalers = Resource("autoscaling", "v1", "horizontalpodautoscalers", "HorizontalPodAutoscaler");
     private static readonly KubernetesResource s_jobs = Resource("batch", "v1", "jobs", "Job");
@@ -177,10 +177,10 @@ public sealed class ClusterWorkloads
     private static bool HasReplicas(WorkloadName workload) => workload.Kind is not (WorkloadKind.DaemonSet or WorkloadKind.CronJob);
 
     // What is left out means one (apps/v1, defaults.go).
-    private static int? ReplicasOf(WorkloadName workload, KubernetesObject item) =>
+    internal static int? ReplicasOf(WorkloadName workload, KubernetesObject item) =>
         HasReplicas(workload) ? (int?)item.Raw["spec"]?["replicas"] ?? 1 : null;
 
-    private static bool IsStopped(WorkloadName workload, KubernetesObject item) => workload.Kind switch
+    internal static bool IsStopped(WorkloadName workload, KubernetesObject item) => workload.Kind switch
     {
         WorkloadKind.CronJob => (bool?)item.Raw["spec"]?["suspend"] == true,
         WorkloadKind.DaemonSet => item.Raw["spec"]?["template"]?["spec"]?["nodeSelector"]?[NoNode] is not null,

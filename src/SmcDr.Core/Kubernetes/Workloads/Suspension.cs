@@ -9,7 +9,7 @@ namespace SmcDr.Core.Kubernetes.Workloads;
 /// </summary>
 /// <param name="Replicas">How many replicas it had; null where its kind has none.</param>
 /// <param name="Time">When it was stopped, in UTC.</param>
-/// <param name="Reason">Who stopped it: <see cref="ByOperator"/> or <see cref="ByRecovery"/>.</param>
+/// <param name="Reason">Who stopped it: <see cref="ByOperator"/>, <see cref="ByRecovery"/> or <see cref="ByRestore"/>.</param>
 internal sealed record Suspension(int? Replicas, DateTimeOffset Time, string Reason)
 {
     /// <summary>The annotation.</summary>
@@ -20,6 +20,9 @@ internal sealed record Suspension(int? Replicas, DateTimeOffset Time, string Rea
 
     /// <summary>A recovery of the database asked for it, and starts it again.</summary>
     public const string ByRecovery = "recovery";
+
+    /// <summary>A restore of the whole system made it, without its data yet, and starts it when that is there.</summary>
+    public const string ByRestore = "restore";
 
     public string ToJson() => JsonSerializer.Serialize(this, SuspensionJson.Default.Suspension);
 

@@ -181,7 +181,8 @@ public sealed partial class RedisPodRestore : IRedisRestore
         {
             Volume = volume,
             Warnings = warnings,
-            Layout = volume.Journal?.Layout ?? OfflineChecks.CreateLayout(settings, volume.Directory, isKnown, volume.Has, Major(version)),
+            Layout = volume.Journal?.Layout ?? OfflineChecks.CreateLayout(
+                settings, volume.Directory, isKnown, volume.Has, Major(version), Header.Redis!.Settings),
         };
     }
 

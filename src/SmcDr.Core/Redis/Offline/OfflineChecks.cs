@@ -48,8 +48,15 @@ internal sealed partial class OfflineChecks(string server, BackupHeader header, 
     /// <param name="isKnown">Whether anybody knows what it starts with.</param>
     /// <param name="isPresent">Tells whether there is something of a name in the directory.</param>
     /// <param name="major">The major version of its program.</param>
+    /// <param name="backedUp">How the server was set that was backed up; null where the backup does not say.</param>
     /// <exception cref="SmcException"><see cref="SmcErrorCode.SettingUnsuitable"/>: a setting is no name of a file.</exception>
-    public static OfflineLayout CreateLayout(OfflineSettings settings, string directory, bool isKnown, Func<string, bool> isPresent, int major)
+    public static OfflineLayout CreateLayout(
+        OfflineSettings settings,
+        string directory,
+        bool isKnown,
+        Func<string, bool> isPresent,
+        int major,
+        IReadOnlyDictionary<string, string>? backedUp)
     {
         OfflineLayout layout = new()
         {
@@ -60,8 +67,17 @@ internal sealed partial class OfflineChecks(string server, BackupHeader header, 
             IsAppendOnly = settings["appendonly"].Equals("yes", StringComparison.OrdinalIgnoreCase),
             Major = major,
         };
-        // Where nobody says how it is started, what lies there says how it was.
-        return isKnown ? layout : layout with { IsAppendOnly = isPresent(layout.AppendFileName) || isPresent(layout.AppendDirectoryName) };
+        if (isKnown || settings.Written("appendonly") is not null)
+        {
+            return layout;
+        }
+
+        // Where nobody says how it is started, what lies there says how it was, and where nothing does, as on a volume that was made anew, the backup.
+        bool hasLog = isPresent(layout.AppendFileName) || isPresent(layout.AppendDirectoryName);
+        return layout with
+        {
+            IsAppendOnly = hasLog || (!isPresent(layout.FileName) && backedUp?.GetValueOrDefault("appendonly") == "yes"),
+        };
     }
 
     /// <summary>Whether a program's version loads the backup's.</summary>

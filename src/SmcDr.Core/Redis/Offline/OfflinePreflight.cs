@@ -63,7 +63,7 @@ internal sealed class OfflinePreflight(
         (string program, string version) = await FindProgramAsync(info, command, cancellationToken).ConfigureAwait(false);
         bool isKnown = configFile is not null || unit is not null || info is not null;
         OfflineLayout layout = interrupted?.Layout ?? OfflineChecks.CreateLayout(
-            settings, directory.Path, isKnown, name => directory.TryGetStatus(name) is not null, MajorOf(version));
+            settings, directory.Path, isKnown, name => directory.TryGetStatus(name) is not null, MajorOf(version), header.Redis!.Settings);
         OfflineChecks checks = new(connector.Display, header, _warnings);
         checks.CheckVersion(program, version);
         checks.CheckSettings(settings, info, isKnown);

@@ -1,0 +1,48 @@
+namespace SmcDr.Cli.Output;
+
+/// <summary>The steps of a plan: as they are planned, and one line for each as it ends.</summary>
+internal static class PlanDisplay
+{
+    private static readonly Column<PlanStepResult>[] s_planned =
+    [
+        new("Begins", static step => step.PredictedStartSeconds is { } start ? $"+{(start == 0 ? "0 s" : DisplayText.Seconds(start))}" : "", IsNumber: true),
+        new("Takes", static step => DisplayText.Seconds(step.PredictedSeconds), IsNumber: true),
+        new("State", static step => step.State.ToString()),
+        new("Step", static step => step.Title),
+        new("Target", static step => step.Target),
+        new("What it does", static step => step.Detail),
+    ];
+
+    public static void WritePlanned(CliContext context, IReadOnlyList<PlanStepResult> steps) => context.WriteList(steps, s_planned, "There are no steps.");
+
+    /// <summary>Shows each step as it ends; as JSON all of them at the end, also where the plan fails or is stopped.</summary>
+    public static async Task WriteAsync(CliContext context, RelayObserver relay, IAsyncEnumerable<PlanStepResult> run)
+    {
+        List<PlanStepResult> steps = [];
+        try
+        {
+            await context.ObserveAsync(async observer =>
+            {
+                relay.Target = observer;
+                await foreach (PlanStepResult step in run.ConfigureAwait(false))
+                {
+                    steps.Add(step);
+                    if (!context.Json)
+                    {
+                        string took = DisplayText.Duration(step.Elapsed).PadLeft(12);
+                        context.Host.Out.WriteLine(ErrorText.OneLine($"{took}  {step.State,-12}  {step.Title} ({step.Target}): {step.Detail}"));
+                    }
+                }
+
+                return true;
+            }).ConfigureAwait(false);
+        }
+        finally
+        {
+            if (context.Json)
+            {
+                context.WriteList(steps, s_planned, "");
+            }
+        }
+    }
+}

@@ -1,0 +1,11 @@
+using System.Text.Json;
+using SmcDr.Core.Plans;
+
+namespace SmcDr.Core.Systems;
+
+/// <summary>A kind of plan: by it whoever resumes a plan builds the same steps again.</summary>
+/// <param name="Operation">The command that begins it, such as <c>Restore-SmcSystem</c>: <see cref="Plan.Operation"/>.</param>
+/// <param name="Build">
+/// Builds the plan from what was decided, <see cref="Plan.Intent"/>, and from the site. It reads nothing: the same intent is always the same graph of steps.
+/// </param>
+public sealed record SitePlanKind(string Operation, Func<SitePlanContext, JsonElement, Plan> Build);
