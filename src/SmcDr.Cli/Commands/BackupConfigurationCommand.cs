@@ -29,14 +29,22 @@ internal sealed class BackupConfigurationCommand : CliCommand
     public BackupConfigurationCommand(CliHost host)
         : base(host, "configuration", "Backs up the Kubernetes configuration of the primary region, and the file stores that belong to it.")
     {
-        foreach (Option option in new Option[] { _namespaces, _skipSecrets, _label, GlobalOptions.Json })
+        foreach (Option option in new Option[] { _namespaces, _skipSecrets, _label }.Concat(JobArguments.Options))
         {
             Options.Add(option);
         }
+
+        Validators.Add(JobArguments.Validate);
     }
 
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
+        if (JobArguments.IsJob(context))
+        {
+            return await JobArguments.BackUpAsync(
+                context, JobArguments.CreateJobs(context, JobCommand.BackupConfiguration), WriteText, cancellationToken).ConfigureAwait(false);
+        }
+
         Site site = context.LoadSite();
         string? label = context.Parsed.GetValue(_label);
         ConfigurationBackupOptions options = site.CreateConfigurationBackupOptions(context.Parsed.GetValue(_namespaces)!) with
