@@ -81,6 +81,15 @@ internal sealed class CliContext(CliHost host, ParseResult parsed)
         }
     }
 
+    /// <summary>Writes results of which there is mostly one: each as if it were alone.</summary>
+    public void WriteEach<T>(IReadOnlyList<T> results, Action<TextWriter, T> asText)
+    {
+        foreach (T result in results)
+        {
+            Write(result, asText);
+        }
+    }
+
     /// <summary>Writes a list of results.</summary>
     public void WriteList<T>(IReadOnlyList<T> results, IReadOnlyList<Column<T>> columns, string none)
     {

@@ -53,7 +53,7 @@ internal static class JobArguments
             if (child is OptionResult { Implicit: false } option && !here.Contains(option.Option))
             {
                 // With '=' a value that begins with '-' or '@' stays one.
-                arguments.AddRange(option.Tokens.Count == 0 ? [option.Option.Name] : option.Tokens.Select(token => $"{option.Option.Name}={token.Value}"));
+                arguments.AddRange(option.Tokens.Count == 0 ? [option.Option.Name] : option.Tokens.SelectMany(token => SiteJobs.Option(option.Option.Name, token.Value)));
             }
             else if (child is ArgumentResult argument)
             {
@@ -89,14 +89,14 @@ internal static class JobArguments
         return (results, failures.Count == 0 ? null : SmcErrors.Get(failures[0].Code).ExitCode);
     }
 
-    /// <summary>Takes backups in the cluster, writes each, and returns the exit code.</summary>
+    /// <summary>Takes backups in the cluster, writes them, and returns the exit code.</summary>
     public static async Task<int> BackUpAsync(
-        CliContext context, IReadOnlyList<SiteJob> jobs, Action<TextWriter, BackupInfo> asText, CancellationToken cancellationToken)
+        CliContext context, IReadOnlyList<SiteJob> jobs, Action<IReadOnlyList<BackupInfo>> write, CancellationToken cancellationToken)
     {
         (IReadOnlyList<BackupInfo> backups, int? failed) = await RunAsync<BackupInfo>(context, jobs, null, cancellationToken).ConfigureAwait(false);
-        foreach (BackupInfo backup in backups)
+        if (backups.Count > 0)
         {
-            context.Write(backup, asText);
+            write(backups);
         }
 
         return failed ?? BackupFinish.ExitCodeOf([.. backups]);

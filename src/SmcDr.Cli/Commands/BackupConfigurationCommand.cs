@@ -42,7 +42,7 @@ internal sealed class BackupConfigurationCommand : CliCommand
         if (JobArguments.IsJob(context))
         {
             return await JobArguments.BackUpAsync(
-                context, JobArguments.CreateJobs(context, JobCommand.BackupConfiguration), WriteText, cancellationToken).ConfigureAwait(false);
+                context, JobArguments.CreateJobs(context, JobCommand.BackupConfiguration), backups => Write(context, backups), cancellationToken).ConfigureAwait(false);
         }
 
         Site site = context.LoadSite();
@@ -65,6 +65,12 @@ internal sealed class BackupConfigurationCommand : CliCommand
             await BackupFinish.RunAsync(context, site, repository, files, backups.Add, cancellationToken).ConfigureAwait(false);
         }
 
+        Write(context, backups);
+        return BackupFinish.ExitCodeOf(backups);
+    }
+
+    private static void Write(CliContext context, IReadOnlyList<BackupInfo> backups)
+    {
         if (context.Json)
         {
             context.WriteList(backups, BackupListCommand.Columns, "");
@@ -75,11 +81,9 @@ internal sealed class BackupConfigurationCommand : CliCommand
             if (backups.Count > 1)
             {
                 context.Host.Out.WriteLine();
-                context.WriteList(backups[1..], BackupListCommand.Columns, "");
+                context.WriteList([.. backups.Skip(1)], BackupListCommand.Columns, "");
             }
         }
-
-        return BackupFinish.ExitCodeOf(backups);
     }
 
     private static void WriteText(TextWriter writer, BackupInfo backup)

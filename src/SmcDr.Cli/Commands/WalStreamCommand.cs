@@ -119,6 +119,7 @@ internal sealed class WalStreamCommand : CliCommand
         CurrentActivity.Name = "flushing WAL to the repository";
         await WalStreaming.RunAsync(receiver, until, context.JsonLines ? context.Host.Events : status, cancellationToken).ConfigureAwait(false);
         status.WriteLast();
+        context.Host.Events.WriteLastStatus();
         return ExitCodes.Success;
     }
 
@@ -126,7 +127,7 @@ internal sealed class WalStreamCommand : CliCommand
     {
         StreamStatusWriter status = new(context.Host.Out, context.Host.Error, context.Json, TimeProvider.System);
         IReadOnlyList<SiteJob> jobs = JobArguments.CreateJobs(context, JobCommand.WalStream);
-        if (context.Parsed.GetValue(_once) || context.Parsed.GetValue(_until) is not null)
+        if (!jobs.Single().IsDeployment)
         {
             await JobArguments.RunAsync<WalStreamStatus>(context, jobs, status.Report, cancellationToken).ConfigureAwait(false);
             status.WriteLast();

@@ -12,6 +12,7 @@ internal sealed class CommandEventWriter(TextWriter writer, TimeProvider clock) 
     private readonly Dictionary<string, long> _written = new(StringComparer.Ordinal);
     private readonly Lock _lock = new();
     private WalStreamStatus? _status;
+    private WalStreamStatus? _last;
     private long _statusTime;
     private long _number;
 
@@ -56,10 +57,24 @@ internal sealed class CommandEventWriter(TextWriter writer, TimeProvider clock) 
     {
         lock (_lock)
         {
+            _last = value;
             if (_status?.State != value.State || _status.SynchronousState != value.SynchronousState || clock.GetElapsedTime(_statusTime) >= s_statusInterval)
             {
                 (_status, _statusTime) = (value, clock.GetTimestamp());
                 Result(value);
+            }
+        }
+    }
+
+    /// <summary>Tells the last status, where it was held back.</summary>
+    public void WriteLastStatus()
+    {
+        lock (_lock)
+        {
+            if (_last is { } last && !ReferenceEquals(last, _status))
+            {
+                _status = last;
+                Result(last);
             }
         }
     }

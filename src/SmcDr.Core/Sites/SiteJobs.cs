@@ -38,18 +38,26 @@ public static class SiteJobs
         ArgumentNullException.ThrowIfNull(arguments);
         ArgumentNullException.ThrowIfNull(databases);
         ArgumentNullException.ThrowIfNull(observer);
-        JobSpec spec = CreateSpec(site, command, observer);
+        JobSpec spec = CreateSpec(site, command, arguments, observer);
         return databases.Count == 0
             ? [Create(null)]
             : [.. databases.Distinct(StringComparer.Ordinal).Select(Create)];
 
         SiteJob Create(string? database)
         {
-            string[] own = database is null ? [.. arguments] : [.. arguments, $"--database={database}"];
-            return new SiteJob(site, spec with
+            string[] own = database is null ? [.. arguments] : [.. arguments, .. Option("--database", database)];
+            if (command == JobCommand.TestRecovery && ValueOf(arguments, "--work-directory") is null)
+            {
+                // The image's root is read-only.
+                own = [.. own, "--work-directory=/tmp"];
+            }
+
+            // A stream without an end is for the cluster to keep alive.
+            bool isDeployment = command == JobCommand.WalStream && !own.Contains("--once") && ValueOf(own, "--until") is null;
+            return new SiteJob(site, isDeployment, spec with
             {
                 // By the stream's name it is found again; of backups there may be several at once.
-                Name = command == JobCommand.WalStream && !IsEnding(own)
+                Name = isDeployment
                     ? NameOf($"smcdr-wal-stream-{spec.SiteLabel}", "")
                     : NameOf($"smcdr-{string.Join('-', WordsOf(command))}-{spec.SiteLabel}", $"-{RandomNumberGenerator.GetHexString(6, lowercase: true)}"),
                 Title = database is null ? spec.Title : $"{spec.Title}, {database}",
@@ -122,8 +130,26 @@ public static class SiteJobs
             cancellationToken).ConfigureAwait(false);
     }
 
-    private static bool IsEnding(string[] arguments) =>
-        arguments.Any(static argument => argument == "--once" || argument.StartsWith("--until=", StringComparison.Ordinal));
+    /// <summary>An option as one argument: a value that begins with '-' or '@' would be taken for something else.</summary>
+    public static IReadOnlyList<string> Option(string name, string value) => value is "" ? [name, value] : [$"{name}={value}"];
+
+    private static string? ValueOf(IReadOnlyList<string> arguments, string option)
+    {
+        for (int i = 0; i < arguments.Count; i++)
+        {
+            if (arguments[i].StartsWith(option + "=", StringComparison.Ordinal))
+            {
+                return arguments[i][(option.Length + 1)..];
+            }
+
+            if (arguments[i] == option && i + 1 < arguments.Count)
+            {
+                return arguments[i + 1];
+            }
+        }
+
+        return null;
+    }
 
     private static string[] WordsOf(JobCommand command) => command switch
     {
@@ -141,7 +167,7 @@ public static class SiteJobs
     private static string LabelOf(string site) =>
         string.Concat(site.Select(static c => char.IsAsciiLetterOrDigit(c) ? char.ToLowerInvariant(c) : '-')).Trim('-');
 
-    private static JobSpec CreateSpec(Site site, JobCommand command, IOperationObserver observer)
+    private static JobSpec CreateSpec(Site site, JobCommand command, IReadOnlyList<string> arguments, IOperationObserver observer)
     {
         KubernetesSettings cluster = site.GetKubernetes();
         JobSettings settings = cluster.Job ?? throw new SmcException(
@@ -150,7 +176,7 @@ public static class SiteJobs
             recommendation: $"Add 'job: {{ image: registry.example.com/smcdr:0.1.0 }}' to the region's kubernetes in '{site.Path}'.",
             target: site.Name);
         Dictionary<string, SortedSet<string>> secrets = new(StringComparer.Ordinal);
-        Site inside = Adapt(site, command, cluster, settings, secrets);
+        Site inside = Adapt(site, command, arguments, cluster, settings, secrets);
         if (command == JobCommand.BackupConfiguration)
         {
             foreach (FileStoreSettings store in site.GetConfigurationFileStores())
@@ -192,7 +218,12 @@ public static class SiteJobs
 
     /// <summary>The site as it is valid in the pod: the primary region, and what the command needs of the rest.</summary>
     private static Site Adapt(
-        Site site, JobCommand command, KubernetesSettings cluster, JobSettings settings, Dictionary<string, SortedSet<string>> secrets)
+        Site site,
+        JobCommand command,
+        IReadOnlyList<string> arguments,
+        KubernetesSettings cluster,
+        JobSettings settings,
+        Dictionary<string, SortedSet<string>> secrets)
     {
         bool isOnlyReading = command is JobCommand.TestBackup or JobCommand.TestRecovery;
         foreach (string location in new[] { site.Repository.Location }.Concat(site.Repository.Copies))
@@ -226,7 +257,7 @@ public static class SiteJobs
             BinDirectory = null,
             OsUser = null,
         };
-        if (command == JobCommand.WalStream && site.WalStream.SpillDirectory is { } spill)
+        if (command == JobCommand.WalStream && (ValueOf(arguments, "--spill-directory") ?? site.WalStream.SpillDirectory) is { Length: > 0 } spill)
         {
             RequireClaim(spill, "The spill directory of the WAL stream");
         }
