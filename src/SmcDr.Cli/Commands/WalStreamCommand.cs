@@ -123,7 +123,7 @@ internal sealed class WalStreamCommand : CliCommand
         return ExitCodes.Success;
     }
 
-    private async Task<int> RunInClusterAsync(CliContext context, CancellationToken cancellationToken)
+    private static async Task<int> RunInClusterAsync(CliContext context, CancellationToken cancellationToken)
     {
         StreamStatusWriter status = new(context.Host.Out, context.Host.Error, context.Json, TimeProvider.System);
         IReadOnlyList<SiteJob> jobs = JobArguments.CreateJobs(context, JobCommand.WalStream);

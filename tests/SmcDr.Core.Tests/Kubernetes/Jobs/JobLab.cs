@@ -68,8 +68,8 @@ internal sealed class JobLab : IAsyncLifetime
     {
         await Pods.CreateAsync(
             new KubernetesResource { Version = "v1", Plural = "persistentvolumeclaims", Kind = "PersistentVolumeClaim", IsNamespaced = true },
-            $$$"""
-            {"apiVersion":"v1","kind":"PersistentVolumeClaim","metadata":{"name":"{{{name}}}","namespace":"{{{Namespace}}}"},
+            $$$$$"""
+            {"apiVersion":"v1","kind":"PersistentVolumeClaim","metadata":{"name":"{{{{{name}}}}}","namespace":"{{{{{Namespace}}}}}"},
             "spec":{"accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1Gi"}}}}
             """);
         await Pods.CreateAsync(
