@@ -225,7 +225,6 @@ public static class SiteJobs
         JobSettings settings,
         Dictionary<string, SortedSet<string>> secrets)
     {
-        bool isOnlyReading = command is JobCommand.TestBackup or JobCommand.TestRecovery;
         foreach (string location in new[] { site.Repository.Location }.Concat(site.Repository.Copies))
         {
             if (ObjectStoreLocation.Parse(location) is DirectoryLocation directory)
@@ -237,7 +236,7 @@ public static class SiteJobs
         RegionSettings region = site.PrimaryRegion;
         DatabaseSettings? database = region.Database is not { } server ? null : server with
         {
-            Password = isOnlyReading ? null : Move(server.Password),
+            Password = command is JobCommand.BackupDatabase or JobCommand.WalStream ? Move(server.Password) : null,
             // They are of the server's host, or of this one.
             DataDirectory = null,
             BinDirectory = null,

@@ -20,6 +20,9 @@ public sealed class ClusterJob
     /// <summary>Why a pod never starts, whatever is waited for (kubelet, pkg/kubelet/images/types.go).</summary>
     private static readonly string[] s_hopeless = ["ErrImageNeverPull", "InvalidImageName"];
 
+    /// <summary>Lines of a log among which there is a status of a stream, which comes every five seconds.</summary>
+    private const int KeptStatuses = 3;
+
     private static readonly TimeSpan s_pause = TimeSpan.FromSeconds(1);
 
     private readonly KubernetesClient _client;
@@ -56,7 +59,7 @@ public sealed class ClusterJob
             KubernetesObject pod = await StartAsync(s_jobs, job, cancellationToken).ConfigureAwait(false);
             hasStarted = true;
             _observer.Verbose($"{Capitalize(JobDisplay)} runs in the pod '{pod.Name}'. {FollowHint("job")}");
-            await FollowAsync(pod, events, static _ => false, cancellationToken).ConfigureAwait(false);
+            await FollowAsync(pod, events, static _ => false, null, cancellationToken).ConfigureAwait(false);
             isOver = true;
             return events.Failure is { } failure ? throw failure.ToException(SmcErrorCode.JobFailed) : events.ExitCode ?? 0;
         }
@@ -99,14 +102,18 @@ public sealed class ClusterJob
         using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         limit.CancelAfter(timeout);
         bool isNew = false;
+        bool isAsked = false;
         try
         {
             KubernetesObject? before = await _client.TryGetAsync(s_deployments, _spec.Namespace, _spec.Name, limit.Token).ConfigureAwait(false);
             isNew = before is null;
+            // What runs already has told much: what counts is where it is now.
+            bool isSame = before?.Labels.GetValueOrDefault(JobManifest.RevisionLabel) == JobManifest.RevisionOf(_spec);
+            isAsked = true;
             ApplyResult applied = await _client.ApplyAsync(
                 s_deployments, JobManifest.Deployment(_spec), new ApplyOptions { Force = true }, limit.Token).ConfigureAwait(false);
             KubernetesObject pod = await StartAsync(s_deployments, applied.Item, limit.Token).ConfigureAwait(false);
-            await FollowAsync(pod, events, _ => found, limit.Token).ConfigureAwait(false);
+            await FollowAsync(pod, events, _ => found, isSame ? KeptStatuses : null, limit.Token).ConfigureAwait(false);
             if (!found)
             {
                 throw events.Failure?.ToException(SmcErrorCode.JobFailed) ?? Silent(DeploymentDisplay, "its command ended", events.OtherText);
@@ -124,11 +131,11 @@ public sealed class ClusterJob
                 recommendation: $"Look at its log (kubectl -n {_spec.Namespace} logs deployment/{_spec.Name}) and give it more time.",
                 target: _spec.Name)).ConfigureAwait(false);
         }
-        catch (SmcException e)
+        catch (SmcException e) when (isAsked)
         {
             throw await EndAsync(e).ConfigureAwait(false);
         }
-        catch (OperationCanceledException)
+        catch (OperationCanceledException) when (isAsked)
         {
             if (_options.CancelOnStop && isNew)
             {
@@ -250,7 +257,9 @@ public sealed class ClusterJob
     }
 
     /// <summary>Follows the log until the command is over, or what was wanted has come.</summary>
-    private async Task FollowAsync<T>(KubernetesObject pod, JobEvents<T> events, Func<JobEvents<T>, bool> isEnough, CancellationToken cancellationToken)
+    /// <param name="tail">How many lines of what was told before count; null = all.</param>
+    private async Task FollowAsync<T>(
+        KubernetesObject pod, JobEvents<T> events, Func<JobEvents<T>, bool> isEnough, int? tail, CancellationToken cancellationToken)
     {
         bool isLast = false;
         while (true)
@@ -260,6 +269,7 @@ public sealed class ClusterJob
             {
                 Container = JobManifest.ContainerName,
                 Follow = !isLast,
+                TailLines = events.Last == 0 ? tail : null,
                 Since = isLast ? null : events.LastTime - TimeSpan.FromSeconds(2),
             };
             if (await ReadAsync(pod, log, events, isEnough, cancellationToken).ConfigureAwait(false) || events.ExitCode is not null)
