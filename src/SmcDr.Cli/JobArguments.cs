@@ -53,7 +53,8 @@ internal static class JobArguments
             if (child is OptionResult { Implicit: false } option && !here.Contains(option.Option))
             {
                 // With '=' a value that begins with '-' or '@' stays one.
-                arguments.AddRange(option.Tokens.Count == 0 ? [option.Option.Name] : option.Tokens.SelectMany(token => SiteJobs.Option(option.Option.Name, token.Value)));
+                string name = option.Option.Name;
+                arguments.AddRange(option.Tokens.Count == 0 ? [name] : option.Tokens.SelectMany(token => SiteJobs.Option(name, token.Value)));
             }
             else if (child is ArgumentResult argument)
             {

@@ -42,7 +42,10 @@ internal sealed class BackupConfigurationCommand : CliCommand
         if (JobArguments.IsJob(context))
         {
             return await JobArguments.BackUpAsync(
-                context, JobArguments.CreateJobs(context, JobCommand.BackupConfiguration), backups => Write(context, backups), cancellationToken).ConfigureAwait(false);
+                context,
+                JobArguments.CreateJobs(context, JobCommand.BackupConfiguration),
+                backups => Write(context, backups),
+                cancellationToken).ConfigureAwait(false);
         }
 
         Site site = context.LoadSite();

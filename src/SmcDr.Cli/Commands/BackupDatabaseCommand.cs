@@ -104,7 +104,10 @@ internal sealed class BackupDatabaseCommand : CliCommand
         if (JobArguments.IsJob(context))
         {
             return await JobArguments.BackUpAsync(
-                context, JobArguments.CreateJobs(context, JobCommand.BackupDatabase, _databases), backups => context.WriteEach(backups, WriteText), cancellationToken).ConfigureAwait(false);
+                context,
+                JobArguments.CreateJobs(context, JobCommand.BackupDatabase, _databases),
+                backups => context.WriteEach(backups, WriteText),
+                cancellationToken).ConfigureAwait(false);
         }
 
         Site site = context.LoadSite();

@@ -46,7 +46,10 @@ internal sealed class BackupRedisCommand : CliCommand
         if (JobArguments.IsJob(context))
         {
             return await JobArguments.BackUpAsync(
-                context, JobArguments.CreateJobs(context, JobCommand.BackupRedis), backups => context.WriteEach(backups, WriteText), cancellationToken).ConfigureAwait(false);
+                context,
+                JobArguments.CreateJobs(context, JobCommand.BackupRedis),
+                backups => context.WriteEach(backups, WriteText),
+                cancellationToken).ConfigureAwait(false);
         }
 
         Site site = context.LoadSite();

@@ -8,8 +8,8 @@ namespace SmcDr.Core.Sites;
 
 /// <summary>From a site file to commands that run in the site's cluster, so that every front end means the same by it.</summary>
 /// <remarks>
-/// The pod is given the site as it is seen from there: the cluster's own account, addresses without port forwarding, and secrets where the cluster puts them. What
-/// would be lost with the pod, or is not there, is refused before anything is made.
+/// The pod is given the site as it is seen from there: the cluster's own account, addresses without port forwarding, and secrets where the cluster puts
+/// them. What would be lost with the pod, or is not there, is refused before anything is made.
 /// </remarks>
 public static class SiteJobs
 {
@@ -181,7 +181,8 @@ public static class SiteJobs
         {
             foreach (FileStoreSettings store in site.GetConfigurationFileStores())
             {
-                observer.Warning($"The file store '{store.Name}' is on this host and not backed up from the cluster: 'Backup-SmcFileStore' (or 'smcdr backup filestore') does it here.");
+                observer.Warning(
+                    $"The file store '{store.Name}' is on this host: 'Backup-SmcFileStore' (or 'smcdr backup filestore') backs it up, and no Job does.");
             }
         }
 
@@ -292,7 +293,7 @@ public static class SiteJobs
                 throw new SmcException(
                     SmcErrorCode.SiteInvalid,
                     $"{what} is the directory '{path}', which is not in a pod of '{site.Name}', or would be lost with it.",
-                    recommendation: $"Add 'mounts: [ {{ claim: NAME, path: {path} }} ]' to the region's kubernetes.job in '{site.Path}', or use an object store such as S3.",
+                    recommendation: $"Add 'mounts: [ {{ claim: NAME, path: {path} }} ]' to the region's kubernetes.job in '{site.Path}', or use S3.",
                     target: path);
             }
         }
@@ -325,7 +326,8 @@ public static class SiteJobs
                 case SecretScheme.Environment when settings.EnvironmentSecrets.Count == 0:
                     throw NotInCluster(secret, "Name the Secret that has it among its keys by 'environmentSecrets: [ NAME ]' in the region's kubernetes.job.");
                 case SecretScheme.File when !settings.Mounts.Any(mount => mount.Secret is not null && PathText.IsWithin(secret.Name, mount.Path)):
-                    throw NotInCluster(secret, $"Add 'mounts: [ {{ secret: NAME, path: {Path.GetDirectoryName(secret.Name)} }} ]' to the region's kubernetes.job.");
+                    throw NotInCluster(
+                        secret, $"Add 'mounts: [ {{ secret: NAME, path: {Path.GetDirectoryName(secret.Name)} }} ]' to the region's kubernetes.job.");
                 default:
                     // One of another namespace is asked of the cluster, by the pod's account.
                     return secret;

@@ -10,7 +10,8 @@ namespace SmcDr.PowerShell.Commands;
 public abstract class BackupJobCmdlet : JobCmdlet
 {
     /// <summary>
-    /// Sites from the pipeline, as Get-SmcSite or Get-ChildItem gives them: one after the other, or with -AsKubernetesJob all at once. Without it, the one of -Site.
+    /// Sites from the pipeline, as Get-SmcSite or Get-ChildItem gives them: one after the other, or with -AsKubernetesJob all at once. Without it, the one
+    /// of -Site.
     /// </summary>
     [Parameter(ValueFromPipeline = true)]
     [SmcSite]

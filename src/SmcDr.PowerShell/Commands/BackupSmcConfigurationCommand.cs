@@ -23,9 +23,9 @@ namespace SmcDr.PowerShell.Commands;
 /// File stores that the site file marks with withConfiguration, such as /etc/smc-trading, are backed up behind it, each as a backup of its own.
 /// </para>
 /// <para>
-/// With -AsKubernetesJob it runs as a Job in the cluster of the site's primary region, by the image that the site file names (kubernetes.job), and is followed from here. Several sites
-/// from the pipeline run at once. Ctrl+C stops the following; the Job goes on, unless -CancelOnStop ends it.
-/// File stores are on this host and are not backed up by it.
+/// With -AsKubernetesJob it runs as a Job in the cluster of the site's primary region, by the image that the site file names (kubernetes.job), and is
+/// followed from here. Several sites from the pipeline run at once. Ctrl+C stops the following; the Job goes on, unless -CancelOnStop ends it. File
+/// stores are on this host and are not backed up by it.
 /// </para>
 /// </remarks>
 /// <example>

@@ -39,8 +39,9 @@ namespace SmcDr.PowerShell.Commands;
 /// incomplete.
 /// </para>
 /// <para>
-/// With -AsKubernetesJob it runs as a Job in the cluster of the site's primary region, by the image that the site file names (kubernetes.job), and is followed from here. Several sites
-/// from the pipeline, and several databases of a logical backup, run at once. Ctrl+C stops the following; the Job goes on, unless -CancelOnStop ends it.
+/// With -AsKubernetesJob it runs as a Job in the cluster of the site's primary region, by the image that the site file names (kubernetes.job), and is
+/// followed from here. Several sites from the pipeline, and several databases of a logical backup, run at once. Ctrl+C stops the following; the Job goes
+/// on, unless -CancelOnStop ends it.
 /// </para>
 /// </remarks>
 /// <example>

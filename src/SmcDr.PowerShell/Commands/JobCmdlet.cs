@@ -12,8 +12,8 @@ public abstract class JobCmdlet : SiteCmdlet
     private readonly List<SiteJob> _jobs = [];
 
     /// <summary>
-    /// Runs in the Kubernetes cluster of the site's primary region, by the image that its kubernetes.job names, and follows it from here: progress, results and errors
-    /// are the same.
+    /// Runs in the Kubernetes cluster of the site's primary region, by the image that its kubernetes.job names, and follows it from here: progress, results
+    /// and errors are the same.
     /// </summary>
     [Parameter]
     public SwitchParameter AsKubernetesJob { get; set; }
@@ -25,10 +25,13 @@ public abstract class JobCmdlet : SiteCmdlet
     /// <inheritdoc/>
     protected override Task BeginProcessingAsync(SmcPipeline pipeline, CancellationToken cancellationToken) =>
         CancelOnStop && !AsKubernetesJob
-            ? throw new SmcException(SmcErrorCode.ArgumentInvalid, "-CancelOnStop is for -AsKubernetesJob.", recommendation: "Add -AsKubernetesJob, or leave -CancelOnStop out.")
+            ? throw new SmcException(
+                SmcErrorCode.ArgumentInvalid, "-CancelOnStop is for -AsKubernetesJob.", recommendation: "Add -AsKubernetesJob, or leave -CancelOnStop out.")
             : Task.CompletedTask;
 
-    /// <summary>The options of <c>smcdr</c> that say the same as parameters: nothing for null and false, the name alone for true, one for each of a list.</summary>
+    /// <summary>
+    /// The options of <c>smcdr</c> that say the same as parameters: nothing for null and false, the name alone for true, one for each of a list.
+    /// </summary>
     private protected static IReadOnlyList<string> Options(params ReadOnlySpan<(string Name, object? Value)> parameters)
     {
         List<string> options = [];
@@ -60,7 +63,8 @@ public abstract class JobCmdlet : SiteCmdlet
         foreach (SiteJob job in site.CreateJobs(command, arguments, databases, pipeline))
         {
             if (!isAsked || await pipeline.ShouldProcessAsync(
-                $"Kubernetes {(job.IsDeployment ? "Deployment" : "Job")} '{job.Spec.Name}'", $"Run {job.Display}, with the repository {site.Repository.Location}").ConfigureAwait(false))
+                $"Kubernetes {(job.IsDeployment ? "Deployment" : "Job")} '{job.Spec.Name}'",
+                $"Run {job.Display}, with the repository {site.Repository.Location}").ConfigureAwait(false))
             {
                 _jobs.Add(job);
             }

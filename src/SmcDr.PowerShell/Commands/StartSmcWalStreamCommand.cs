@@ -25,9 +25,9 @@ namespace SmcDr.PowerShell.Commands;
 /// stream beside other work, run it as a job: Start-ThreadJob { Start-SmcWalStream -Site /etc/smcdr/smc-trading.yaml }.
 /// </para>
 /// <para>
-/// With -AsKubernetesJob the cluster of the site's primary region runs the stream from now on, as a Deployment, by the image that the site file names (kubernetes.job). The command
-/// waits until it streams, writes where it stands, and returns; -Timeout says how long that may take. The same command again changes nothing where it runs as is asked. 'kubectl delete
-/// deployment' ends it. With -Once or -Until it is a Job, which is followed to its end.
+/// With -AsKubernetesJob the cluster of the site's primary region runs the stream from now on, as a Deployment, by the image that the site file names
+/// (kubernetes.job). The command waits until it streams, writes where it stands, and returns; -Timeout says how long that may take. The same command
+/// again changes nothing where it runs as is asked. 'kubectl delete deployment' ends it. With -Once or -Until it is a Job, which is followed to its end.
 /// </para>
 /// </remarks>
 /// <example>

@@ -159,8 +159,8 @@ public sealed class TestSmcBackupCommand : JobCmdlet
 
         foreach (IGrouping<Component?, string> backups in _backups.GroupBy(static backup => backup.Component, static backup => backup.Id))
         {
-            await AddJobsAsync(
-                pipeline, site, JobCommand.TestBackup, [.. backups, .. options, .. Options(("--component", backups.Key))], [], isAsked: false).ConfigureAwait(false);
+            IReadOnlyList<string> arguments = [.. backups, .. options, .. Options(("--component", backups.Key))];
+            await AddJobsAsync(pipeline, site, JobCommand.TestBackup, arguments, [], isAsked: false).ConfigureAwait(false);
         }
 
         await RunJobsAsync(pipeline, onResult, cancellationToken).ConfigureAwait(false);

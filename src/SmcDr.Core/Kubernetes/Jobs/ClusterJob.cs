@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Net.Sockets;
 using System.Text.Json.Nodes;
 using SmcDr.Core.Kubernetes.Workloads;
@@ -8,8 +7,8 @@ namespace SmcDr.Core.Kubernetes.Jobs;
 
 /// <summary>Runs a command of <c>smcdr</c> in a pod, and follows it as if it ran here.</summary>
 /// <remarks>
-/// What is told comes through the pod's log, which is read again where a connection broke. Nothing of it is believed before the command has said that it is over:
-/// a log that just ends is an error.
+/// What is told comes through the pod's log, which is read again where a connection broke. Nothing of it is believed before the command has said that
+/// it is over: a log that just ends is an error.
 /// </remarks>
 public sealed class ClusterJob
 {
@@ -45,8 +44,8 @@ public sealed class ClusterJob
     /// <param name="onResult">Takes each result when it comes.</param>
     /// <returns>The command's exit code, where it did not fail.</returns>
     /// <exception cref="SmcException">
-    /// What the command failed with; <see cref="SmcErrorCode.PodNotStarted"/>, and nothing is left; <see cref="SmcErrorCode.JobFailed"/>: its pod ended or went without
-    /// a word.
+    /// What the command failed with; <see cref="SmcErrorCode.PodNotStarted"/>, and nothing is left; <see cref="SmcErrorCode.JobFailed"/>: its pod ended
+    /// or went without a word.
     /// </exception>
     public async Task<int> RunAsync<T>(Func<T, Task> onResult, CancellationToken cancellationToken)
     {
@@ -74,7 +73,7 @@ public sealed class ClusterJob
         }
         catch
         {
-            _observer.Warning($"{Capitalize(JobDisplay)} goes on in the cluster. {FollowHint("job")} 'kubectl -n {_spec.Namespace} delete job {_spec.Name}' ends it.");
+            _observer.Warning($"{Capitalize(JobDisplay)} goes on in the cluster. {FollowHint("job")} {EndHint("job")} ends it.");
             throw;
         }
         finally
@@ -84,8 +83,8 @@ public sealed class ClusterJob
     }
 
     /// <summary>
-    /// Has the command run as a Deployment, which starts it again wherever it ends, until it has told a result that is good: then it is left to the cluster. One that is
-    /// there and the same is left as it is; one that differs is replaced.
+    /// Has the command run as a Deployment, which starts it again wherever it ends, until it has told a result that is good: then it is left to the cluster.
+    /// One that is there and the same is left as it is; one that differs is replaced.
     /// </summary>
     /// <param name="isGood">Whether a result says that the command does what it is for.</param>
     /// <param name="timeout">How long that may take.</param>
@@ -143,7 +142,7 @@ public sealed class ClusterJob
             }
             else
             {
-                _observer.Warning($"{Capitalize(DeploymentDisplay)} goes on in the cluster. {FollowHint("deployment")} 'kubectl -n {_spec.Namespace} delete deployment {_spec.Name}' ends it.");
+                _observer.Warning($"{Capitalize(DeploymentDisplay)} goes on in the cluster. {FollowHint("deployment")} {EndHint("deployment")} ends it.");
             }
 
             throw;
@@ -175,6 +174,8 @@ public sealed class ClusterJob
         .FirstOrDefault(static status => (string?)status?["name"] == JobManifest.ContainerName)?["state"];
 
     private string FollowHint(string kind) => $"'kubectl -n {_spec.Namespace} logs -f {kind}/{_spec.Name}' follows it.";
+
+    private string EndHint(string kind) => $"'kubectl -n {_spec.Namespace} delete {kind} {_spec.Name}'";
 
     private SmcException Silent(string display, string why, string said) => new(
         SmcErrorCode.JobFailed,
@@ -250,10 +251,10 @@ public sealed class ClusterJob
         string why = last is null ? "there is none" : PodTrouble.Describe(last);
         string warned = await PodEvents.LastWarningAsync(
             _client, _spec.Namespace, last?.Name ?? owner.Name, last?.Uid ?? owner.Uid, cancellationToken).ConfigureAwait(false);
+        string late = isHopeless ? "" : $" within {DisplayText.Duration(_spec.StartTimeout)}";
+        string more = warned.Length > 0 && !why.Contains(warned, StringComparison.Ordinal) ? $" ({warned})" : "";
         throw new SmcException(
-            SmcErrorCode.PodNotStarted,
-            string.Create(CultureInfo.InvariantCulture, $"The pod of '{_spec.Namespace}/{_spec.Name}' does not start{(isHopeless ? "" : $" within {DisplayText.Duration(_spec.StartTimeout)}")}: {why}{(warned.Length > 0 && !why.Contains(warned, StringComparison.Ordinal) ? $" ({warned})" : "")}."),
-            target: _spec.Name);
+            SmcErrorCode.PodNotStarted, $"The pod of '{_spec.Namespace}/{_spec.Name}' does not start{late}: {why}{more}.", target: _spec.Name);
     }
 
     /// <summary>Follows the log until the command is over, or what was wanted has come.</summary>
@@ -335,7 +336,8 @@ public sealed class ClusterJob
     private async Task RemoveOldSiteAsync(KubernetesObject? before, CancellationToken cancellationToken)
     {
         string? old = (before?.Raw["spec"]?["template"]?["spec"]?["volumes"] as JsonArray ?? [])
-            .Select(static volume => (string?)volume?["configMap"]?["name"]).FirstOrDefault(name => name?.StartsWith(_spec.Name + "-", StringComparison.Ordinal) == true);
+            .Select(static volume => (string?)volume?["configMap"]?["name"])
+            .FirstOrDefault(name => name?.StartsWith(_spec.Name + "-", StringComparison.Ordinal) == true);
         if (old is not null && old != JobManifest.ConfigMapNameOf(_spec))
         {
             await _client.DeleteAsync(KubernetesResource.ConfigMaps, _spec.Namespace, old, null, cancellationToken).ConfigureAwait(false);
@@ -345,19 +347,20 @@ public sealed class ClusterJob
     /// <summary>Removes what was made, and waits until nothing of it is at work.</summary>
     private async Task RemoveAsync(KubernetesResource kind, string display)
     {
-        using CancellationTokenSource limit = new(_spec.EndTimeout + TimeSpan.FromSeconds(30));
+        TimeSpan timeout = _spec.EndTimeout + TimeSpan.FromSeconds(30);
+        using CancellationTokenSource limit = new(timeout);
         try
         {
             // With Foreground it is gone when its pods are.
             if (await _client.DeleteAsync(
                 kind, _spec.Namespace, _spec.Name, new DeleteOptions { Propagation = DeletePropagation.Foreground }, limit.Token).ConfigureAwait(false))
             {
-                await _client.WaitUntilGoneAsync(kind, _spec.Namespace, _spec.Name, null, _spec.EndTimeout + TimeSpan.FromSeconds(30), limit.Token).ConfigureAwait(false);
+                await _client.WaitUntilGoneAsync(kind, _spec.Namespace, _spec.Name, null, timeout, limit.Token).ConfigureAwait(false);
             }
         }
         catch (Exception e) when (e is SmcException or OperationCanceledException)
         {
-            _observer.Warning($"{Capitalize(display)} could not be removed: {e.Message} 'kubectl -n {_spec.Namespace} delete {kind.Kind.ToLowerInvariant()} {_spec.Name}' does it.");
+            _observer.Warning($"{Capitalize(display)} could not be removed: {e.Message} {EndHint(kind.Kind.ToLowerInvariant())} does it.");
         }
     }
 }

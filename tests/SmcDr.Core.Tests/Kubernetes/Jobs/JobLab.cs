@@ -8,7 +8,8 @@ using SmcDr.Core.Tests.Sites;
 namespace SmcDr.Core.Tests.Kubernetes.Jobs;
 
 /// <summary>
-/// A namespace of a real cluster with a database, a claim for a repository, and Secrets, in which the image of smcdr runs, told by the command line of this process.
+/// A namespace of a real cluster with a database, a claim for a repository, and Secrets, in which the image of smcdr runs, told by the command line of this
+/// process.
 /// </summary>
 internal sealed class JobLab : IAsyncLifetime
 {
@@ -49,7 +50,8 @@ internal sealed class JobLab : IAsyncLifetime
             if (!s_isLoaded)
             {
                 string[] words = Loader!.Split(' ', StringSplitOptions.RemoveEmptyEntries);
-                using Process process = Process.Start(new ProcessStartInfo(words[0], [.. words[1..], Archive!]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+                ProcessStartInfo start = new(words[0], [.. words[1..], Archive!]) { RedirectStandardOutput = true, RedirectStandardError = true };
+                using Process process = Process.Start(start)!;
                 Task<string> output = process.StandardOutput.ReadToEndAsync();
                 string error = await process.StandardError.ReadToEndAsync();
                 await process.WaitForExitAsync();
@@ -78,7 +80,7 @@ internal sealed class JobLab : IAsyncLifetime
     }
 
     /// <summary>Writes a site file for a database of the namespace, and gives its directory.</summary>
-    public async Task<string> WriteSiteAsync(string name, string database, string storage, string passwordKey = "password", string? image = null, string more = "")
+    public async Task<string> WriteSiteAsync(string name, string database, string storage, string passwordKey = "password", string? image = null)
     {
         string directory = Directory.CreateDirectory(Path.Combine(_directory.Path, name)).FullName;
         await File.WriteAllTextAsync(Path.Combine(directory, "smcdr.yaml"), $$"""
@@ -95,7 +97,6 @@ internal sealed class JobLab : IAsyncLifetime
                     mounts: [ { claim: {{storage}}, path: /backups } ]
                     cpu: 100m
                     startTimeout: 2m
-                    {{more}}
                 database:
                   connection: "Host={{database}};Username=postgres;Database=postgres"
                   password: k8s:{{Namespace}}/{{storage}}/{{passwordKey}}
