@@ -122,7 +122,6 @@ public sealed class SiteJobsTests
     [InlineData("environmentSecrets: [ aws ]", "environmentSecrets: [ ]", null, null)]
     [InlineData("location: s3://smc-trading-backups?region=eu-central-1", "location: file:///var/backups/x", "SiteInvalid", "claim: NAME")]
     [InlineData("location: s3://smc-trading-backups?region=eu-central-1", "location: file:///var/spool/smcdr/backups", null, null)]
-    [InlineData("              job:", "              jab:", "SiteInvalid", null)]
     public void CreateJobs_WhatIsNotInThePod_IsRefused(string from, string to, string? code, string? advice)
     {
         Assert.Contains(from, Text, StringComparison.Ordinal);
@@ -132,6 +131,22 @@ public sealed class SiteJobsTests
 
         Assert.Equal(code, failure?.Code.ToString());
         Assert.Contains(advice ?? "", failure?.Recommendation ?? "", StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void CreateJobs_SiteWithoutAnImage_SaysWhereItBelongs()
+    {
+        Site site = Parse(Text);
+        RegionSettings east = site.PrimaryRegion;
+        site = site with
+        {
+            Regions = new Dictionary<string, RegionSettings> { ["east"] = east with { Kubernetes = east.Kubernetes! with { Job = null } } },
+        };
+
+        SmcException failure = Assert.Throws<SmcException>(() => site.CreateJobs(JobCommand.TestBackup, [], [], _observer));
+
+        Assert.Equal(SmcErrorCode.SiteInvalid, failure.Code);
+        Assert.Contains("job: { image:", failure.Recommendation, StringComparison.Ordinal);
     }
 
     [Theory]

@@ -19,6 +19,9 @@ public sealed class ClusterJob
     /// <summary>Why a pod never starts, whatever is waited for (kubelet, pkg/kubelet/images/types.go).</summary>
     private static readonly string[] s_hopeless = ["ErrImageNeverPull", "InvalidImageName"];
 
+    /// <summary>The same of an image that runs as root (kubelet, pkg/kubelet/kuberuntime/security_context.go).</summary>
+    private const string RefusedRoot = "runAsNonRoot";
+
     /// <summary>Lines of a log among which there is a status of a stream, which comes every five seconds.</summary>
     private const int KeptStatuses = 3;
 
@@ -230,7 +233,10 @@ public sealed class ClusterJob
                     return pod;
                 }
 
-                if (s_hopeless.Contains((string?)state?["waiting"]?["reason"]) || (string?)pod.Raw["status"]?["phase"] == "Failed")
+                JsonNode? waiting = state?["waiting"];
+                if (s_hopeless.Contains((string?)waiting?["reason"]) ||
+                    ((string?)waiting?["message"])?.Contains(RefusedRoot, StringComparison.Ordinal) == true ||
+                    (string?)pod.Raw["status"]?["phase"] == "Failed")
                 {
                     isHopeless = true;
                     break;

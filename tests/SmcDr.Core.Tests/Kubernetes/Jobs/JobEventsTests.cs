@@ -70,7 +70,7 @@ public sealed class JobEventsTests
     {
         JobEvents<BackupInfo> events = await ReadAsync(["{}", "Unhandled exception.", "   at Main\u001b[31m", "{\"number\":\"x", "Aborted"]);
 
-        Assert.Equal("Unhandled exception. at Main [31m Aborted", events.OtherText);
+        Assert.Equal("Unhandled exception at Main [31m Aborted", events.OtherText);
         Assert.Equal(0, events.Last);
     }
 

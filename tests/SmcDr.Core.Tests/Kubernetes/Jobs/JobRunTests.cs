@@ -151,7 +151,7 @@ public sealed class JobRunTests(ITestOutputHelper output) : IAsyncLifetime
         await _lab.CreateStorageAsync("store");
         string directory = await _lab.WriteSiteAsync("none", "nobody", "store", image: "smcdr-is-not-there:0");
         IReadOnlyList<SiteJob> jobs = SiteFile.Load(directory).CreateJobs(JobCommand.BackupDatabase, [], [], NullObserver.Instance);
-        SiteJob job = jobs[0] with { Spec = jobs[0].Spec with { StartTimeout = TimeSpan.FromSeconds(15) } };
+        SiteJob job = jobs[0] with { Spec = jobs[0].Spec with { StartTimeout = TimeSpan.FromSeconds(60) } };
 
         SmcException failure = await Assert.ThrowsAsync<SmcException>(
             () => SiteJobs.RunAsync<BackupInfo>([job], false, static _ => Task.CompletedTask, NullObserver.Instance, default));
@@ -200,11 +200,10 @@ public sealed class JobRunTests(ITestOutputHelper output) : IAsyncLifetime
 
         SmcException failure = await Assert.ThrowsAsync<SmcException>(
             () => SiteJobs.RunAsync<BackupInfo>(
-                [jobs[0] with { Spec = jobs[0].Spec with { StartTimeout = TimeSpan.FromSeconds(15) } }],
-                false, static _ => Task.CompletedTask, NullObserver.Instance, default));
+                jobs, false, static _ => Task.CompletedTask, NullObserver.Instance, default));
 
         Assert.Equal(SmcErrorCode.PodNotStarted, failure.Code);
-        Assert.Contains("non-root", failure.Message, StringComparison.Ordinal);
+        Assert.Contains("runAsNonRoot", failure.Message, StringComparison.Ordinal);
         Assert.Empty(await _lab.JobsOfAsync("root"));
     }
 }
