@@ -38,15 +38,14 @@ internal static class JobArguments
     /// <param name="context">The run of the command.</param>
     /// <param name="command">The command.</param>
     /// <param name="databases">The option whose values get a Job each; null = there is none.</param>
-    /// <param name="omitted">Options that are for this host only.</param>
-    public static IReadOnlyList<SiteJob> CreateJobs(CliContext context, JobCommand command, Option<string[]>? databases = null, params Option[] omitted)
+    public static IReadOnlyList<SiteJob> CreateJobs(CliContext context, JobCommand command, Option<string[]>? databases = null)
     {
         List<string> arguments = [];
         List<string> positions = [];
         Option[] here =
         [
             s_asJob, s_cancelOnStop, GlobalOptions.Json, GlobalOptions.JsonLines, GlobalOptions.Site, GlobalOptions.Verbose, GlobalOptions.NoColor,
-            .. databases is null ? [] : new Option[] { databases }, .. omitted,
+            .. databases is null ? [] : new Option[] { databases },
         ];
         foreach (SymbolResult child in context.Parsed.CommandResult.Children)
         {

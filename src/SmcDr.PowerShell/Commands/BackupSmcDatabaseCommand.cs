@@ -181,7 +181,7 @@ public sealed class BackupSmcDatabaseCommand : BackupJobCmdlet
         await FinishBackupAsync(pipeline, site, secrets, repository, backup, cancellationToken).ConfigureAwait(false);
     }
 
-    private IReadOnlyList<string> JobOptions() => Options(
+    private List<string> JobOptions() => Options(
         ("--method", Method == BackupMethod.Logical ? Method : null),
         ("--emergency", Emergency),
         ("--full", Full),

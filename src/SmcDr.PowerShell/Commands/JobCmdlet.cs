@@ -32,7 +32,7 @@ public abstract class JobCmdlet : SiteCmdlet
     /// <summary>
     /// The options of <c>smcdr</c> that say the same as parameters: nothing for null and false, the name alone for true, one for each of a list.
     /// </summary>
-    private protected static IReadOnlyList<string> Options(params ReadOnlySpan<(string Name, object? Value)> parameters)
+    private protected static List<string> Options(params ReadOnlySpan<(string Name, object? Value)> parameters)
     {
         List<string> options = [];
         foreach ((string name, object? value) in parameters)

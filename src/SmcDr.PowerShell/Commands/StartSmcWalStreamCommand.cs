@@ -193,7 +193,7 @@ public sealed class StartSmcWalStreamCommand : JobCmdlet
             target: connector.Display);
     }
 
-    private IReadOnlyList<string> JobOptions() => Options(
+    private List<string> JobOptions() => Options(
         ("--slot", Slot),
         ("--once", Once),
         ("--until", Until),

@@ -151,7 +151,7 @@ public sealed class TestSmcBackupCommand : JobCmdlet
 
     private async Task RunAsJobsAsync(SmcPipeline pipeline, Site site, Func<BackupTestResult, Task> onResult, CancellationToken cancellationToken)
     {
-        IReadOnlyList<string> options = Options(("--deep", Deep), ("--verified-within", VerifiedWithin), ("--newer-than", NewerThan));
+        List<string> options = Options(("--deep", Deep), ("--verified-within", VerifiedWithin), ("--newer-than", NewerThan));
         if (_backups.Count == 0)
         {
             await AddJobsAsync(pipeline, site, JobCommand.TestBackup, options, [], isAsked: false).ConfigureAwait(false);
@@ -159,7 +159,7 @@ public sealed class TestSmcBackupCommand : JobCmdlet
 
         foreach (IGrouping<Component?, string> backups in _backups.GroupBy(static backup => backup.Component, static backup => backup.Id))
         {
-            IReadOnlyList<string> arguments = [.. backups, .. options, .. Options(("--component", backups.Key))];
+            string[] arguments = [.. backups, .. options, .. Options(("--component", backups.Key))];
             await AddJobsAsync(pipeline, site, JobCommand.TestBackup, arguments, [], isAsked: false).ConfigureAwait(false);
         }
 
