@@ -31,6 +31,7 @@ public sealed class ClusterJob
     private readonly JobSpec _spec;
     private readonly JobOptions _options;
     private readonly IOperationObserver _observer;
+    private bool _isPodGone;
 
     public ClusterJob(KubernetesClient client, JobSpec spec, JobOptions options, IOperationObserver observer)
     {
@@ -64,6 +65,12 @@ public sealed class ClusterJob
             await FollowAsync(pod, events, static _ => false, null, cancellationToken).ConfigureAwait(false);
             isOver = true;
             return events.Failure is { } failure ? throw failure.ToException(SmcErrorCode.JobFailed) : events.ExitCode ?? 0;
+        }
+        catch (SmcException) when (_isPodGone)
+        {
+            // The Job would make another pod, which nobody follows.
+            await RemoveAsync(s_jobs, JobDisplay).ConfigureAwait(false);
+            throw;
         }
         catch (SmcException e) when (e.Code == SmcErrorCode.JobFailed || isOver || !(hasStarted || cancellationToken.IsCancellationRequested))
         {
@@ -287,6 +294,7 @@ public sealed class ClusterJob
             KubernetesObject? now = await _client.TryGetAsync(KubernetesResource.Pods, _spec.Namespace, pod.Name, cancellationToken).ConfigureAwait(false);
             if (now is null || now.Uid != pod.Uid)
             {
+                _isPodGone = true;
                 throw Silent($"the pod '{_spec.Namespace}/{pod.Name}'", "somebody has deleted it", events.OtherText);
             }
 

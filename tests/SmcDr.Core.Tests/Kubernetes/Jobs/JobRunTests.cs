@@ -27,7 +27,7 @@ public sealed class JobRunTests(ITestOutputHelper output) : IAsyncLifetime
         await database.ExecuteAsync("CREATE DATABASE second");
         string site = await _lab.WriteSiteAsync("orders", "orders", "store");
 
-        CliRun backup = await JobLab.RunAsync(site, "backup", "database", "--label", "-from a pod-");
+        CliRun backup = await JobLab.RunAsync(site, "backup", "database", "--label=-from a pod-");
         output.WriteLine(backup.Out + backup.Error);
         Assert.Equal(0, backup.ExitCode);
         BackupInfo result = ResultJson.Deserialize<BackupInfo>(backup.Out);
@@ -37,7 +37,9 @@ public sealed class JobRunTests(ITestOutputHelper output) : IAsyncLifetime
         Assert.Contains("Base backup", backup.Error, StringComparison.Ordinal);
 
         KubernetesObject job = Assert.Single(await _lab.JobsOfAsync("orders"));
-        Assert.Equal(1, (int?)job.Raw["status"]?["succeeded"]);
+        Assert.True(await _lab.Client.WaitAsync(
+            (await _lab.Client.GetCatalogAsync(false, default)).Get("batch/v1", "Job"), _lab.Namespace, job.Name,
+            static now => (int?)now?.Raw["status"]?["succeeded"] == 1, TimeSpan.FromMinutes(1), default));
         Assert.DoesNotContain("not-so-secret", job.Raw.ToJsonString(), StringComparison.Ordinal);
         KubernetesObject map = await _lab.Client.GetAsync(
             KubernetesResource.ConfigMaps, _lab.Namespace, (string)job.Raw["spec"]!["template"]!["spec"]!["volumes"]![0]!["configMap"]!["name"]!, default);
@@ -188,7 +190,12 @@ public sealed class JobRunTests(ITestOutputHelper output) : IAsyncLifetime
             default));
 
         output.WriteLine(failure.Message);
-        Assert.Equal(SmcErrorCode.JobFailed, failure.Code);
+        // A kubelet may give a container a moment to end in order although none was granted.
+        Assert.True(failure.Code is SmcErrorCode.JobFailed or SmcErrorCode.OperationStopped);
+        if (failure.Code == SmcErrorCode.JobFailed)
+        {
+            Assert.Empty(await _lab.JobsOfAsync("killed"));
+        }
     }
 
     [ClusterFact]
