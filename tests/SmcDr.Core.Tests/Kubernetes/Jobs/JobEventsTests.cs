@@ -3,6 +3,7 @@ using System.Text.Json;
 using SmcDr.Cli.Output;
 using SmcDr.Core.Kubernetes.Jobs;
 using SmcDr.Core.Operations;
+using SmcDr.Core.Tests.Cli;
 using SmcDr.Core.Tests.Fixtures;
 using SmcDr.Core.Tests.Postgres.BaseBackups;
 
@@ -84,6 +85,25 @@ public sealed class JobEventsTests
         Assert.Equal(SmcErrorCode.JobFailed, failure.Code);
         Assert.Contains("version", failure.Recommendation, StringComparison.Ordinal);
         Assert.Equal(SmcErrorCode.JobFailed, new CommandFailure("OfTheFuture", "m", "r", null).ToException(SmcErrorCode.JobFailed).Code);
+    }
+
+    [Fact]
+    public async Task JsonLines_CommandThatFails_TellsTheErrorAndTheExitCodeLast()
+    {
+        using TemporaryDirectory directory = new();
+        await File.WriteAllTextAsync(
+            Path.Combine(directory.Path, "smcdr.yaml"),
+            $"name: none\nrepository: {{ location: \"file://{directory.Path}/none\" }}\nregions: {{ here: {{ role: primary }} }}\n");
+
+        CliRun run = await CliRun.InAsync(directory.Path, ["test", "backup", "--json-lines"]);
+        CommandEvent[] told = [.. run.Out.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(static line => CommandEvent.TryParse(line)!)];
+        CliRun alone = await CliRun.InAsync(directory.Path, ["test", "backup", "--cancel-on-stop"]);
+
+        Assert.Equal("", run.Error);
+        Assert.Equal("RepositoryNotFound", Assert.Single(told, static one => one.Kind == CommandEventKind.Error).Error!.Code);
+        Assert.Equal((CommandEventKind.Exit, SmcErrors.Get(SmcErrorCode.RepositoryNotFound).ExitCode), (told[^1].Kind, told[^1].ExitCode));
+        Assert.Equal(run.ExitCode, told[^1].ExitCode);
+        Assert.Equal(SmcErrors.Get(SmcErrorCode.ArgumentInvalid).ExitCode, alone.ExitCode);
     }
 
     [Theory]
