@@ -151,6 +151,18 @@ internal sealed class CliApplication
             return SmcErrors.Get(SmcErrorCode.ArgumentInvalid).ExitCode;
         }
 
+        bool isLines = parsed.GetValue(GlobalOptions.JsonLines);
+        int exitCode = await InvokeAsync(parsed, isLines, cancellationToken).ConfigureAwait(false);
+        if (isLines)
+        {
+            _host.Events.Exit(exitCode);
+        }
+
+        return exitCode;
+    }
+
+    private async Task<int> InvokeAsync(ParseResult parsed, bool isLines, CancellationToken cancellationToken)
+    {
         using StopSignals signals = new(_host, cancellationToken);
         InvocationConfiguration configuration = new()
         {
@@ -167,24 +179,42 @@ internal sealed class CliApplication
         catch (Exception e) when (e is OperationCanceledException or SmcException { Code: SmcErrorCode.OperationStopped }
             && signals.Token.IsCancellationRequested)
         {
-            await _host.Error.WriteLineAsync("Stopped. Nothing is left running.").ConfigureAwait(false);
+            const string Stopped = "Stopped. Nothing is left running.";
+            if (isLines)
+            {
+                _host.Events.Error(new SmcException(SmcErrorCode.OperationStopped, Stopped));
+            }
+
+            await _host.Error.WriteLineAsync(Stopped).ConfigureAwait(false);
             return ExitCodes.Cancelled;
         }
         catch (SmcException e)
         {
-            ErrorText.Write(_host.Error, e);
+            WriteError(e, isLines);
             return e.Code == SmcErrorCode.InternalError ? ExitCodes.Failure : SmcErrors.Get(e.Code).ExitCode;
         }
         catch (Exception e)
         {
             // The end of the program: what nobody foresaw is told like the rest, with its origin where that is asked for.
-            ErrorText.Write(_host.Error, new SmcException(SmcErrorCode.InternalError, $"{e.GetType().Name}: {e.Message}", e));
+            WriteError(new SmcException(SmcErrorCode.InternalError, $"{e.GetType().Name}: {e.Message}", e), isLines);
             if (parsed.GetValue(GlobalOptions.Verbose))
             {
                 await _host.Error.WriteLineAsync(e.ToString()).ConfigureAwait(false);
             }
 
             return ExitCodes.Failure;
+        }
+    }
+
+    private void WriteError(SmcException error, bool isLines)
+    {
+        if (isLines)
+        {
+            _host.Events.Error(error);
+        }
+        else
+        {
+            ErrorText.Write(_host.Error, error);
         }
     }
 

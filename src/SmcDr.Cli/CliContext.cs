@@ -16,13 +16,16 @@ internal sealed class CliContext(CliHost host, ParseResult parsed)
     public ParseResult Parsed => parsed;
 
     /// <summary>Whether the result is wanted as JSON.</summary>
-    public bool Json => parsed.GetValue(GlobalOptions.Json);
+    public bool Json => parsed.GetValue(GlobalOptions.Json) || JsonLines;
+
+    /// <summary>Whether everything is told as lines of JSON.</summary>
+    public bool JsonLines => parsed.GetValue(GlobalOptions.JsonLines);
 
     /// <summary>Whether tables on standard output may have colours and lines.</summary>
     public bool IsRichOut => host.IsOutTerminal && !_noColor;
 
     /// <summary>Whether progress on standard error may move.</summary>
-    public bool IsRichError => host.IsErrorTerminal && !_noColor;
+    public bool IsRichError => host.IsErrorTerminal && !_noColor && !JsonLines;
 
     public bool Verbose => parsed.GetValue(GlobalOptions.Verbose);
 
@@ -52,7 +55,7 @@ internal sealed class CliContext(CliHost host, ParseResult parsed)
     }
 
     /// <summary>Tells on standard error, in lines that stay.</summary>
-    public PlainObserver CreatePlainObserver() => new(host.Error, Verbose, TimeProvider.System);
+    public IOperationObserver CreatePlainObserver() => JsonLines ? host.Events : new PlainObserver(host.Error, Verbose, TimeProvider.System);
 
     /// <summary>Opens a site's repository to read from, its copies behind it.</summary>
     public Task<Repository> OpenForReadingAsync(Site site, CancellationToken cancellationToken) =>
@@ -64,7 +67,11 @@ internal sealed class CliContext(CliHost host, ParseResult parsed)
     /// <summary>Writes one result.</summary>
     public void Write<T>(T result, Action<TextWriter, T> asText)
     {
-        if (Json)
+        if (JsonLines)
+        {
+            host.Events.Result(result);
+        }
+        else if (Json)
         {
             JsonOutput.Write(host.Out, result, indent: host.IsOutTerminal);
         }
@@ -74,10 +81,26 @@ internal sealed class CliContext(CliHost host, ParseResult parsed)
         }
     }
 
+    /// <summary>Writes results of which there is mostly one: each as if it were alone.</summary>
+    public void WriteEach<T>(IReadOnlyList<T> results, Action<TextWriter, T> asText)
+    {
+        foreach (T result in results)
+        {
+            Write(result, asText);
+        }
+    }
+
     /// <summary>Writes a list of results.</summary>
     public void WriteList<T>(IReadOnlyList<T> results, IReadOnlyList<Column<T>> columns, string none)
     {
-        if (Json)
+        if (JsonLines)
+        {
+            foreach (T result in results)
+            {
+                host.Events.Result(result);
+            }
+        }
+        else if (Json)
         {
             JsonOutput.Write(host.Out, results, indent: host.IsOutTerminal);
         }

@@ -1,8 +1,13 @@
+using SmcDr.Cli.Output;
+
 namespace SmcDr.Cli;
 
 /// <summary>What the program is connected to. Results go to <see cref="Out"/>, everything said to people to <see cref="Error"/>.</summary>
 internal sealed record CliHost(TextReader In, TextWriter Out, TextWriter Error)
 {
+    /// <summary>Where everything is told that is told as lines of JSON: one numbering for the whole run.</summary>
+    public CommandEventWriter Events { get; } = new(Out, TimeProvider.System);
+
     /// <summary>Whether somebody can answer a question.</summary>
     public bool IsInteractive { get; init; }
 

@@ -24,6 +24,12 @@ internal static class GlobalOptions
         Recursive = true,
     };
 
+    /// <summary>Added to each command that can run in a cluster, where a log is all that can be read of it.</summary>
+    public static Option<bool> JsonLines { get; } = new("--json-lines")
+    {
+        Description = "Tell results, progress, warnings and errors as lines of JSON on standard output, for programs.",
+    };
+
     /// <summary>Added to each command that prints results.</summary>
     public static Option<bool> Json { get; } = new("--json")
     {

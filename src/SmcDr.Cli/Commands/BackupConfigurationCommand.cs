@@ -29,14 +29,25 @@ internal sealed class BackupConfigurationCommand : CliCommand
     public BackupConfigurationCommand(CliHost host)
         : base(host, "configuration", "Backs up the Kubernetes configuration of the primary region, and the file stores that belong to it.")
     {
-        foreach (Option option in new Option[] { _namespaces, _skipSecrets, _label, GlobalOptions.Json })
+        foreach (Option option in new Option[] { _namespaces, _skipSecrets, _label }.Concat(JobArguments.Options))
         {
             Options.Add(option);
         }
+
+        Validators.Add(JobArguments.Validate);
     }
 
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
+        if (JobArguments.IsJob(context))
+        {
+            return await JobArguments.BackUpAsync(
+                context,
+                JobArguments.CreateJobs(context, JobCommand.BackupConfiguration),
+                backups => Write(context, backups),
+                cancellationToken).ConfigureAwait(false);
+        }
+
         Site site = context.LoadSite();
         string? label = context.Parsed.GetValue(_label);
         ConfigurationBackupOptions options = site.CreateConfigurationBackupOptions(context.Parsed.GetValue(_namespaces)!) with
@@ -57,6 +68,12 @@ internal sealed class BackupConfigurationCommand : CliCommand
             await BackupFinish.RunAsync(context, site, repository, files, backups.Add, cancellationToken).ConfigureAwait(false);
         }
 
+        Write(context, backups);
+        return BackupFinish.ExitCodeOf(backups);
+    }
+
+    private static void Write(CliContext context, IReadOnlyList<BackupInfo> backups)
+    {
         if (context.Json)
         {
             context.WriteList(backups, BackupListCommand.Columns, "");
@@ -67,11 +84,9 @@ internal sealed class BackupConfigurationCommand : CliCommand
             if (backups.Count > 1)
             {
                 context.Host.Out.WriteLine();
-                context.WriteList(backups[1..], BackupListCommand.Columns, "");
+                context.WriteList([.. backups.Skip(1)], BackupListCommand.Columns, "");
             }
         }
-
-        return BackupFinish.ExitCodeOf(backups);
     }
 
     private static void WriteText(TextWriter writer, BackupInfo backup)

@@ -67,12 +67,13 @@ internal sealed class BackupDatabaseCommand : CliCommand
         });
         foreach (Option option in new Option[]
         {
-            _method, _emergency, _full, _fromStandby, _databases, _exactRowCount, _noRolePassword, _label, _parallelism, _newCluster, GlobalOptions.Json,
-        })
+            _method, _emergency, _full, _fromStandby, _databases, _exactRowCount, _noRolePassword, _label, _parallelism, _newCluster,
+        }.Concat(JobArguments.Options))
         {
             Options.Add(option);
         }
 
+        Validators.Add(JobArguments.Validate);
         Validators.Add(result =>
         {
             bool isLogical = result.GetValue(_emergency) || result.GetValue(_method) == BackupMethod.Logical;
@@ -100,6 +101,15 @@ internal sealed class BackupDatabaseCommand : CliCommand
 
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
+        if (JobArguments.IsJob(context))
+        {
+            return await JobArguments.BackUpAsync(
+                context,
+                JobArguments.CreateJobs(context, JobCommand.BackupDatabase, _databases),
+                backups => context.WriteEach(backups, WriteText),
+                cancellationToken).ConfigureAwait(false);
+        }
+
         Site site = context.LoadSite();
         Repository repository = await site.OpenOrCreateRepositoryAsync(context.Secrets, cancellationToken).ConfigureAwait(false);
         PostgresConnector primary = site.CreateConnector(context.Secrets);

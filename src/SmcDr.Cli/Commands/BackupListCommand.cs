@@ -1,5 +1,6 @@
 using System.CommandLine;
 using SmcDr.Cli.Output;
+using SmcDr.Core.Operations;
 using SmcDr.Core.Repositories;
 using SmcDr.Core.Sites;
 
@@ -43,7 +44,7 @@ internal sealed class BackupListCommand : CliCommand
     {
         Site site = context.LoadSite();
         bool includeCopies = context.Parsed.GetValue(_copies);
-        PlainObserver observer = context.CreatePlainObserver();
+        IOperationObserver observer = context.CreatePlainObserver();
         Component[] components = context.Parsed.GetValue(_component) is { } one ? [one] : Enum.GetValues<Component>();
         List<BackupInfo> backups = [];
         await foreach (Repository repository in site.OpenAllAsync(context.Secrets, includeCopies, observer, cancellationToken).ConfigureAwait(false))

@@ -33,14 +33,25 @@ internal sealed class BackupRedisCommand : CliCommand
     public BackupRedisCommand(CliHost host)
         : base(host, "redis", "Backs up the primary region's Redis while it is in use.")
     {
-        foreach (Option option in new Option[] { _method, _preferReplica, _rdbPath, _label, GlobalOptions.Json })
+        foreach (Option option in new Option[] { _method, _preferReplica, _rdbPath, _label }.Concat(JobArguments.Options))
         {
             Options.Add(option);
         }
+
+        Validators.Add(JobArguments.Validate);
     }
 
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
+        if (JobArguments.IsJob(context))
+        {
+            return await JobArguments.BackUpAsync(
+                context,
+                JobArguments.CreateJobs(context, JobCommand.BackupRedis),
+                backups => context.WriteEach(backups, WriteText),
+                cancellationToken).ConfigureAwait(false);
+        }
+
         Site site = context.LoadSite();
         RedisConnector connector = site.CreateRedisConnector(context.Secrets);
         RedisBackupOptions options = site.CreateRedisBackupOptions(

@@ -96,7 +96,7 @@ internal sealed class ExportTableCommand : CliCommand
         };
         options.Validate();
         Site site = context.LoadSite();
-        PlainObserver reading = context.CreatePlainObserver();
+        IOperationObserver reading = context.CreatePlainObserver();
         Repository repository = await site.OpenForReadingAsync(context.Secrets, reading, cancellationToken).ConfigureAwait(false);
         SideInstanceOptions side = new()
         {

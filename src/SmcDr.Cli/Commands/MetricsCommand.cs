@@ -1,6 +1,7 @@
 using System.CommandLine;
 using SmcDr.Cli.Output;
 using SmcDr.Core.Objectives;
+using SmcDr.Core.Operations;
 using SmcDr.Core.Sites;
 
 namespace SmcDr.Cli.Commands;
@@ -30,7 +31,7 @@ internal sealed class MetricsCommand : CliCommand
 
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
-        PlainObserver observer = context.CreatePlainObserver();
+        IOperationObserver observer = context.CreatePlainObserver();
         System.Net.IPEndPoint address = MetricsServer.ParseAddress(context.Parsed.GetValue(_listen)!);
         Site site = context.LoadSite();
         ObjectiveMeter meter = new(site, context.Secrets, context.Parsed.GetValue(_offline), observer);

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using SmcDr.Cli.Output;
 using SmcDr.Core.Objectives;
+using SmcDr.Core.Operations;
 using SmcDr.Core.Sites;
 
 namespace SmcDr.Cli.Commands;
@@ -37,7 +38,7 @@ internal sealed class ObjectiveCommand : CliCommand
 
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
-        PlainObserver observer = context.CreatePlainObserver();
+        IOperationObserver observer = context.CreatePlainObserver();
         Site site = context.LoadSite();
         string? path = context.Parsed.GetValue(_outFile) is { } given ? context.FullPath(given) : null;
         ObjectiveMeter meter = new(site, context.Secrets, context.Parsed.GetValue(_offline), observer);

@@ -42,11 +42,23 @@ internal sealed class TestBackupCommand : CliCommand
         Options.Add(_deep);
         Options.Add(_within);
         Options.Add(_newerThan);
-        Options.Add(GlobalOptions.Json);
+        foreach (Option option in JobArguments.Options)
+        {
+            Options.Add(option);
+        }
+
+        Validators.Add(JobArguments.Validate);
     }
 
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
+        if (JobArguments.IsJob(context))
+        {
+            (IReadOnlyList<BackupTestResult> tested, int? failure) = await JobArguments.RunAsync<BackupTestResult>(
+                context, JobArguments.CreateJobs(context, JobCommand.TestBackup), null, cancellationToken).ConfigureAwait(false);
+            return failure ?? Finish(context, tested);
+        }
+
         Site site = context.LoadSite();
         Repository repository = await site.OpenRepositoryAsync(context.Secrets, cancellationToken).ConfigureAwait(false);
         List<(Component Component, string Id)> backups = [];
@@ -93,6 +105,11 @@ internal sealed class TestBackupCommand : CliCommand
             return found;
         }).ConfigureAwait(false);
 
+        return Finish(context, results);
+    }
+
+    private static int Finish(CliContext context, IReadOnlyList<BackupTestResult> results)
+    {
         context.WriteList(
             [.. results.OrderBy(static result => result.Id, StringComparer.Ordinal)], s_columns, "There are no backups to verify.");
         BackupTestResult[] failed = [.. results.Where(static result => result.Outcome == "Failed")];

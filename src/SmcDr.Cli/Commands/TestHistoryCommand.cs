@@ -1,6 +1,7 @@
 using System.CommandLine;
 using SmcDr.Cli.Output;
 using SmcDr.Core.Certification;
+using SmcDr.Core.Operations;
 using SmcDr.Core.Repositories;
 using SmcDr.Core.Sites;
 
@@ -37,7 +38,7 @@ internal sealed class TestHistoryCommand : CliCommand
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
         Site site = context.LoadSite();
-        PlainObserver observer = context.CreatePlainObserver();
+        IOperationObserver observer = context.CreatePlainObserver();
         Repository repository = await site.OpenForReadingAsync(context.Secrets, observer, cancellationToken).ConfigureAwait(false);
         IReadOnlyList<RecoveryTestResult> tests = await RecoveryCertificates
             .ListAsync(repository, site.Name, context.Parsed.GetValue(_count), observer, cancellationToken).ConfigureAwait(false);

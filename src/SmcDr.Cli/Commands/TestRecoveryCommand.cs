@@ -1,7 +1,8 @@
-using System.CommandLine;
 using System.CommandLine.Parsing;
+using System.CommandLine;
 using SmcDr.Cli.Output;
 using SmcDr.Core.Certification;
+using SmcDr.Core.Operations;
 using SmcDr.Core.Recovery;
 using SmcDr.Core.Repositories;
 using SmcDr.Core.Sites;
@@ -47,11 +48,12 @@ internal sealed class TestRecoveryCommand : CliCommand
     public TestRecoveryCommand(CliHost host)
         : base(host, "recovery", "Recovers the database to a server that is thrown away, looks at what came back, and certifies it.")
     {
-        foreach (Option option in new Option[] { _backup, _at, _random, _queriesOnly, _work, GlobalOptions.Json })
+        foreach (Option option in new Option[] { _backup, _at, _random, _queriesOnly, _work }.Concat(JobArguments.Options))
         {
             Options.Add(option);
         }
 
+        Validators.Add(JobArguments.Validate);
         Validators.Add(result =>
         {
             if (result.GetResult(_random) is { Implicit: false }
@@ -64,9 +66,16 @@ internal sealed class TestRecoveryCommand : CliCommand
 
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
+        if (JobArguments.IsJob(context))
+        {
+            (IReadOnlyList<RecoveryTestResult> tests, _) = await JobArguments.RunAsync<RecoveryTestResult>(
+                context, JobArguments.CreateJobs(context, JobCommand.TestRecovery), null, cancellationToken).ConfigureAwait(false);
+            return Finish(context, tests.Single());
+        }
+
         ParseResult parsed = context.Parsed;
         Site site = context.LoadSite();
-        PlainObserver reading = context.CreatePlainObserver();
+        IOperationObserver reading = context.CreatePlainObserver();
         Repository repository = await site.OpenForReadingAsync(context.Secrets, reading, cancellationToken).ConfigureAwait(false);
         string? work = parsed.GetValue(_work);
         RecoveryTestOptions options = site.CreateRecoveryTest(repository, work is null ? null : context.FullPath(work)) with
@@ -78,6 +87,11 @@ internal sealed class TestRecoveryCommand : CliCommand
         };
         RecoveryTestResult test = await context.ObserveAsync(
             observer => RecoveryTest.RunAsync(options, observer, cancellationToken)).ConfigureAwait(false);
+        return Finish(context, test);
+    }
+
+    private static int Finish(CliContext context, RecoveryTestResult test)
+    {
         context.Write(test, (writer, result) =>
         {
             TableOutput.Write(writer, result.Checks, s_columns, context.IsRichOut);

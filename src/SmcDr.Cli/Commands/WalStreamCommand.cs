@@ -1,5 +1,6 @@
 using System.CommandLine;
 using SmcDr.Cli.Output;
+using SmcDr.Core.Operations;
 using SmcDr.Core.Postgres.Wal;
 using SmcDr.Core.Repositories;
 using SmcDr.Core.Sites;
@@ -67,7 +68,12 @@ internal sealed class WalStreamCommand : CliCommand
         Options.Add(_synchronousTimeout);
         Options.Add(_spillDirectory);
         Options.Add(_spillLimit);
-        Options.Add(GlobalOptions.Json);
+        foreach (Option option in JobArguments.Options)
+        {
+            Options.Add(option);
+        }
+
+        Validators.Add(JobArguments.Validate);
         Validators.Add(result =>
         {
             if (result.GetValue(_once) && result.GetResult(_until) is not null)
@@ -84,6 +90,11 @@ internal sealed class WalStreamCommand : CliCommand
 
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
+        if (JobArguments.IsJob(context))
+        {
+            return await RunInClusterAsync(context, cancellationToken).ConfigureAwait(false);
+        }
+
         Site site = context.LoadSite();
         Repository repository = await site.OpenOrCreateRepositoryAsync(context.Secrets, cancellationToken).ConfigureAwait(false);
         Lsn? until = context.Parsed.GetValue(_until);
@@ -92,7 +103,7 @@ internal sealed class WalStreamCommand : CliCommand
             until = await WalStreaming.GetServerPositionAsync(site.CreateConnector(context.Secrets), cancellationToken).ConfigureAwait(false);
         }
 
-        PlainObserver observer = context.CreatePlainObserver();
+        IOperationObserver observer = context.CreatePlainObserver();
         StreamStatusWriter status = new(context.Host.Out, context.Host.Error, context.Json, TimeProvider.System);
         string? spill = context.Parsed.GetValue(_spillDirectory);
         WalReceiverOptions options = new()
@@ -106,8 +117,26 @@ internal sealed class WalStreamCommand : CliCommand
         WalReceiver receiver = site.CreateWalReceiver(
             repository, context.Secrets, context.Parsed.GetValue(_slot), options, context.Parsed.GetValue(_spillLimit), observer);
         CurrentActivity.Name = "flushing WAL to the repository";
-        await WalStreaming.RunAsync(receiver, until, status, cancellationToken).ConfigureAwait(false);
+        await WalStreaming.RunAsync(receiver, until, context.JsonLines ? context.Host.Events : status, cancellationToken).ConfigureAwait(false);
         status.WriteLast();
+        context.Host.Events.WriteLastStatus();
+        return ExitCodes.Success;
+    }
+
+    private static async Task<int> RunInClusterAsync(CliContext context, CancellationToken cancellationToken)
+    {
+        StreamStatusWriter status = new(context.Host.Out, context.Host.Error, context.Json, TimeProvider.System);
+        IReadOnlyList<SiteJob> jobs = JobArguments.CreateJobs(context, JobCommand.WalStream);
+        if (!jobs.Single().IsDeployment)
+        {
+            await JobArguments.RunAsync<WalStreamStatus>(context, jobs, status.Report, cancellationToken).ConfigureAwait(false);
+            status.WriteLast();
+        }
+        else
+        {
+            status.Report(await JobArguments.DeployStreamAsync(context, jobs.Single(), cancellationToken).ConfigureAwait(false));
+        }
+
         return ExitCodes.Success;
     }
 }

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using SmcDr.Cli.Output;
+using SmcDr.Core.Operations;
 using SmcDr.Core.Repositories;
 using SmcDr.Core.Sites;
 
@@ -31,7 +32,7 @@ internal sealed class WindowListCommand : CliCommand
 
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
-        PlainObserver observer = context.CreatePlainObserver();
+        IOperationObserver observer = context.CreatePlainObserver();
         Site site = context.LoadSite();
         Repository repository = await site.OpenForReadingAsync(context.Secrets, observer, cancellationToken).ConfigureAwait(false);
         IReadOnlyList<RecoveryWindow> windows = await site

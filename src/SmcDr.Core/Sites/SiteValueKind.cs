@@ -20,4 +20,7 @@ internal enum SiteValueKind
     RecordType,
     HostedZone,
     EmailAddress,
+    Image,
+    ObjectName,
+    CpuQuantity,
 }

@@ -45,6 +45,11 @@ internal sealed record SiteValueRule(string Expected, string? Pattern = null, bo
             "^[!-~]{0,128}$", AllowsEmpty: true),
         [SiteValueKind.RecordType] = new("a type of record: A, AAAA or CNAME", "^(A|AAAA|CNAME)$"),
         [SiteValueKind.EmailAddress] = new("an e-mail address such as dba@example.com", "^[^@ <>,;:\"()]+@[A-Za-z0-9.-]+$"),
+        [SiteValueKind.Image] = new(
+            "an image such as registry.example.com/smcdr:0.1.0", "^[A-Za-z0-9]([A-Za-z0-9._/:@-]*[A-Za-z0-9])?$"),
+        [SiteValueKind.ObjectName] = new(
+            "the name of an object in Kubernetes: lower-case letters, digits, '.' and '-'", "^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$"),
+        [SiteValueKind.CpuQuantity] = new("a quantity of processors such as 500m or 2", "^([1-9][0-9]{0,5}m|[1-9][0-9]{0,2}([.][0-9]{1,3})?|0[.][0-9]{1,3})$"),
         [SiteValueKind.HostedZone] = new("the id of a hosted zone such as Z0123456789ABC", "^[A-Za-z0-9]{1,32}$"),
     }.ToFrozenDictionary();
 

@@ -22,6 +22,11 @@ namespace SmcDr.PowerShell.Commands;
 /// <para>
 /// File stores that the site file marks with withConfiguration, such as /etc/smc-trading, are backed up behind it, each as a backup of its own.
 /// </para>
+/// <para>
+/// With -AsKubernetesJob it runs as a Job in the cluster of the site's primary region, by the image that the site file names (kubernetes.job), and is
+/// followed from here. Several sites from the pipeline run at once. Ctrl+C stops the following; the Job goes on, unless -CancelOnStop ends it. File
+/// stores are on this host and are not backed up by it.
+/// </para>
 /// </remarks>
 /// <example>
 /// <code>Backup-SmcConfiguration -Label 'before the upgrade'</code>
@@ -33,7 +38,7 @@ namespace SmcDr.PowerShell.Commands;
 /// </example>
 [Cmdlet(VerbsData.Backup, "SmcConfiguration", SupportsShouldProcess = true)]
 [OutputType(typeof(BackupInfo))]
-public sealed class BackupSmcConfigurationCommand : SiteCmdlet
+public sealed class BackupSmcConfigurationCommand : BackupJobCmdlet
 {
     /// <summary>The namespaces. Without it, the one that the site file names.</summary>
     [Parameter(Position = 0)]
@@ -52,7 +57,18 @@ public sealed class BackupSmcConfigurationCommand : SiteCmdlet
     /// <inheritdoc/>
     protected override async Task ProcessRecordAsync(SmcPipeline pipeline, CancellationToken cancellationToken)
     {
-        Site site = await LoadSiteAsync(pipeline).ConfigureAwait(false);
+        Site site = await LoadInputAsync(pipeline).ConfigureAwait(false);
+        if (AsKubernetesJob)
+        {
+            await AddJobsAsync(
+                pipeline,
+                site,
+                JobCommand.BackupConfiguration,
+                Options(("--namespace", Namespace), ("--skip-secrets", SkipSecret), ("--label", Label)),
+                []).ConfigureAwait(false);
+            return;
+        }
+
         SecretResolver secrets = SiteArguments.CreateSecrets(pipeline);
         ConfigurationBackupOptions options = site.CreateConfigurationBackupOptions(Namespace) with { SkipSecrets = SkipSecret, Label = Label };
         using KubernetesClient client = await site.ConnectPatientlyAsync(null, pipeline, cancellationToken).ConfigureAwait(false);

@@ -38,6 +38,11 @@ namespace SmcDr.PowerShell.Commands;
 /// A backup that is stopped or interrupted is worthless and leaves nothing on the server; in the repository it is listed as
 /// incomplete.
 /// </para>
+/// <para>
+/// With -AsKubernetesJob it runs as a Job in the cluster of the site's primary region, by the image that the site file names (kubernetes.job), and is
+/// followed from here. Several sites from the pipeline, and several databases of a logical backup, run at once. Ctrl+C stops the following; the Job goes
+/// on, unless -CancelOnStop ends it.
+/// </para>
 /// </remarks>
 /// <example>
 /// <code>Backup-SmcDatabase -Label 'before the upgrade'</code>
@@ -56,12 +61,16 @@ namespace SmcDr.PowerShell.Commands;
 /// Dumps one database, with the rows of each of its tables counted.
 /// </example>
 /// <example>
+/// <code>Get-ChildItem /etc/smcdr/*.yaml | Backup-SmcDatabase -AsKubernetesJob</code>
+/// Backs up the databases of all these sites at once, each by a Job in its own cluster.
+/// </example>
+/// <example>
 /// <code>Backup-SmcDatabase -Emergency</code>
 /// Saves what can be saved, before somebody tries to repair a damaged server.
 /// </example>
 [Cmdlet(VerbsData.Backup, "SmcDatabase", SupportsShouldProcess = true, DefaultParameterSetName = MethodSet)]
 [OutputType(typeof(BackupInfo))]
-public sealed class BackupSmcDatabaseCommand : SiteCmdlet
+public sealed class BackupSmcDatabaseCommand : BackupJobCmdlet
 {
     private const string MethodSet = "Method";
     private const string EmergencySet = "Emergency";
@@ -146,7 +155,13 @@ public sealed class BackupSmcDatabaseCommand : SiteCmdlet
                 recommendation: "Leave -Full out.");
         }
 
-        Site site = await LoadSiteAsync(pipeline).ConfigureAwait(false);
+        Site site = await LoadInputAsync(pipeline).ConfigureAwait(false);
+        if (AsKubernetesJob)
+        {
+            await AddJobsAsync(pipeline, site, JobCommand.BackupDatabase, JobOptions(), Database).ConfigureAwait(false);
+            return;
+        }
+
         SecretResolver secrets = SiteArguments.CreateSecrets(pipeline);
         PostgresConnector primary = site.CreateConnector(secrets);
         PostgresConnector connector = FromStandby ? site.CreateStandbyConnector(secrets) : primary;
@@ -165,6 +180,17 @@ public sealed class BackupSmcDatabaseCommand : SiteCmdlet
             : await BaseBackup.RunAsync(connector, repository, PhysicalOptions(site, primary), pipeline, cancellationToken).ConfigureAwait(false);
         await FinishBackupAsync(pipeline, site, secrets, repository, backup, cancellationToken).ConfigureAwait(false);
     }
+
+    private List<string> JobOptions() => Options(
+        ("--method", Method == BackupMethod.Logical ? Method : null),
+        ("--emergency", Emergency),
+        ("--full", Full),
+        ("--from-standby", FromStandby),
+        ("--exact-row-count", ExactRowCount),
+        ("--no-role-password", NoRolePassword),
+        ("--label", Label),
+        ("--parallelism", Parallelism),
+        ("--new-cluster", NewCluster));
 
     private BaseBackupOptions PhysicalOptions(Site site, PostgresConnector primary) => site.CreateBackupOptions() with
     {

@@ -31,6 +31,10 @@ namespace SmcDr.PowerShell.Commands;
 /// Where the site lists copies, the backup is copied to each of them when it is complete. A copy that fails is a warning, and CopyState is Incomplete
 /// then: the backup stands, and Copy-SmcBackup makes up for it.
 /// </para>
+/// <para>
+/// With -AsKubernetesJob it runs as a Job in the cluster of the site's primary region, by the image that the site file names (kubernetes.job), and is
+/// followed from here. Several sites from the pipeline run at once. Ctrl+C stops the following; the Job goes on, unless -CancelOnStop ends it.
+/// </para>
 /// </remarks>
 /// <example>
 /// <code>Backup-SmcRedis -Label 'before the upgrade'</code>
@@ -46,7 +50,7 @@ namespace SmcDr.PowerShell.Commands;
 /// </example>
 [Cmdlet(VerbsData.Backup, "SmcRedis", SupportsShouldProcess = true)]
 [OutputType(typeof(BackupInfo))]
-public sealed class BackupSmcRedisCommand : SiteCmdlet
+public sealed class BackupSmcRedisCommand : BackupJobCmdlet
 {
     /// <summary>How the data is had: Replication from anywhere, BgSave by the server's own file on this host. Without it, as the site file says.</summary>
     [Parameter]
@@ -72,11 +76,27 @@ public sealed class BackupSmcRedisCommand : SiteCmdlet
     /// <inheritdoc/>
     protected override async Task ProcessRecordAsync(SmcPipeline pipeline, CancellationToken cancellationToken)
     {
-        Site site = await LoadSiteAsync(pipeline).ConfigureAwait(false);
+        Site site = await LoadInputAsync(pipeline).ConfigureAwait(false);
+        bool isGiven = MyInvocation.BoundParameters.ContainsKey(nameof(PreferReplica));
+        if (AsKubernetesJob)
+        {
+            await AddJobsAsync(
+                pipeline,
+                site,
+                JobCommand.BackupRedis,
+                Options(
+                    ("--method", Method),
+                    ("--prefer-replica", isGiven ? PreferReplica.IsPresent ? "true" : "false" : null),
+                    ("--rdb-path", RdbPath),
+                    ("--label", Label)),
+                []).ConfigureAwait(false);
+            return;
+        }
+
         SecretResolver secrets = SiteArguments.CreateSecrets(pipeline);
         RedisConnector connector = site.CreateRedisConnector(secrets);
         RedisBackupOptions options = site.CreateRedisBackupOptions(
-            Method, MyInvocation.BoundParameters.ContainsKey(nameof(PreferReplica)) ? PreferReplica.IsPresent : null);
+            Method, isGiven ? PreferReplica.IsPresent : null);
         options = options with { Label = Label };
         if (RdbPath is not null)
         {

@@ -24,6 +24,11 @@ namespace SmcDr.PowerShell.Commands;
 /// Ctrl+C, Select-Object -First, -Once, -Until and -Timeout end it; what was received is stored before the prompt comes back. To
 /// stream beside other work, run it as a job: Start-ThreadJob { Start-SmcWalStream -Site /etc/smcdr/smc-trading.yaml }.
 /// </para>
+/// <para>
+/// With -AsKubernetesJob the cluster of the site's primary region runs the stream from now on, as a Deployment, by the image that the site file names
+/// (kubernetes.job). The command waits until it streams, writes where it stands, and returns; -Timeout says how long that may take. The same command
+/// again changes nothing where it runs as is asked. 'kubectl delete deployment' ends it. With -Once or -Until it is a Job, which is followed to its end.
+/// </para>
 /// </remarks>
 /// <example>
 /// <code>Start-SmcWalStream</code>
@@ -40,13 +45,17 @@ namespace SmcDr.PowerShell.Commands;
 /// not fill, and brought to the repository afterwards.
 /// </example>
 /// <example>
+/// <code>Start-SmcWalStream -AsKubernetesJob</code>
+/// Has the site's cluster stream, and shows where the stream stands when it has begun.
+/// </example>
+/// <example>
 /// <code>Start-SmcWalStream -Once -Timeout 2m | Select-Object -Last 1</code>
 /// Brings what the server has written by now, and shows where the stream stood at the end. It is an error if that takes longer than two
 /// minutes.
 /// </example>
 [Cmdlet(VerbsLifecycle.Start, "SmcWalStream", SupportsShouldProcess = true, DefaultParameterSetName = UntilStopped)]
 [OutputType(typeof(WalStreamStatus))]
-public sealed class StartSmcWalStreamCommand : SiteCmdlet
+public sealed class StartSmcWalStreamCommand : JobCmdlet
 {
     private const string UntilStopped = nameof(UntilStopped);
     private const string UntilPosition = nameof(UntilPosition);
@@ -120,7 +129,17 @@ public sealed class StartSmcWalStreamCommand : SiteCmdlet
         Site site = await LoadSiteAsync(pipeline).ConfigureAwait(false);
         SecretResolver secrets = SiteArguments.CreateSecrets(pipeline);
         PostgresConnector connector = site.CreateConnector(secrets);
-        if (!await pipeline.ShouldProcessAsync(
+        if (AsKubernetesJob)
+        {
+            await AddJobsAsync(pipeline, site, JobCommand.WalStream, JobOptions(), []).ConfigureAwait(false);
+            if (TakeDeployment() is { } stream)
+            {
+                await pipeline.WriteObjectAsync(await SiteJobs
+                    .DeployStreamAsync(stream, CancelOnStop, Timeout, pipeline, cancellationToken).ConfigureAwait(false)).ConfigureAwait(false);
+                return;
+            }
+        }
+        else if (!await pipeline.ShouldProcessAsync(
             $"PostgreSQL at {connector.Display}", $"Stream write-ahead log to {site.Repository.Location}").ConfigureAwait(false))
         {
             return;
@@ -134,6 +153,12 @@ public sealed class StartSmcWalStreamCommand : SiteCmdlet
 
         try
         {
+            if (AsKubernetesJob)
+            {
+                await RunJobsAsync<WalStreamStatus>(pipeline, status => pipeline.WriteObjectAsync(status), limit.Token).ConfigureAwait(false);
+                return;
+            }
+
             if (Once)
             {
                 until = await WalStreaming.GetServerPositionAsync(connector, limit.Token).ConfigureAwait(false);
@@ -167,6 +192,17 @@ public sealed class StartSmcWalStreamCommand : SiteCmdlet
             recommendation: "Look at the last status for what holds it up, then run the command again; it goes on where it stopped.",
             target: connector.Display);
     }
+
+    private List<string> JobOptions() => Options(
+        ("--slot", Slot),
+        ("--once", Once),
+        ("--until", Until),
+        ("--takeover", Takeover),
+        ("--continue-after-gap", ContinueAfterGap),
+        ("--synchronous", Synchronous),
+        ("--synchronous-timeout", SynchronousTimeout),
+        ("--spill-directory", SpillDirectory),
+        ("--spill-limit", SpillLimit is { } bytes ? $"{bytes}B" : null));
 
     private WalReceiverOptions CreateOptions()
     {

@@ -22,6 +22,9 @@ namespace SmcDr.PowerShell.Commands;
 /// <para>
 /// The result is a list and therefore always true in an if statement: scripts that only ask whether all is well add -Quiet.
 /// </para>
+/// <para>
+/// With -AsKubernetesJob it runs as a Job in the cluster of the site's primary region, near the repository.
+/// </para>
 /// </remarks>
 /// <example>
 /// <code>Test-SmcBackup -NewerThan 26h -Quiet</code>
@@ -33,7 +36,7 @@ namespace SmcDr.PowerShell.Commands;
 /// </example>
 [Cmdlet(VerbsDiagnostic.Test, "SmcBackup")]
 [OutputType(typeof(BackupTestResult), typeof(bool))]
-public sealed class TestSmcBackupCommand : SiteCmdlet
+public sealed class TestSmcBackupCommand : JobCmdlet
 {
     private readonly List<(string Id, Component? Component)> _backups = [];
     private bool _asked;
@@ -88,6 +91,14 @@ public sealed class TestSmcBackupCommand : SiteCmdlet
         }
 
         Site site = await LoadSiteAsync(pipeline).ConfigureAwait(false);
+        bool passed = true;
+        if (AsKubernetesJob)
+        {
+            await RunAsJobsAsync(pipeline, site, WriteAsync, cancellationToken).ConfigureAwait(false);
+            await WriteAnswerAsync().ConfigureAwait(false);
+            return;
+        }
+
         Repository repository = await site.OpenRepositoryAsync(SiteArguments.CreateSecrets(pipeline), cancellationToken).ConfigureAwait(false);
         BackupVerification verification = new(
             repository, new BackupVerificationOptions { Deep = Deep, VerifiedWithin = VerifiedWithin }, pipeline);
@@ -97,7 +108,6 @@ public sealed class TestSmcBackupCommand : SiteCmdlet
             backups.Add((await repository.FindComponentAsync(id, component, cancellationToken).ConfigureAwait(false), id));
         }
 
-        bool passed = true;
         if (NewerThan is { } newerThan)
         {
             foreach (BackupTestResult result in await verification
@@ -122,10 +132,9 @@ public sealed class TestSmcBackupCommand : SiteCmdlet
             await WriteAsync(result).ConfigureAwait(false);
         }
 
-        if (Quiet)
-        {
-            await pipeline.WriteObjectAsync(passed).ConfigureAwait(false);
-        }
+        await WriteAnswerAsync().ConfigureAwait(false);
+
+        Task WriteAnswerAsync() => Quiet ? pipeline.WriteObjectAsync(passed) : Task.CompletedTask;
 
         async Task WriteAsync(BackupTestResult result)
         {
@@ -138,5 +147,22 @@ public sealed class TestSmcBackupCommand : SiteCmdlet
 
             pipeline.WriteVerbose($"{result.Outcome}: {result.Id} {string.Join(' ', result.Problems)}");
         }
+    }
+
+    private async Task RunAsJobsAsync(SmcPipeline pipeline, Site site, Func<BackupTestResult, Task> onResult, CancellationToken cancellationToken)
+    {
+        List<string> options = Options(("--deep", Deep), ("--verified-within", VerifiedWithin), ("--newer-than", NewerThan));
+        if (_backups.Count == 0)
+        {
+            await AddJobsAsync(pipeline, site, JobCommand.TestBackup, options, [], isAsked: false).ConfigureAwait(false);
+        }
+
+        foreach (IGrouping<Component?, string> backups in _backups.GroupBy(static backup => backup.Component, static backup => backup.Id))
+        {
+            string[] arguments = [.. backups, .. options, .. Options(("--component", backups.Key))];
+            await AddJobsAsync(pipeline, site, JobCommand.TestBackup, arguments, [], isAsked: false).ConfigureAwait(false);
+        }
+
+        await RunJobsAsync(pipeline, onResult, cancellationToken).ConfigureAwait(false);
     }
 }

@@ -40,7 +40,7 @@ namespace SmcDr.PowerShell.Commands;
 /// </example>
 [Cmdlet(VerbsDiagnostic.Test, "SmcRecovery", SupportsShouldProcess = true, DefaultParameterSetName = ByBackup)]
 [OutputType(typeof(RecoveryTestResult), typeof(bool))]
-public sealed class TestSmcRecoveryCommand : SiteCmdlet
+public sealed class TestSmcRecoveryCommand : JobCmdlet
 {
     private const string ByBackup = "Backup";
     private const string ByTime = "Time";
@@ -79,6 +79,23 @@ public sealed class TestSmcRecoveryCommand : SiteCmdlet
     protected override async Task ProcessRecordAsync(SmcPipeline pipeline, CancellationToken cancellationToken)
     {
         Site site = await LoadSiteAsync(pipeline).ConfigureAwait(false);
+        if (AsKubernetesJob)
+        {
+            await AddJobsAsync(
+                pipeline,
+                site,
+                JobCommand.TestRecovery,
+                Options(
+                    ("--backup", BackupId),
+                    ("--at", TargetTime?.Resolve()),
+                    ("--random", Random),
+                    ("--queries-only", QueriesOnly),
+                    ("--work-directory", WorkDirectory)),
+                []).ConfigureAwait(false);
+            await RunJobsAsync<RecoveryTestResult>(pipeline, result => WriteAsync(pipeline, result), cancellationToken).ConfigureAwait(false);
+            return;
+        }
+
         Repository repository = await site
             .OpenForReadingAsync(SiteArguments.CreateSecrets(pipeline), pipeline, cancellationToken).ConfigureAwait(false);
         string? work = WorkDirectory is null ? null : await FilePaths.ResolveAsync(pipeline, WorkDirectory).ConfigureAwait(false);
@@ -97,7 +114,11 @@ public sealed class TestSmcRecoveryCommand : SiteCmdlet
             return;
         }
 
-        RecoveryTestResult result = await RecoveryTest.RunAsync(options, pipeline, cancellationToken).ConfigureAwait(false);
+        await WriteAsync(pipeline, await RecoveryTest.RunAsync(options, pipeline, cancellationToken).ConfigureAwait(false)).ConfigureAwait(false);
+    }
+
+    private async Task WriteAsync(SmcPipeline pipeline, RecoveryTestResult result)
+    {
         if (!Quiet)
         {
             await pipeline.WriteObjectAsync(result).ConfigureAwait(false);

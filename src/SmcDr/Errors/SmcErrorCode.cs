@@ -179,6 +179,8 @@ public enum SmcErrorCode
     WorkloadScaledBack,
     /// <summary>A pod does not start, or does not become ready.</summary>
     PodNotStarted,
+    /// <summary>A command in a pod of its own ended, or went, without saying what it came to.</summary>
+    JobFailed,
     /// <summary>A pod that should be gone uses the volume.</summary>
     VolumeInUse,
     /// <summary>A workload is not built so that what was asked for can be done with it.</summary>

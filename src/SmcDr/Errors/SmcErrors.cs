@@ -174,6 +174,8 @@ public static class SmcErrors
             "Pause what scales the workload (an operator, GitOps, a person), then run the command again; what was remembered of it is kept."),
         new(SmcErrorCode.PodNotStarted, SmcErrorCategory.ResourceUnavailable, 113,
             "Correct what the message names (kubectl describe pod shows more), then run the command again; it continues."),
+        new(SmcErrorCode.JobFailed, SmcErrorCategory.InvalidResult, 123,
+            "See what the pod's log says (kubectl logs) and why it ended (kubectl describe pod; for memory, kubernetes.job.memoryLimit), then run the command again."),
         new(SmcErrorCode.VolumeInUse, SmcErrorCategory.ResourceBusy, 114,
             "End the pod that uses the volume, and whatever starts it again, then run the command again."),
         new(SmcErrorCode.WorkloadUnsuitable, SmcErrorCategory.InvalidOperation, 115,

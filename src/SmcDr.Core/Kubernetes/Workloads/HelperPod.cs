@@ -17,7 +17,6 @@ internal sealed class HelperPod : IAsyncDisposable
     private const string HolderAnnotation = "smcdr/holder";
     private const string BeatAnnotation = "smcdr/alive";
     private const int MaximumName = 63;
-    private static readonly KubernetesResource s_events = new() { Version = "v1", Plural = "events", Kind = "Event", IsNamespaced = true };
 
     private readonly KubernetesClient _client;
     private readonly string _namespace;
@@ -269,35 +268,11 @@ internal sealed class HelperPod : IAsyncDisposable
         }
 
         string why = last is null ? "it was deleted" : PodTrouble.Describe(last);
-        string warned = await LastWarningAsync(cancellationToken).ConfigureAwait(false);
+        string warned = await PodEvents.LastWarningAsync(_client, _namespace, Target.Pod, _uid, cancellationToken).ConfigureAwait(false);
         throw new SmcException(
             SmcErrorCode.PodNotStarted,
             string.Create(CultureInfo.InvariantCulture, $"The helper pod '{Target}' does not start{(isOver ? "" : $" within {_options.StartTimeout.TotalSeconds:0} seconds")}: {why}{(warned.Length > 0 && !why.Contains(warned, StringComparison.Ordinal) ? $" ({warned})" : "")}."),
             target: Target.ToString());
-    }
-
-    /// <summary>What the cluster warned of last; of a volume that cannot be mounted the pod's own state says nothing.</summary>
-    private async Task<string> LastWarningAsync(CancellationToken cancellationToken)
-    {
-        try
-        {
-            string warned = "";
-            await foreach (KubernetesObject item in _client.ListAsync(
-                s_events, _namespace, new ListOptions { FieldSelector = "involvedObject.name=" + Target.Pod }, cancellationToken).ConfigureAwait(false))
-            {
-                if ((string?)item.Raw["type"] == "Warning" && (string?)item.Raw["involvedObject"]?["uid"] == _uid)
-                {
-                    warned = KubeText.Clean((string?)item.Raw["message"], 300);
-                }
-            }
-
-            return warned;
-        }
-        catch (SmcException)
-        {
-            // Who may not read events gets what the pod says itself.
-            return "";
-        }
     }
 
     private async Task BeatAsync()

@@ -20,13 +20,7 @@ internal sealed class PodRedis
     private PodRedis(PodLab lab, string name)
     {
         (_lab, Workload) = (lab, new WorkloadName(WorkloadKind.StatefulSet, name));
-        Connector = new RedisConnector(
-            $"{name}.{lab.Namespace}.svc.cluster.local:6379",
-            new RedisConnectorOptions
-            {
-                Route = new ClusterRoute(lab.Namespace, Workload, null, _ => Task.FromResult(new KubernetesClient(lab.Cluster.Client.Access))),
-            },
-            static _ => ValueTask.FromResult<string?>(Password));
+        Connector = CreateConnector(lab, Workload, _ => Task.FromResult(new KubernetesClient(lab.Cluster.Client.Access)));
     }
 
     public WorkloadName Workload { get; }
@@ -81,6 +75,11 @@ internal sealed class PodRedis
         return redis;
     }
 
+    private static RedisConnector CreateConnector(PodLab lab, WorkloadName workload, Func<CancellationToken, Task<KubernetesClient>> connect) => new(
+        $"{workload.Name}.{lab.Namespace}.svc.cluster.local:6379",
+        new RedisConnectorOptions { Route = new ClusterRoute(lab.Namespace, workload, null, connect) },
+        static _ => ValueTask.FromResult<string?>(Password));
+
     public async Task WaitUntilReadyAsync() => Assert.True(await _lab.Cluster.Client.WaitAsync(
         KubernetesResource.Pods, _lab.Namespace, PodName, static pod => pod is not null && PodTrouble.IsReady(pod), TimeSpan.FromMinutes(4), default));
 
@@ -99,12 +98,14 @@ internal sealed class PodRedis
 
     public async Task<string?> LaterAsync() => (await ExecuteAsync(new RedisCommand("SELECT", 0), new RedisCommand("GET", "later")))[1] is { IsNull: false } reply ? reply.Text : null;
 
-    public async Task<IRedisRestore> OfflineAsync(Action<string>? afterStep = null)
+    /// <param name="connect">Gives the clients, for the server's port as well; null = those of who tests.</param>
+    public async Task<IRedisRestore> OfflineAsync(Action<string>? afterStep = null, Func<CancellationToken, Task<KubernetesClient>>? connect = null)
     {
+        connect ??= _ => Task.FromResult(new KubernetesClient(_lab.Cluster.Client.Access));
         Repository repository = await Repository.OpenAsync(_store, default);
-        return new RedisPodRestore(Connector, repository, await repository.OpenBackupAsync(Component.Redis, Backup.Id, default), new RedisPodRestoreOptions
+        return new RedisPodRestore(CreateConnector(_lab, Workload, connect), repository, await repository.OpenBackupAsync(Component.Redis, Backup.Id, default), new RedisPodRestoreOptions
         {
-            Connect = _ => Task.FromResult(new KubernetesClient(_lab.Cluster.Client.Access)),
+            Connect = connect,
             Namespace = _lab.Namespace,
             Workload = Workload,
             Helper = new HelperPodOptions { Silence = TimeSpan.FromSeconds(5), Heartbeat = TimeSpan.FromSeconds(2) },

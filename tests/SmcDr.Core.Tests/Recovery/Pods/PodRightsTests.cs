@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using SmcDr.Core.Kubernetes;
+using SmcDr.Core.Kubernetes.Jobs;
 using SmcDr.Core.Kubernetes.Workloads;
 using SmcDr.Core.Operations;
 using SmcDr.Core.Postgres;
@@ -52,6 +53,49 @@ public sealed class PodRightsTests(PodLab lab) : IClassFixture<PodLab>
         Assert.Equal(2, result.Timeline);
         Assert.Equal(1L, await database.ScalarAsync<long>("SELECT count(*) FROM public.kept"));
         Assert.Equal(SmcErrorCode.ClusterForbidden, refused.Code);
+    }
+
+    [ClusterFact]
+    public async Task AccountOfRestores_MayRestoreRedisOnItsClaim()
+    {
+        await ApplyAsync("restore");
+        PodRedis redis = await PodRedis.CreateAsync(lab, "rights-redis");
+
+        RedisRestoreResult result = await (await redis.OfflineAsync(connect: _ => Task.FromResult(As("restore")))).RunAsync(NullObserver.Instance, default);
+
+        Assert.Equal(("Complete", true, RedisRestoreMethod.Offline), (result.State, result.Verified, result.Method));
+        Assert.Equal(redis.Digest, await redis.DigestAsync());
+        Assert.Equal(("Running", 1), ((await redis.InfoAsync()).State, (await redis.InfoAsync()).Replicas));
+    }
+
+    [ClusterFact]
+    public async Task AccountOfJobs_MayStartFollowAndRemoveThem()
+    {
+        await ApplyAsync("jobs");
+        using KubernetesClient client = As("jobs");
+        JobSpec spec = new()
+        {
+            Name = "rights-job", Namespace = lab.Namespace, Title = "nothing", Image = "busybox:1.35", Arguments = [], SiteText = "{}", SiteLabel = "rights",
+            ServiceAccount = "smcdr-pod",
+        };
+
+        // Its image is one of root, which the node refuses: all but the reading of a log is needed for that.
+        foreach (Func<ClusterJob, Task> run in new Func<ClusterJob, Task>[]
+        {
+            static job => job.RunAsync<BackupInfo>(static _ => Task.CompletedTask, default),
+            static job => job.DeployAsync<WalStreamStatus>(static _ => true, TimeSpan.FromMinutes(4), default),
+        })
+        {
+            SmcException failure = await Assert.ThrowsAsync<SmcException>(() => run(new ClusterJob(client, spec, new JobOptions(), NullObserver.Instance)));
+            Assert.Equal(SmcErrorCode.PodNotStarted, failure.Code);
+            Assert.Contains("runAsNonRoot", failure.Message, StringComparison.Ordinal);
+        }
+
+        Assert.Null(await lab.Cluster.Client.TryGetAsync(
+            (await lab.Cluster.Client.GetCatalogAsync(false, default)).Get("apps/v1", "Deployment"), lab.Namespace, spec.Name, default));
+        Assert.Equal(
+            SmcErrorCode.ClusterForbidden,
+            (await Assert.ThrowsAsync<SmcException>(() => client.GetAsync(KubernetesResource.Secrets, lab.Namespace, "any", default))).Code);
     }
 
     private KubernetesClient As(string use) => new(lab.Cluster.Client.Access with

@@ -1,0 +1,216 @@
+using SmcDr.Core.Kubernetes;
+using SmcDr.Core.Operations;
+using SmcDr.Core.Sites;
+using SmcDr.Core.Tests.Cli;
+using SmcDr.Core.Tests.Postgres.BaseBackups;
+using SmcDr.Core.Tests.Recovery.Pods;
+using Xunit.Abstractions;
+
+namespace SmcDr.Core.Tests.Kubernetes.Jobs;
+
+/// <summary>Commands in pods of a real cluster, told and followed from outside.</summary>
+public sealed class JobRunTests(ITestOutputHelper output) : IAsyncLifetime
+{
+    private readonly JobLab _lab = new();
+
+    public Task InitializeAsync() => _lab.InitializeAsync();
+
+    public Task DisposeAsync() => _lab.DisposeAsync();
+
+    [ImageFact]
+    public async Task Backup_OfADatabaseInAPod_ComesBackAsTheSameResult_AndFailuresAsTheSameErrors()
+    {
+        await JobLab.LoadImageAsync();
+        await _lab.CreateStorageAsync("store");
+        PodDatabase database = await _lab.Pods.StartAsync("orders");
+        await database.ExecuteAsync("CREATE TABLE public.trades AS SELECT generate_series(1, 5000) AS id");
+        await database.ExecuteAsync("CREATE DATABASE second");
+        string site = await _lab.WriteSiteAsync("orders", "orders", "store");
+
+        CliRun backup = await JobLab.RunAsync(site, "backup", "database", "--label=-from a pod-");
+        output.WriteLine(backup.Out + backup.Error);
+        Assert.Equal(0, backup.ExitCode);
+        BackupInfo result = ResultJson.Deserialize<BackupInfo>(backup.Out);
+        Assert.Equal(("Complete", "Full", "-from a pod-", true), (result.State, result.Kind, result.Label, result.Encrypted));
+        Assert.Equal("file:///backups/orders", result.Repository);
+        Assert.True(result.DurationSeconds > 0);
+        Assert.Contains("Base backup", backup.Error, StringComparison.Ordinal);
+
+        KubernetesObject job = Assert.Single(await _lab.JobsOfAsync("orders"));
+        Assert.True(await _lab.Client.WaitAsync(
+            (await _lab.Client.GetCatalogAsync(false, default)).Get("batch/v1", "Job"), _lab.Namespace, job.Name,
+            static now => (int?)now?.Raw["status"]?["succeeded"] == 1, TimeSpan.FromMinutes(1), default));
+        Assert.DoesNotContain("not-so-secret", job.Raw.ToJsonString(), StringComparison.Ordinal);
+        KubernetesObject map = await _lab.Client.GetAsync(
+            KubernetesResource.ConfigMaps, _lab.Namespace, (string)job.Raw["spec"]!["template"]!["spec"]!["volumes"]![0]!["configMap"]!["name"]!, default);
+        Assert.Equal(job.Uid, (string?)map.Metadata!["ownerReferences"]![0]!["uid"]);
+
+        // One Job each, both in the repository that the first one made.
+        CliRun logical = await JobLab.RunAsync(site, "backup", "database", "--method", "logical", "--database", "postgres", "--database", "second");
+        output.WriteLine(logical.Out + logical.Error);
+        Assert.Equal(0, logical.ExitCode);
+        BackupInfo[] both = [.. logical.Out.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(ResultJson.Deserialize<BackupInfo>)];
+        Assert.Equal(["postgres", "second"], both.SelectMany(static one => one.Databases).Order(StringComparer.Ordinal));
+        Assert.Equal(3, (await _lab.JobsOfAsync("orders")).Count);
+
+        CliRun test = await JobLab.RunAsync(site, "test", "backup", "--deep");
+        output.WriteLine(test.Out + test.Error);
+        Assert.Equal(0, test.ExitCode);
+        Assert.Equal(3, test.Json.GetArrayLength());
+        Assert.All(test.Json.EnumerateArray(), static one => Assert.Equal("Passed", one.GetProperty("outcome").GetString()));
+
+        CliRun missing = await JobLab.RunAsync(site, "test", "backup", "20200101T000000Z-none");
+        Assert.Equal(SmcErrors.Get(SmcErrorCode.BackupNotFound).ExitCode, missing.ExitCode);
+        Assert.Contains("Id:    SmcBackupNotFound", missing.Error, StringComparison.Ordinal);
+
+        string wrong = await _lab.WriteSiteAsync("wrong", "orders", "store", "wrong");
+        CliRun refused = await JobLab.RunAsync(wrong, "backup", "database");
+        output.WriteLine(refused.Error);
+        Assert.DoesNotContain("quite-wrong", refused.Error, StringComparison.Ordinal);
+        Assert.Contains("Id:    SmcAuthenticationFailed", refused.Error, StringComparison.Ordinal);
+    }
+
+    [ImageFact]
+    public async Task WalStream_AsADeployment_StreamsFromThenOn_AndIsLeftAsItIsWhenAskedForAgain()
+    {
+        await JobLab.LoadImageAsync();
+        await _lab.CreateStorageAsync("store");
+        PodDatabase database = await _lab.Pods.StartAsync("stream");
+        string site = await _lab.WriteSiteAsync("stream", "stream", "store");
+        KubernetesResource deployments = (await _lab.Client.GetCatalogAsync(false, default)).Get("apps/v1", "Deployment");
+
+        CliRun started = await JobLab.RunAsync(site, "wal", "stream");
+        output.WriteLine(started.Out + started.Error);
+        Assert.Equal(0, started.ExitCode);
+        Assert.Equal("Streaming", ResultJson.Deserialize<WalStreamStatus>(started.Out).State);
+        KubernetesObject deployment = await _lab.Client.GetAsync(deployments, _lab.Namespace, "smcdr-wal-stream-stream", default);
+
+        // What the server was told is durable is in the repository.
+        await database.ExecuteAsync("CREATE TABLE public.trades AS SELECT generate_series(1, 5000) AS id");
+        Lsn written = await database.FlushedLsnAsync();
+        DateTimeOffset limit = DateTimeOffset.UtcNow.AddMinutes(2);
+        while (await database.ScalarAsync<bool>($"SELECT coalesce(max(flush_lsn) < '{written}', true) FROM pg_stat_replication"))
+        {
+            Assert.True(DateTimeOffset.UtcNow < limit, "The stream does not get there.");
+            await Task.Delay(500);
+        }
+
+        CliRun again = await JobLab.RunAsync(site, "wal", "stream");
+        Assert.Equal(0, again.ExitCode);
+        KubernetesObject same = await _lab.Client.GetAsync(deployments, _lab.Namespace, deployment.Name, default);
+        Assert.Equal((deployment.Uid, deployment.Generation), (same.Uid, same.Generation));
+
+        // A stream with its own end meets the claim of the one that runs.
+        CliRun once = await JobLab.RunAsync(site, "wal", "stream", "--once");
+        output.WriteLine(once.Error);
+        Assert.Contains("Id:    SmcStreamRunning", once.Error, StringComparison.Ordinal);
+
+        await _lab.Client.DeleteAsync(deployments, _lab.Namespace, deployment.Name, new DeleteOptions { Propagation = DeletePropagation.Foreground }, default);
+        await _lab.Client.WaitUntilGoneAsync(deployments, _lab.Namespace, deployment.Name, null, TimeSpan.FromMinutes(2), default);
+        CliRun last = await JobLab.RunAsync(site, "wal", "stream", "--once");
+        output.WriteLine(last.Out + last.Error);
+        Assert.Equal(0, last.ExitCode);
+    }
+
+    [ImageFact]
+    public async Task Stop_LeavesTheJobAtWork_AndEndsItWhereThatIsAskedFor()
+    {
+        await JobLab.LoadImageAsync();
+        await _lab.CreateStorageAsync("store");
+        await _lab.Pods.StartAsync("stopped");
+        foreach (bool isCancelled in new[] { false, true })
+        {
+            string name = isCancelled ? "ends" : "goes-on";
+            string directory = await _lab.WriteSiteAsync(name, "stopped", "store");
+            using CancellationTokenSource stop = new();
+            RecordingObserver observer = new();
+            // A stream to a position that never comes is a Job that does not end by itself.
+            IReadOnlyList<SiteJob> jobs = SiteFile.Load(directory).CreateJobs(JobCommand.WalStream, ["--until=FFFFFFFF/0", "--slot", ""], [], observer);
+            Assert.False(Assert.Single(jobs).IsDeployment);
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => SiteJobs.RunAsync<WalStreamStatus>(
+                jobs,
+                isCancelled,
+                status => status.State == "Streaming" ? stop.CancelAsync() : Task.CompletedTask,
+                observer,
+                stop.Token));
+
+            IReadOnlyList<KubernetesObject> left = await _lab.JobsOfAsync(name);
+            if (isCancelled)
+            {
+                Assert.Empty(left);
+            }
+            else
+            {
+                Assert.Equal(1, (int?)Assert.Single(left).Raw["status"]?["active"]);
+                Assert.Contains(observer.Warnings, warning => warning.Contains($"logs -f job/{jobs[0].Spec.Name}", StringComparison.Ordinal));
+            }
+        }
+    }
+
+    [ClusterFact]
+    public async Task PodThatDoesNotStart_IsTold_AndNothingIsLeft()
+    {
+        await _lab.CreateStorageAsync("store");
+        string directory = await _lab.WriteSiteAsync("none", "nobody", "store", image: "smcdr-is-not-there:0");
+        IReadOnlyList<SiteJob> jobs = SiteFile.Load(directory).CreateJobs(JobCommand.BackupDatabase, [], [], NullObserver.Instance);
+        SiteJob job = jobs[0] with { Spec = jobs[0].Spec with { StartTimeout = TimeSpan.FromSeconds(60) } };
+
+        SmcException failure = await Assert.ThrowsAsync<SmcException>(
+            () => SiteJobs.RunAsync<BackupInfo>([job], false, static _ => Task.CompletedTask, NullObserver.Instance, default));
+
+        Assert.Equal(SmcErrorCode.PodNotStarted, failure.Code);
+        Assert.Contains("smcdr-is-not-there", failure.Message, StringComparison.Ordinal);
+        Assert.Empty(await _lab.JobsOfAsync("none"));
+    }
+
+    [ImageFact]
+    public async Task PodThatIsKilled_IsAnError_AndNoResult()
+    {
+        await JobLab.LoadImageAsync();
+        await _lab.CreateStorageAsync("store");
+        await _lab.Pods.StartAsync("killed");
+        IReadOnlyList<SiteJob> jobs = SiteFile.Load(await _lab.WriteSiteAsync("killed", "killed", "store"))
+            .CreateJobs(JobCommand.WalStream, ["--until=FFFFFFFF/0", "--slot", ""], [], NullObserver.Instance);
+
+        SmcException failure = await Assert.ThrowsAsync<SmcException>(() => SiteJobs.RunAsync<WalStreamStatus>(
+            jobs,
+            false,
+            async status =>
+            {
+                if (status.State == "Streaming")
+                {
+                    await foreach (KubernetesObject pod in _lab.Client.ListAsync(
+                        KubernetesResource.Pods, _lab.Namespace, new ListOptions { LabelSelector = "smcdr/site=killed" }))
+                    {
+                        await _lab.Client.DeleteAsync(KubernetesResource.Pods, _lab.Namespace, pod.Name, new DeleteOptions { GracePeriod = TimeSpan.Zero }, default);
+                    }
+                }
+            },
+            NullObserver.Instance,
+            default));
+
+        output.WriteLine(failure.Message);
+        // A kubelet may give a container a moment to end in order although none was granted.
+        Assert.True(failure.Code is SmcErrorCode.JobFailed or SmcErrorCode.OperationStopped);
+        if (failure.Code == SmcErrorCode.JobFailed)
+        {
+            Assert.Empty(await _lab.JobsOfAsync("killed"));
+        }
+    }
+
+    [ClusterFact]
+    public async Task ImageThatRunsAsRoot_IsRefusedByTheNode_AndNothingIsLeft()
+    {
+        await _lab.CreateStorageAsync("store");
+        string directory = await _lab.WriteSiteAsync("root", "nobody", "store", image: "busybox:1.35");
+        IReadOnlyList<SiteJob> jobs = SiteFile.Load(directory).CreateJobs(JobCommand.BackupDatabase, [], [], NullObserver.Instance);
+
+        SmcException failure = await Assert.ThrowsAsync<SmcException>(
+            () => SiteJobs.RunAsync<BackupInfo>(
+                jobs, false, static _ => Task.CompletedTask, NullObserver.Instance, default));
+
+        Assert.Equal(SmcErrorCode.PodNotStarted, failure.Code);
+        Assert.Contains("runAsNonRoot", failure.Message, StringComparison.Ordinal);
+        Assert.Empty(await _lab.JobsOfAsync("root"));
+    }
+}
