@@ -39,6 +39,7 @@
         'Measure-SmcObjective'
         'New-SmcRepositoryKey'
         'Protect-SmcBackup'
+        'Register-SmcSchedule'
         'Remove-SmcBackup'
         'Remove-SmcRepositoryKey'
         'Restore-SmcConfiguration'
@@ -56,6 +57,7 @@
         'Test-SmcRecovery'
         'Test-SmcSite'
         'Unprotect-SmcBackup'
+        'Unregister-SmcSchedule'
         'Update-SmcRepositoryKey'
     )
     FunctionsToExport    = @()

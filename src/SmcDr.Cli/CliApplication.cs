@@ -98,6 +98,13 @@ internal sealed class CliApplication
                 new TestRecoveryCommand(host),
                 new TestHistoryCommand(host),
             },
+            new Command("schedule", "Registers what is done again and again, and does it.")
+            {
+                new ScheduleShowCommand(host),
+                new ScheduleRegisterCommand(host),
+                new ScheduleUnregisterCommand(host),
+                new ScheduleRunCommand(host),
+            },
             new ObjectiveCommand(host),
             new MetricsCommand(host),
             new RetentionCommand(host),

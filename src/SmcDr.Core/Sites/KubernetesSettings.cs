@@ -14,4 +14,7 @@ public sealed record KubernetesSettings
 
     [SiteKey("Whether database and Redis, where they name a workload, are reached by port forwarding; without it, unless this runs in a pod of the cluster.")]
     public bool? PortForward { get; init; }
+
+    [SiteKey("How commands run in the cluster, as Jobs.")]
+    public JobSettings? Job { get; init; }
 }
