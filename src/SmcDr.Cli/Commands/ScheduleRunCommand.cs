@@ -21,6 +21,9 @@ internal sealed class ScheduleRunCommand : CliCommand
         Options.Add(_quiet);
     }
 
+    // What it runs is.
+    protected override bool IsNoted => false;
+
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
         Site site = context.LoadSite();
@@ -30,7 +33,8 @@ internal sealed class ScheduleRunCommand : CliCommand
         using TaskHold? hold = TaskHold.TryTake(state, site.Name, task);
         if (hold is null)
         {
-            await context.Host.Error.WriteLineAsync($"'{task}' of the site '{site.Name}' still runs on this host since the last time; it is not begun beside itself.").ConfigureAwait(false);
+            await context.Host.Error
+                .WriteLineAsync($"'{task}' of the site '{site.Name}' still runs on this host since the last time; it is not begun beside itself.").ConfigureAwait(false);
             return ExitCodes.Success;
         }
 

@@ -10,7 +10,8 @@ using SmcDr.Core.Sites;
 namespace SmcDr.Core.Schedules;
 
 /// <summary>
-/// Schedules as CronJobs. The site file goes to the cluster as a ConfigMap, since it holds no secrets, and to the same path as here, so that what it names relative to itself
+/// Schedules as CronJobs. The site file goes to the cluster as a ConfigMap, since it holds no secrets, and to the same path as here, so that what it
+/// names relative to itself
 /// is found there as well.
 /// </summary>
 internal sealed class CronJobScheduler : IScheduler
@@ -20,7 +21,8 @@ internal sealed class CronJobScheduler : IScheduler
     private const string Purpose = "schedule";
     private const string SiteKey = "smcdr.yaml";
 
-    // A controller that was away for longer makes up for nothing: the next run is nearer then, and the monitor tells. It gives up where it counts more than 100 runs that were
+    // A controller that was away for longer makes up for nothing: the next run is nearer then, and the monitor tells. It gives up where it counts
+    // more than 100 runs that were
     // missed within this time, which even one a minute does not come to.
     private const int StartingDeadlineSeconds = 3600;
 

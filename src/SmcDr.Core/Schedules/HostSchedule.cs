@@ -26,12 +26,9 @@ internal sealed record HostSchedule(Site Site, string Program, string Environmen
     /// <summary>Writes a file, which is replaced as a whole.</summary>
     public static async Task WriteFileAsync(string path, string text, CancellationToken cancellationToken)
     {
-        string temporary = path + ".new";
         try
         {
-            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-            await File.WriteAllTextAsync(temporary, text, cancellationToken).ConfigureAwait(false);
-            File.Move(temporary, path, overwrite: true);
+            await WholeFile.WriteAsync(path, text, cancellationToken).ConfigureAwait(false);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

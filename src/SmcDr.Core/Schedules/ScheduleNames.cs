@@ -10,7 +10,10 @@ internal static class ScheduleNames
     // A CronJob's name may have 52 characters: its jobs add 11 to it (Kubernetes, "CronJob", "Job creation").
     private const int MaximumSite = 30;
 
-    /// <summary>The site's name in the form that labels and names of objects allow; one that had to be changed ends with a digest, so that two sites never share one.</summary>
+    /// <summary>
+    /// The site's name in the form that labels and names of objects allow; one that had to be changed ends with a digest, so that two sites never
+    /// share one.
+    /// </summary>
     public static string OfSite(Site site)
     {
         ArgumentNullException.ThrowIfNull(site);

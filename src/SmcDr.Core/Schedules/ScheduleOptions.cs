@@ -3,7 +3,9 @@ namespace SmcDr.Core.Schedules;
 /// <summary>How a site's schedules are registered.</summary>
 public sealed record ScheduleOptions
 {
-    /// <summary>What is to run them; null = CronJobs where the site names an image for jobs, else timers where systemd runs this host, else the crontab.</summary>
+    /// <summary>
+    /// What is to run them; null = CronJobs where the site names an image for jobs, else timers where systemd runs this host, else the crontab.
+    /// </summary>
     public ScheduleKind? Kind { get; init; }
 
     /// <summary>Which of the site's tasks; none = all that it has a schedule for.</summary>

@@ -5,7 +5,9 @@ using SmcDr.Core.Sites;
 
 namespace SmcDr.Core.Schedules;
 
-/// <summary>Schedules as timers of systemd. A timer never starts a service that still runs, and makes up for a run that was missed while the host was off.</summary>
+/// <summary>
+/// Schedules as timers of systemd. A timer never starts a service that still runs, and makes up for a run that was missed while the host was off.
+/// </summary>
 internal sealed class SystemdScheduler : IScheduler
 {
     private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(60);

@@ -1,7 +1,8 @@
 namespace SmcDr.Core.Schedules;
 
 /// <summary>
-/// Keeps a task of a site from running beside itself on one host. systemd and Kubernetes see to that by themselves; cron does not. The system lets go of the lock with
+/// Keeps a task of a site from running beside itself on one host. systemd and Kubernetes see to that by themselves; cron does not. The system lets go
+/// of the lock with
 /// the process, however that ends.
 /// </summary>
 public sealed class TaskHold : IDisposable
@@ -10,7 +11,10 @@ public sealed class TaskHold : IDisposable
 
     private TaskHold(FileStream? file) => _file = file;
 
-    /// <summary>Takes it; null where it is taken. Without a directory that can be written to there is nothing to take, and work is not kept from being done for that.</summary>
+    /// <summary>
+    /// Takes it; null where it is taken. Without a directory that can be written to there is nothing to take, and work is not kept from being done
+    /// for that.
+    /// </summary>
     /// <param name="directory">The directory of SmcDr's state; null = there is none.</param>
     /// <param name="site">The site.</param>
     /// <param name="task">The task.</param>

@@ -10,20 +10,25 @@ namespace SmcDr.PowerShell.Commands;
 /// <summary>Registers the site's schedules: backups, the monitor, verification, the test of recovery and retention.</summary>
 /// <remarks>
 /// <para>
-/// The site file says what is due when, under 'schedules', each as the five fields of cron. What is registered runs 'smcdr schedule run TASK', which does the work, alerts the site's channels where it fails, and
+/// The site file says what is due when, under 'schedules', each as the five fields of cron. What is registered runs 'smcdr schedule run TASK', which
+/// does the work, alerts the site's channels where it fails, and
 /// after the monitor tells the heartbeat that all is well. It reads the site file each time, so only changed times and tasks need to be registered again.
 /// </para>
 /// <para>
-/// The same command again changes nothing; after a change of the site file it changes what is different and removes what is not in the file any more. Unregister-SmcSchedule
+/// The same command again changes nothing; after a change of the site file it changes what is different and removes what is not in the file any more.
+/// Unregister-SmcSchedule
 /// removes all of it.
 /// </para>
 /// <para>
-/// With -WhatIf a result is written for each task whose Text is the manifest, the units or the line, and nothing is changed. With -OutputDirectory they are written to files, for a
+/// With -WhatIf a result is written for each task whose Text is the manifest, the units or the line, and nothing is changed. With -OutputDirectory
+/// they are written to files, for a
 /// repository of manifests, say.
 /// </para>
 /// <para>
-/// A run that was missed is made up for by timers of systemd (Persistent) and within an hour by CronJobs; by cron it is not. A run that takes longer than it is to the next one is not joined
-/// by that. No secret is written: jobs in a cluster have those that 'kubernetes.job' names in the site file, and a host those of a file with environment variables.
+/// A run that was missed is made up for by timers of systemd (Persistent) and within an hour by CronJobs; by cron it is not. A run that takes longer
+/// than it is to the next one is not joined
+/// by that. No secret is written: jobs in a cluster have those that 'kubernetes.job' names in the site file, and a host those of a file with
+/// environment variables.
 /// </para>
 /// </remarks>
 /// <example>
@@ -58,7 +63,10 @@ public sealed class RegisterSmcScheduleCommand : ScheduleCmdlet
     [ValidateNotNullOrEmpty]
     public string? Program { get; set; }
 
-    /// <summary>A file of NAME=value lines with the environment variables that the site's secrets are in. Without it, /etc/smcdr/SITE.env, or ~/.config/smcdr/SITE.env.</summary>
+    /// <summary>
+    /// A file of NAME=value lines with the environment variables that the site's secrets are in. Without it, /etc/smcdr/SITE.env, or
+    /// ~/.config/smcdr/SITE.env.
+    /// </summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
     public string? EnvironmentFile { get; set; }

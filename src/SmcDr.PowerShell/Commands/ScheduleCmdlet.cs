@@ -9,7 +9,8 @@ namespace SmcDr.PowerShell.Commands;
 public abstract class ScheduleCmdlet : SiteCmdlet
 {
     /// <summary>
-    /// What runs them: CronJob, SystemdTimer or Crontab. Without it, CronJobs where the site names an image for jobs; else timers where systemd runs this host; else
+    /// What runs them: CronJob, SystemdTimer or Crontab. Without it, CronJobs where the site names an image for jobs; else timers where systemd runs
+    /// this host; else
     /// the crontab of this account.
     /// </summary>
     [Parameter]

@@ -8,7 +8,8 @@ namespace SmcDr.PowerShell.Commands;
 /// <summary>Removes what Register-SmcSchedule has registered of the site, and nothing else.</summary>
 /// <remarks>
 /// <para>
-/// CronJobs are known by their labels, units of systemd by their first line, and lines of a crontab by the marks around them. With the CronJobs go their jobs, also one that runs. The site file stays as it is.
+/// CronJobs are known by their labels, units of systemd by their first line, and lines of a crontab by the marks around them. With the CronJobs go
+/// their jobs, also one that runs. The site file stays as it is.
 /// </para>
 /// </remarks>
 /// <example>

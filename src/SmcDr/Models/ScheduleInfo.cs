@@ -34,7 +34,8 @@ public sealed record ScheduleInfo
     public required string Target { get; init; }
 
     /// <summary>
-    /// <c>Planned</c>: nothing was done. <c>Written</c>: to a file only. <c>Created</c>, <c>Changed</c>, <c>Same</c>: it is registered. <c>Removed</c>: it is not any more.
+    /// <c>Planned</c>: nothing was done. <c>Written</c>: to a file only. <c>Created</c>, <c>Changed</c>, <c>Same</c>: it is registered.
+    /// <c>Removed</c>: it is not any more.
     /// </summary>
     public required string State { get; init; }
 
