@@ -19,6 +19,7 @@ public sealed class IncidentRecorder
     private readonly Site _site;
     private readonly SecretResolver _secrets;
     private readonly string _command;
+    private readonly DateTimeOffset _time = DateTimeOffset.UtcNow;
     private readonly long _start = Stopwatch.GetTimestamp();
     private readonly Task<Beginning?> _beginning;
     private int _isEnded;
@@ -28,6 +29,9 @@ public sealed class IncidentRecorder
         (_site, _secrets, _command) = (site, secrets, SiteIncidents.Clean(command));
         _beginning = Task.Run(() => BeginAsync(observer));
     }
+
+    /// <summary>Over when the beginning is noted, or cannot be.</summary>
+    internal Task Begun => _beginning;
 
     /// <summary>Begins to note a command.</summary>
     /// <param name="site">The site that it works on.</param>
@@ -88,7 +92,7 @@ public sealed class IncidentRecorder
         }
 
         Repository repository = await _site.OpenRepositoryAsync(_secrets, token).ConfigureAwait(false);
-        IncidentJournalEntry[] entries = [.. open.Select(id => IncidentJournal.NewEntry(repository, id) with { Command = _command })];
+        IncidentJournalEntry[] entries = [.. open.Select(id => IncidentJournal.NewEntry(repository, id) with { Time = _time, Command = _command })];
         foreach (IncidentJournalEntry entry in entries)
         {
             await IncidentJournal.AppendAsync(repository, _site.Name, entry, token).ConfigureAwait(false);

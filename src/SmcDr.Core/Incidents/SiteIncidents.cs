@@ -89,8 +89,8 @@ public static class SiteIncidents
         ArgumentNullException.ThrowIfNull(site);
         ArgumentNullException.ThrowIfNull(repository);
         string id = incidentId
-            ?? (await IncidentJournal.FindOpenAsync(repository.Store, site.Name, cancellationToken).ConfigureAwait(false)).FirstOrDefault()
-            ?? (await IncidentJournal.ListIdsAsync(repository.Store, site.Name, cancellationToken).ConfigureAwait(false)).FirstOrDefault()
+            ?? FirstOf(await IncidentJournal.FindOpenAsync(repository.Store, site.Name, cancellationToken).ConfigureAwait(false))
+            ?? FirstOf(await IncidentJournal.ListIdsAsync(repository.Store, site.Name, cancellationToken).ConfigureAwait(false))
             ?? throw new SmcException(
                 SmcErrorCode.IncidentUnsuitable, $"There was no incident of the site '{site.Name}' in {repository.Location}.", target: site.Name);
         return await IncidentJournal.LoadAsync(repository, site.Name, id, observer, cancellationToken).ConfigureAwait(false);
@@ -168,6 +168,8 @@ public static class SiteIncidents
 
     /// <summary>What people write may hold a password, and the record is kept for years.</summary>
     internal static string Clean(string text) => new SecretText([]).Hide(text.ReplaceLineEndings("\n").Trim());
+
+    private static string? FirstOf(IReadOnlyList<string> ids) => ids.Count == 0 ? null : ids[0];
 
     private static async Task<string> ResolveAsync(Site site, Repository repository, string? incidentId, CancellationToken cancellationToken)
     {

@@ -38,6 +38,7 @@ public sealed class SiteIncidentsTests : IDisposable
         await recorder.EndAsync("Failed", new SmcException(SmcErrorCode.TargetInUse, "A server runs there. password=hunter2"), _observer);
         await recorder.EndAsync("Succeeded", null, _observer);
         IncidentRecorder running = Record("Test-SmcRecovery");
+        await running.Begun;
         await SiteIncidents.AddNoteAsync(_site, repository, null, "Customers were told", IncidentPhase.Communication, default);
 
         IncidentInfo stopped = await SiteIncidents.StopAsync(_site, repository, null, "Recovered", "A disk", default);
