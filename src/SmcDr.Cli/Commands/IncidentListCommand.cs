@@ -37,7 +37,12 @@ internal sealed class IncidentListCommand : CliCommand
         Repository repository = await context.OpenForReadingAsync(site, cancellationToken).ConfigureAwait(false);
         context.WriteList(
             await SiteIncidents.ListAsync(
-                site, repository, context.Parsed.GetValue(_open), context.Parsed.GetValue(_last), context.CreatePlainObserver(), cancellationToken).ConfigureAwait(false),
+                site,
+                repository,
+                context.Parsed.GetValue(_open),
+                context.Parsed.GetValue(_last),
+                context.CreatePlainObserver(),
+                cancellationToken).ConfigureAwait(false),
             s_columns,
             "There are no incidents.");
         return ExitCodes.Success;

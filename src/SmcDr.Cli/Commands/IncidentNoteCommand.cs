@@ -34,8 +34,8 @@ internal sealed class IncidentNoteCommand : CliCommand
     {
         Site site = context.LoadSite();
         Repository repository = await site.OpenRepositoryAsync(context.Secrets, cancellationToken).ConfigureAwait(false);
-        IncidentOutput.Write(context, await SiteIncidents.AddNoteAsync(
-            site, repository, context.Parsed.GetValue(_id), context.Parsed.GetValue(_text)!, context.Parsed.GetValue(_phase), cancellationToken).ConfigureAwait(false));
+        (string? id, string text, IncidentPhase? phase) = (context.Parsed.GetValue(_id), context.Parsed.GetValue(_text)!, context.Parsed.GetValue(_phase));
+        IncidentOutput.Write(context, await SiteIncidents.AddNoteAsync(site, repository, id, text, phase, cancellationToken).ConfigureAwait(false));
         return ExitCodes.Success;
     }
 }

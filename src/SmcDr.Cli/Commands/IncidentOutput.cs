@@ -29,7 +29,9 @@ internal static class IncidentOutput
             ("Severity", info.Severity.ToString()),
             ("Scenario", info.Scenario.ToString()),
             ("Contacts", string.Join("; ", info.Contacts.Select(static contact => $"{contact.Role}: {contact.Name} {contact.Address}"))),
-            ("Phases", string.Join("; ", info.Phases.Select(static phase => $"{phase.Phase} {(phase.StartTime is { } start ? $"since {DisplayText.Time(start)}" : $"due at {DisplayText.Time(phase.PlannedTime)}")}"))),
+            ("Phases", string.Join("; ", info.Phases.Select(static phase => $"{phase.Phase} " + (phase.StartTime is { } start
+                ? $"since {DisplayText.Time(start)}"
+                : $"due at {DisplayText.Time(phase.PlannedTime)}")))),
             ("Summary", info.Summary),
             ("Root cause", info.RootCause));
         TableOutput.Write(writer, info.Timeline, s_timeline, context.IsRichOut);

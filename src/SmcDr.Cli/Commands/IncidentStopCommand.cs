@@ -30,7 +30,12 @@ internal sealed class IncidentStopCommand : CliCommand
         Site site = context.LoadSite();
         Repository repository = await site.OpenRepositoryAsync(context.Secrets, cancellationToken).ConfigureAwait(false);
         IncidentInfo incident = await SiteIncidents.StopAsync(
-            site, repository, context.Parsed.GetValue(_id), context.Parsed.GetValue(_summary)!, context.Parsed.GetValue(_cause), cancellationToken).ConfigureAwait(false);
+            site,
+            repository,
+            context.Parsed.GetValue(_id),
+            context.Parsed.GetValue(_summary)!,
+            context.Parsed.GetValue(_cause),
+            cancellationToken).ConfigureAwait(false);
         IncidentOutput.Write(context, incident);
         return await IncidentOutput.TellAsync(context, site, incident, context.Parsed.GetValue(_noAlert), cancellationToken).ConfigureAwait(false);
     }

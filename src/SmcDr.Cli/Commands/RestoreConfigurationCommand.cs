@@ -83,8 +83,9 @@ internal sealed class RestoreConfigurationCommand : CliCommand
 
             return true;
         }).ConfigureAwait(false);
+        TimeSpan duration = Stopwatch.GetElapsedTime(start);
         await repository.NoteAsync(
-            site.Name, backup.Header, options, tally, begun, Stopwatch.GetElapsedTime(start), context.CreatePlainObserver(), cancellationToken).ConfigureAwait(false);
+            site.Name, backup.Header, options, tally, begun, duration, context.CreatePlainObserver(), cancellationToken).ConfigureAwait(false);
         if (context.Json)
         {
             context.WriteList(results, [], "");

@@ -34,20 +34,23 @@ internal sealed class ScheduleRegisterCommand : CliCommand
 
         if (context.Parsed.GetValue(_directory) is { Length: > 0 } directory)
         {
-            context.WriteList(
-                await SiteSchedules.WriteAsync(site, options, context.FullPath(directory), cancellationToken).ConfigureAwait(false), ScheduleArguments.Columns, "");
+            IReadOnlyList<ScheduleInfo> written = await SiteSchedules
+                .WriteAsync(site, options, context.FullPath(directory), cancellationToken).ConfigureAwait(false);
+            context.WriteList(written, ScheduleArguments.Columns, "");
             return ExitCodes.Success;
         }
 
-        string what = $"{string.Join(", ", plan.Where(static one => one.Schedule is not null).Select(static one => $"{one.Task} ({one.Schedule})"))} will be done by schedules in {plan[0].Target}.";
+        IEnumerable<string> tasks = plan.Where(static one => one.Schedule is not null).Select(static one => $"{one.Task} ({one.Schedule})");
+        string what = $"{string.Join(", ", tasks)} will be done by schedules in {plan[0].Target}.";
         if (!await context.ConfirmAsync(what, context.Parsed.GetValue(_yes), cancellationToken).ConfigureAwait(false))
         {
             await context.Host.Error.WriteLineAsync("Nothing was changed.").ConfigureAwait(false);
             return SmcErrors.Get(SmcErrorCode.OperationStopped).ExitCode;
         }
 
-        context.WriteList(
-            await SiteSchedules.RegisterAsync(site, options, context.CreatePlainObserver(), cancellationToken).ConfigureAwait(false), ScheduleArguments.Columns, "");
+        IReadOnlyList<ScheduleInfo> registered = await SiteSchedules
+            .RegisterAsync(site, options, context.CreatePlainObserver(), cancellationToken).ConfigureAwait(false);
+        context.WriteList(registered, ScheduleArguments.Columns, "");
         return ExitCodes.Success;
     }
 }

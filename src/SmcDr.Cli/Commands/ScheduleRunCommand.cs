@@ -50,8 +50,13 @@ internal sealed class ScheduleRunCommand : CliCommand
             IsErrorTerminal = false,
             HandlesSignals = false,
         };
-        int exitCode = await new CliApplication(inner).RunAsync(
-            [.. context.Verbose ? ["--verbose"] : Array.Empty<string>(), "--site", site.Path, .. command], cancellationToken).ConfigureAwait(false);
+        List<string> arguments = ["--site", site.Path, .. command];
+        if (context.Verbose)
+        {
+            arguments.Add("--verbose");
+        }
+
+        int exitCode = await new CliApplication(inner).RunAsync(arguments, cancellationToken).ConfigureAwait(false);
         cancellationToken.ThrowIfCancellationRequested();
         if (isQuiet && exitCode != ExitCodes.Success)
         {

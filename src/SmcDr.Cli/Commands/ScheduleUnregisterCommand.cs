@@ -33,15 +33,16 @@ internal sealed class ScheduleUnregisterCommand : CliCommand
             return ExitCodes.Success;
         }
 
-        if (!await context.ConfirmAsync(
-            $"{string.Join(", ", registered.Select(static one => one.Name))} will be removed from {registered[0].Target}.", context.Parsed.GetValue(_yes), cancellationToken).ConfigureAwait(false))
+        string what = $"{string.Join(", ", registered.Select(static one => one.Name))} will be removed from {registered[0].Target}.";
+        if (!await context.ConfirmAsync(what, context.Parsed.GetValue(_yes), cancellationToken).ConfigureAwait(false))
         {
             await context.Host.Error.WriteLineAsync("Nothing was changed.").ConfigureAwait(false);
             return SmcErrors.Get(SmcErrorCode.OperationStopped).ExitCode;
         }
 
-        context.WriteList(
-            await SiteSchedules.UnregisterAsync(site, options, context.CreatePlainObserver(), cancellationToken).ConfigureAwait(false), ScheduleArguments.Columns, None);
+        IReadOnlyList<ScheduleInfo> removed = await SiteSchedules
+            .UnregisterAsync(site, options, context.CreatePlainObserver(), cancellationToken).ConfigureAwait(false);
+        context.WriteList(removed, ScheduleArguments.Columns, None);
         return ExitCodes.Success;
     }
 }

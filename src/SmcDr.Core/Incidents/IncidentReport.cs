@@ -117,7 +117,11 @@ public static class IncidentReport
             Label = "The incident over time",
             StartTime = incident.StartTime,
             EndTime = end,
-            Lanes = [.. s_lanes.Select(lane => new TimelineLane(lane.Name, lane.Kind, [.. lanes[lane.Name]])), new TimelineLane("Other", "server", [.. lanes["Other"]])],
+            Lanes =
+            [
+                .. s_lanes.Select(lane => new TimelineLane(lane.Name, lane.Kind, [.. lanes[lane.Name]])),
+                new TimelineLane("Other", "server", [.. lanes["Other"]]),
+            ],
             Marks =
             [
                 new TimelineMark(incident.StartTime, "Opened", true),

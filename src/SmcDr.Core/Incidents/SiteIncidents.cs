@@ -54,8 +54,8 @@ public static class SiteIncidents
         Site site, Repository repository, string? incidentId, string text, IncidentPhase? phase, CancellationToken cancellationToken)
     {
         string id = await ResolveAsync(site, repository, incidentId, cancellationToken).ConfigureAwait(false);
-        await IncidentJournal.AppendAsync(
-            repository, site.Name, IncidentJournal.NewEntry(repository, id) with { Note = Clean(text), Phase = phase }, cancellationToken).ConfigureAwait(false);
+        IncidentJournalEntry entry = IncidentJournal.NewEntry(repository, id) with { Note = Clean(text), Phase = phase };
+        await IncidentJournal.AppendAsync(repository, site.Name, entry, cancellationToken).ConfigureAwait(false);
         return await GetAsync(site, repository, id, NullObserver.Instance, cancellationToken).ConfigureAwait(false);
     }
 

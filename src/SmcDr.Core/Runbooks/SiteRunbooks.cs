@@ -60,7 +60,8 @@ public static class SiteRunbooks
                 $"Start-SmcIncident '<what happened>' -Scenario {scenario}", $"smcdr incident start '<what happened>' --scenario {scenario}"),
             .. drafts,
             new("Close the incident, and write the report.",
-                "Stop-SmcIncident -Summary '<what became of it>' | Export-SmcReport -Path ./incident.html", "smcdr incident stop --summary '<what became of it>'"),
+                "Stop-SmcIncident -Summary '<what became of it>' | Export-SmcReport -Path ./incident.html",
+                    "smcdr incident stop --summary '<what became of it>'"),
         ];
         Dictionary<Component, double[]> measured = [];
         foreach (Component component in all.Select(static draft => draft.Component).OfType<Component>().Distinct())
@@ -118,7 +119,8 @@ public static class SiteRunbooks
             "Where the database does not come back with its volume: recover it to the end of the log. The present data stays beside it.",
             "Invoke-SmcPointInTimeRecovery -Latest", "smcdr restore database --latest", Component.Database)),
         .. Part(site.PrimaryRegion.Redis is not null, new Draft(
-            "Where Redis does not: put the newest backup in its place.", "Restore-SmcRedis -Method Offline", "smcdr restore redis --method offline", Component.Redis)),
+            "Where Redis does not: put the newest backup in its place.", "Restore-SmcRedis -Method Offline", "smcdr restore redis --method offline",
+                Component.Redis)),
     ];
 
     private static IReadOnlyList<Draft> ForDatabase(Site site) =>
@@ -164,19 +166,26 @@ public static class SiteRunbooks
 
     private static IReadOnlyList<Draft> ForRansomware(Site site) =>
     [
-        .. Writers(site, new Draft("Stop what writes. Take the network from the hosts that are hit, and their access to the bucket.", "Suspend-SmcWorkload", "smcdr workload suspend")),
-        new("See which backups there are, here and in the copies, and which are locked against removal.", "Get-SmcBackup -IncludeCopies", "smcdr backup list --include-copies"),
-        new("Hold what is there: no rule removes it then.", "Get-SmcBackup | Protect-SmcBackup -Hold '<incident>'", "smcdr protect backup '<id>' --hold '<incident>'"),
+        .. Writers(site, new Draft("Stop what writes. Take the network from the hosts that are hit, and their access to the bucket.",
+            "Suspend-SmcWorkload", "smcdr workload suspend")),
+        new("See which backups there are, here and in the copies, and which are locked against removal.", "Get-SmcBackup -IncludeCopies",
+            "smcdr backup list --include-copies"),
+        new("Hold what is there: no rule removes it then.", "Get-SmcBackup | Protect-SmcBackup -Hold '<incident>'",
+            "smcdr protect backup '<id>' --hold '<incident>'"),
         new("Read every byte of them: what was changed is seen by its digest.", "Test-SmcBackup -Deep", "smcdr test backup --deep"),
         new("Find the instant before the first damage.", "Find-SmcTransaction -From '<when it was well>'", "smcdr wal find --from '<when it was well>'"),
-        new("Recover to a server that is thrown away, and look at it, before it is let in anywhere.", "Test-SmcRecovery -TargetTime '<instant>'", "smcdr test recovery --at '<instant>'"),
-        new("Recover the database on a clean host.", "Invoke-SmcPointInTimeRecovery -TargetTime '<instant>'", "smcdr restore database --target-time '<instant>'", Component.Database),
+        new("Recover to a server that is thrown away, and look at it, before it is let in anywhere.", "Test-SmcRecovery -TargetTime '<instant>'",
+            "smcdr test recovery --at '<instant>'"),
+        new("Recover the database on a clean host.", "Invoke-SmcPointInTimeRecovery -TargetTime '<instant>'",
+            "smcdr restore database --target-time '<instant>'", Component.Database),
         .. Part(site.PrimaryRegion.Redis is not null, new Draft(
-            "Recover Redis from a backup of before.", "Restore-SmcRedis -BackupId '<id>' -Method Offline", "smcdr restore redis --backup '<id>' --method offline", Component.Redis)),
+            "Recover Redis from a backup of before.", "Restore-SmcRedis -BackupId '<id>' -Method Offline",
+                "smcdr restore redis --backup '<id>' --method offline", Component.Redis)),
         .. site.FileStores.Select(static store => new Draft(
             $"Recover the file store '{store.Name}' from a backup of before.", $"Restore-SmcFileStore '{store.Name}' -BackupId '<id>'", $"smcdr restore filestore '{store.Name}' --backup '<id>'", Component.FileStore)),
         new("Ask the site's own checks.", "Test-SmcSite", "smcdr site test"),
-        .. Part(site.Repository.EncryptionKey is not null, new Draft("Renew the repository's key: somebody may have had it.", "Update-SmcRepositoryKey", "smcdr key renew")),
+        .. Part(site.Repository.EncryptionKey is not null, new Draft("Renew the repository's key: somebody may have had it.",
+            "Update-SmcRepositoryKey", "smcdr key renew")),
         .. Writers(site, new Draft("Let the applications in, with new passwords.", "Resume-SmcWorkload", "smcdr workload resume")),
     ];
 

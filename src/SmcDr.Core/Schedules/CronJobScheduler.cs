@@ -144,9 +144,12 @@ internal sealed class CronJobScheduler : IScheduler
         return new ScheduleDocument(
             work,
             name,
-            work is null ? "" : $"smcdr {string.Join(' ', item["spec"]!["jobTemplate"]!["spec"]!["template"]!["spec"]!["containers"]![0]!["args"]!.AsArray().Select(static one => (string?)one))}",
+            work is null ? "" : $"smcdr {string.Join(' ', ArgumentsOf(item).Select(static one => (string?)one))}",
             [($"{name}.yaml", Encoding.UTF8.GetString(YamlText.Write(item)))]);
     }
+
+    private static JsonArray ArgumentsOf(JsonObject job) =>
+        job["spec"]!["jobTemplate"]!["spec"]!["template"]!["spec"]!["containers"]![0]!["args"]!.AsArray();
 
     /// <summary>Whether an object is as it was: what the server keeps of who applied it changes with each apply.</summary>
     private static bool IsSame(KubernetesObject before, KubernetesObject after) =>
@@ -177,7 +180,8 @@ internal sealed class CronJobScheduler : IScheduler
     {
         string[] here = [.. work.Select(static one => one.Task).Where(static task => task is "fileStore" or "recoveryTest")];
         (string Problem, string Advice)? problem =
-            _settings.Job?.Image is null ? ("The site does not name the container image that jobs run.", "Add 'job: { image: … }' to the region's kubernetes in the site file.")
+            _settings.Job?.Image is null ? ("The site does not name the container image that jobs run.",
+                "Add 'job: { image: … }' to the region's kubernetes in the site file.")
             : _settings.Kubeconfig is not null || _settings.Context is not null
                 ? ("The site names a kubeconfig or a context, which a pod has not: there the pod's own account is used.",
                     "Register a site file without 'kubeconfig' and 'context', and name the cluster by KUBECONFIG.")
@@ -261,7 +265,13 @@ internal sealed class CronJobScheduler : IScheduler
             spec["timeZone"] = _site.Schedules.TimeZone ?? "Etc/UTC";
         }
 
-        return new JsonObject { ["apiVersion"] = apiVersion, ["kind"] = "CronJob", ["metadata"] = Metadata(ScheduleNames.Of(_site, work.Task), work.Task), ["spec"] = spec };
+        return new JsonObject
+        {
+            ["apiVersion"] = apiVersion,
+            ["kind"] = "CronJob",
+            ["metadata"] = Metadata(ScheduleNames.Of(_site, work.Task), work.Task),
+            ["spec"] = spec,
+        };
     }
 
     private JsonObject CreatePod(string task)
@@ -271,7 +281,13 @@ internal sealed class CronJobScheduler : IScheduler
         JsonArray volumes = [new JsonObject { ["name"] = "tmp", ["emptyDir"] = new JsonObject() }];
         if (!job.Mounts.Any(IsBesideSite))
         {
-            mounts.Add((JsonNode)new JsonObject { ["name"] = "site", ["mountPath"] = _site.Path, ["subPath"] = Path.GetFileName(_site.Path), ["readOnly"] = true });
+            mounts.Add((JsonNode)new JsonObject
+            {
+                ["name"] = "site",
+                ["mountPath"] = _site.Path,
+                ["subPath"] = Path.GetFileName(_site.Path),
+                ["readOnly"] = true,
+            });
             volumes.Add((JsonNode)new JsonObject { ["name"] = "site", ["configMap"] = SiteSource() });
         }
 
