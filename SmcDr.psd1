@@ -14,6 +14,7 @@
 
     # Explicit, because a wildcard makes PowerShell import the module to find out what it exports.
     CmdletsToExport      = @(
+        'Add-SmcIncidentNote'
         'Backup-SmcConfiguration'
         'Backup-SmcDatabase'
         'Backup-SmcFileStore'
@@ -22,14 +23,17 @@
         'Compare-SmcConfiguration'
         'Copy-SmcBackup'
         'Enable-SmcPointInTimeRecovery'
+        'Export-SmcReport'
         'Export-SmcTable'
         'Find-SmcTransaction'
         'Get-SmcBackup'
         'Get-SmcDnsRecord'
+        'Get-SmcIncident'
         'Get-SmcPlan'
         'Get-SmcRecoveryTest'
         'Get-SmcRecoveryWindow'
         'Get-SmcRepositoryKey'
+        'Get-SmcRunbook'
         'Get-SmcSite'
         'Get-SmcWalArchive'
         'Get-SmcWorkload'
@@ -41,6 +45,7 @@
         'Measure-SmcObjective'
         'New-SmcRepositoryKey'
         'Protect-SmcBackup'
+        'Register-SmcSchedule'
         'Remove-SmcBackup'
         'Remove-SmcRepositoryKey'
         'Restore-SmcConfiguration'
@@ -54,7 +59,9 @@
         'Send-SmcHeartbeat'
         'Set-SmcDnsRecord'
         'Set-SmcSite'
+        'Start-SmcIncident'
         'Start-SmcWalStream'
+        'Stop-SmcIncident'
         'Stop-SmcPlan'
         'Suspend-SmcWorkload'
         'Test-SmcBackup'
@@ -63,6 +70,7 @@
         'Test-SmcSystem'
         'Undo-SmcPlan'
         'Unprotect-SmcBackup'
+        'Unregister-SmcSchedule'
         'Update-SmcRepositoryKey'
     )
     FunctionsToExport    = @()

@@ -107,6 +107,26 @@ internal sealed class CliApplication
                 new TestRecoveryCommand(host),
                 new TestHistoryCommand(host),
             },
+            new Command("incident", "Opens, notes, shows and closes incidents.")
+            {
+                new IncidentStartCommand(host),
+                new IncidentNoteCommand(host),
+                new IncidentStopCommand(host),
+                new IncidentShowCommand(host),
+                new IncidentListCommand(host),
+                new IncidentReportCommand(host),
+            },
+            new Command("runbook", "Shows what is to be done in a scenario.")
+            {
+                new RunbookShowCommand(host),
+            },
+            new Command("schedule", "Registers what is done again and again, and does it.")
+            {
+                new ScheduleShowCommand(host),
+                new ScheduleRegisterCommand(host),
+                new ScheduleUnregisterCommand(host),
+                new ScheduleRunCommand(host),
+            },
             new ObjectiveCommand(host),
             new MetricsCommand(host),
             new RetentionCommand(host),

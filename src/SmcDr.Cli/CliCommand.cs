@@ -8,9 +8,40 @@ internal abstract class CliCommand : Command
     protected CliCommand(CliHost host, string name, string description)
         : base(name, description)
     {
-        SetAction((parsed, cancellationToken) => RunAsync(new CliContext(host, parsed), cancellationToken));
+        SetAction((parsed, cancellationToken) => RunNotedAsync(new CliContext(host, parsed, IsNoted), cancellationToken));
     }
+
+    /// <summary>Whether the command is noted in the site's open incidents: what only looks is not.</summary>
+    protected virtual bool IsNoted => Name is not ("list" or "show" or "history" or "metrics" or "version");
 
     /// <summary>Runs the command and returns its exit code.</summary>
     protected abstract Task<int> RunAsync(CliContext context, CancellationToken cancellationToken);
+
+    private async Task<int> RunNotedAsync(CliContext context, CancellationToken cancellationToken)
+    {
+        try
+        {
+            int exitCode = await RunAsync(context, cancellationToken).ConfigureAwait(false);
+            SmcErrorInfo? failure = SmcErrors.All.FirstOrDefault(info => info.ExitCode == exitCode);
+            await EndAsync(
+                context,
+                exitCode == ExitCodes.Success ? "Succeeded" : failure?.Code == SmcErrorCode.OperationStopped ? "Declined" : "Failed",
+                failure is null || failure.Code == SmcErrorCode.OperationStopped
+                    ? null
+                    : new SmcException(failure.Code, FormattableString.Invariant($"Exit code {exitCode}.")))
+                .ConfigureAwait(false);
+            return exitCode;
+        }
+        catch (Exception e)
+        {
+            await EndAsync(
+                context,
+                e is OperationCanceledException or SmcException { Code: SmcErrorCode.OperationStopped } ? "Stopped" : "Failed",
+                e is OperationCanceledException ? null : e as SmcException ?? new SmcException(SmcErrorCode.InternalError, e.Message, e)).ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    private static Task EndAsync(CliContext context, string outcome, SmcException? error) =>
+        context.Recorder?.EndAsync(outcome, error, context.CreatePlainObserver()) ?? Task.CompletedTask;
 }

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using SmcDr.Cli.Output;
+using SmcDr.Core.Incidents;
 using SmcDr.Core.Operations;
 using SmcDr.Core.Repositories;
 using SmcDr.Core.Sites;
@@ -7,7 +8,7 @@ using SmcDr.Core.Sites;
 namespace SmcDr.Cli;
 
 /// <summary>What one run of a command has to hand.</summary>
-internal sealed class CliContext(CliHost host, ParseResult parsed)
+internal sealed class CliContext(CliHost host, ParseResult parsed, bool isNoted = false)
 {
     private readonly bool _noColor = parsed.GetValue(GlobalOptions.NoColor) || host.Environment("NO_COLOR") is { Length: > 0 };
 
@@ -32,11 +33,45 @@ internal sealed class CliContext(CliHost host, ParseResult parsed)
     /// <summary>Secrets of the site, resolved in this process's environment.</summary>
     public SecretResolver Secrets { get; } = new();
 
+    /// <summary>What notes the command in the site's open incidents; null where it has no site, only looks, or only shows what it would do.</summary>
+    public IncidentRecorder? Recorder { get; private set; }
+
     /// <summary>A path of the command line as a full one.</summary>
     public string FullPath(string path) => Path.GetFullPath(path, host.CurrentDirectory);
 
-    /// <summary>Loads the site file that the command line, the environment or the current directory names.</summary>
+    /// <summary>
+    /// Loads the site file that the command line, the environment or the current directory names. From here on the command is noted in the site's
+    /// open incidents.
+    /// </summary>
     public Site LoadSite()
+    {
+        Site site = FindSite();
+        bool isPreview = parsed.CommandResult.Command.Options.Any(option => option is Option<bool> { Name: "--dry-run" } dryRun && parsed.GetValue(dryRun));
+        if (isNoted && Recorder is null && !isPreview)
+        {
+            Recorder = IncidentRecorder.Start(site, Secrets, $"smcdr {string.Join(' ', Words())}", CreatePlainObserver());
+        }
+
+        return site;
+    }
+
+    /// <summary>The words of the command line, without which site is meant: that is the incident's.</summary>
+    private IEnumerable<string> Words()
+    {
+        HashSet<string> site = [GlobalOptions.Site.Name, .. GlobalOptions.Site.Aliases];
+        bool isValue = false;
+        foreach (string word in parsed.Tokens.Select(static token => token.Value))
+        {
+            if (!isValue && !site.Contains(word))
+            {
+                yield return word.Any(char.IsWhiteSpace) ? $"'{word}'" : word;
+            }
+
+            isValue = !isValue && site.Contains(word);
+        }
+    }
+
+    private Site FindSite()
     {
         if (parsed.GetValue(GlobalOptions.Site) is { Length: > 0 } path)
         {

@@ -40,6 +40,40 @@ BeforeDiscovery {
             Shows = 'Time 2026-11-05T10:00:00Z', '2026-11-05 10:00:00Z', '3 min 12 s', '2.0 GiB', '/var/lib/pg/15/main'
         }
         @{
+            Model = [SmcDr.ScheduleInfo]@{
+                Site = 'smc-trading'; Task = 'recoveryTest'; Kind = 'SystemdTimer'; Schedule = '0 6 1 * *'; TimeZone = 'UTC'; NextTime = $time
+                Name = 'smcdr-smc-trading-recoverytest'; Target = '/etc/systemd/system'; State = 'Created'; Command = '/usr/bin/smcdr'
+            }
+            Shows = 'recoveryTest', '0 6 1 * *', '2026-11-05 10:00:00Z', 'Created', 'smcdr-smc-trading-recoverytest'
+        }
+        @{
+            Model = [SmcDr.IncidentInfo]@{
+                IncidentId = '20261105T100000Z-incident'; Site = 'smc-trading'; Title = 'Rows are gone'; Severity = 'Critical'; State = 'Open'
+                StartTime = $time; Duration = [timespan]::FromSeconds(192); OpenedBy = 'kim@db1'; Repository = $repository
+            }
+            Shows = '20261105T100000Z-incident', 'Open', 'Critical', '3 min 12 s', 'Rows are gone'
+        }
+        @{
+            Model = [SmcDr.IncidentEntry]@{
+                Time = $time; Kind = 'Command'; Text = 'Test-SmcSite'; Outcome = 'Failed'; Elapsed = [timespan]::FromSeconds(192)
+                Problem = 'It is away.'; By = 'kim@db1'
+            }
+            Shows = '2026-11-05 10:00:00Z', 'Command', 'Failed', '3 min 12 s', 'kim@db1', 'Test-SmcSite: It is away.'
+        }
+        @{
+            Model = [SmcDr.RunbookInfo]@{
+                Site = 'smc-trading'; Scenario = 'DataCenterFailure'; Title = 'A data centre is gone'; Objective = [timespan]::FromMinutes(15)
+                Measured = [timespan]::FromSeconds(192); Steps = [SmcDr.RunbookStep[]]@()
+            }
+            Shows = 'DataCenterFailure', '15 min', '3 min 12 s', 'A data centre is gone'
+        }
+        @{
+            Model = [SmcDr.RunbookStep]@{
+                Number = 7; Title = 'See.'; Command = 'Get-SmcRecoveryWindow'; Objective = [timespan]::FromMinutes(15); Measured = [timespan]::FromSeconds(192)
+            }
+            Shows = '7', '15 min', '3 min 12 s', 'Get-SmcRecoveryWindow', 'See.'
+        }
+        @{
             Model = [SmcDr.AlertResult]@{
                 Channel = 'oncall'; Kind = 'Slack'; State = 'Suppressed'; Severity = 'Critical'; Title = 'The backup failed'; Key = 'backups'
                 Attempts = 3; Time = $time; Duration = [timespan]::FromSeconds(59.94); Problem = 'The receiver answers 503.'

@@ -1,7 +1,9 @@
 using System.CommandLine;
+using System.Diagnostics;
 using SmcDr.Cli.Output;
 using SmcDr.Core.Kubernetes;
 using SmcDr.Core.Kubernetes.Configuration;
+using SmcDr.Core.Objectives;
 using SmcDr.Core.Repositories;
 using SmcDr.Core.Sites;
 
@@ -60,6 +62,8 @@ internal sealed class RestoreConfigurationCommand : CliCommand
         }
 
         ConfigurationTally tally = new();
+        DateTimeOffset begun = DateTimeOffset.UtcNow;
+        long start = Stopwatch.GetTimestamp();
         List<ConfigurationRestoreResult> results = [];
         await context.ObserveAsync(async observer =>
         {
@@ -79,6 +83,9 @@ internal sealed class RestoreConfigurationCommand : CliCommand
 
             return true;
         }).ConfigureAwait(false);
+        TimeSpan duration = Stopwatch.GetElapsedTime(start);
+        await repository.NoteAsync(
+            site.Name, backup.Header, options, tally, begun, duration, context.CreatePlainObserver(), cancellationToken).ConfigureAwait(false);
         if (context.Json)
         {
             context.WriteList(results, [], "");

@@ -1,8 +1,6 @@
 using System.Globalization;
-using System.Net;
 using System.Text;
-using SmcDr.Core.Drills.Report;
-using SmcDr.Core.Repositories;
+using SmcDr.Core.Reports;
 
 namespace SmcDr.Core.Drills;
 
@@ -15,75 +13,93 @@ public static class DrillReport
         ArgumentNullException.ThrowIfNull(result);
         ArgumentNullException.ThrowIfNull(evidence);
         StringBuilder html = new();
-        string verdict = result.Succeeded ? "passed" : "failed";
-        html.Append("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n")
-            .Append("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n")
-            // The page runs nothing and fetches nothing, whatever a name in it may hold.
-            .Append("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n")
-            .Append(CultureInfo.InvariantCulture, $"<title>Recovery drill {verdict}, {Text(DisplayText.Time(result.StartTime))}</title>\n")
-            .Append("<style>\n").Append(ReportStyle.Css).Append("\n</style>\n</head>\n<body>\n<main>\n");
-        AppendHeader(html, result, verdict);
+        string verdict = result.Succeeded ? "Passed" : "Failed";
+        ReportPage.AppendBegin(
+            html,
+            $"Recovery drill {verdict.ToLowerInvariant()}, {DisplayText.Time(result.StartTime)}",
+            result.StartTime,
+            "Recovery drill",
+            Lead(result),
+            verdict,
+            result.Succeeded);
         AppendFigures(html, result);
         AppendFacts(html, result, evidence);
         AppendTimeline(html, result, evidence);
         AppendComparisons(html, evidence);
         AppendSteps(html, result);
         AppendMethod(html);
-        html.Append("<footer><span>SmcDr ").Append(Text(Repository.ToolVersion)).Append("</span><span>All times are UTC.</span></footer>\n")
-            .Append("</main>\n</body>\n</html>\n");
+        ReportPage.AppendEnd(html);
         return html.ToString();
     }
 
-    /// <summary>Writes the report to a file, which is replaced as a whole.</summary>
-    public static async Task WriteAsync(
+    /// <summary>
+    /// Writes the report to a file, which is replaced as a whole: as Markdown where its name ends so, with the chart in a file beside it, else as
+    /// HTML.
+    /// </summary>
+    /// <returns>The files.</returns>
+    public static async Task<IReadOnlyList<string>> WriteAsync(
         string path, DrillResult result, DrillEvidence evidence, CancellationToken cancellationToken)
     {
-        string full = Path.GetFullPath(path);
-        string temporary = full + ".new";
-        try
+        if (!ReportFile.IsMarkdown(path))
         {
-            Directory.CreateDirectory(Path.GetDirectoryName(full)!);
-            await File.WriteAllTextAsync(temporary, Render(result, evidence), cancellationToken).ConfigureAwait(false);
-            File.Move(temporary, full, overwrite: true);
+            await ReportFile.WriteAsync(path, Render(result, evidence), cancellationToken).ConfigureAwait(false);
+            return [path];
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new SmcException(
-                SmcErrorCode.TargetUnsuitable,
-                $"The report '{full}' cannot be written: {e.Message}",
-                e,
-                recommendation: "Name a file in a directory that this account may write to by --report (or -ReportPath).",
-                target: full);
-        }
+
+        string chart = ReportFile.ChartOf(path);
+        await ReportFile.WriteAsync(chart, TimelineChart.RenderFile(DrillTimeline.Of(result, evidence)), cancellationToken).ConfigureAwait(false);
+        await ReportFile.WriteAsync(path, RenderMarkdown(result, Path.GetFileName(chart)), cancellationToken).ConfigureAwait(false);
+        return [path, chart];
     }
 
-    private static string Text(string? text) => WebUtility.HtmlEncode(text ?? "");
-
-    private static void AppendHeader(StringBuilder html, DrillResult result, string verdict)
+    /// <summary>Writes the report of a drill of which only the result is left: its steps are what is drawn.</summary>
+    /// <inheritdoc cref="WriteAsync(string, DrillResult, DrillEvidence, CancellationToken)"/>
+    public static Task<IReadOnlyList<string>> WriteAsync(string path, DrillResult result, CancellationToken cancellationToken)
     {
-        string lead = result.Succeeded
-            ? "Data was destroyed twice, and both times it came back within the objectives. " + (result.LostAcknowledged == 0
-                ? "No acknowledged row is missing."
-                : string.Create(CultureInfo.InvariantCulture, $"{result.LostAcknowledged:N0} of {result.Acknowledged:N0} acknowledged rows {(result.LostAcknowledged == 1 ? "is" : "are")} missing, from the last {DisplayText.Seconds(result.RpoSeconds)} before the second disaster.")) +
-                (result.RedisAcknowledged is { } writes
-                    ? string.Create(CultureInfo.InvariantCulture, $" Redis was destroyed as well, and came back as it was backed up: {result.RedisLostAcknowledged:N0} of {writes:N0} acknowledged writes were younger.")
-                    : "")
-            : result.Steps.FirstOrDefault(static step => step.Outcome == "Failed") is { } failed
-                ? $"{failed.Name}: {failed.Detail}"
-                : "The drill did not keep its objectives.";
-        string icon = result.Succeeded ? "M4 12.5l5 5L20 6.5" : "M6 6l12 12M18 6L6 18";
-        html.Append(CultureInfo.InvariantCulture, $"""
-            <header>
-            <div>
-            <p class="eyebrow">{Text(DisplayText.Time(result.StartTime))}</p>
-            <h1>Recovery drill</h1>
-            <p class="lead">{Text(lead)}</p>
-            </div>
-            <div class="verdict {verdict}"><svg viewBox="0 0 24 24" aria-hidden="true"><path d="{icon}"/></svg>{(result.Succeeded ? "Passed" : "Failed")}</div>
-            </header>
-
-            """);
+        ArgumentNullException.ThrowIfNull(result);
+        DrillEvidence evidence = new()
+        {
+            Spans = [.. result.Steps.Select(static step => new DrillSpan(DrillLane.Check, step.Name, step.StartTime, step.StartTime.AddSeconds(step.DurationSeconds)))],
+        };
+        return WriteAsync(path, result, evidence, cancellationToken);
     }
+
+    private static string RenderMarkdown(DrillResult result, string chart)
+    {
+        List<(string Name, double? Seconds, double Objective)> figures =
+        [
+            ("PostgreSQL, time to recover", result.RtoSeconds, result.RtoObjectiveSeconds),
+            ("PostgreSQL, data loss", result.RpoSeconds, result.RpoObjectiveSeconds),
+            ("Redis, time to recover", result.RedisRtoSeconds, result.RedisRtoObjectiveSeconds),
+            ("Redis, data loss", result.RedisRpoSeconds, result.RedisRpoObjectiveSeconds),
+        ];
+        return new MarkdownText()
+            .Heading(1, $"Recovery drill of {DisplayText.Time(result.StartTime)}: {(result.Succeeded ? "passed" : "failed")}")
+            .Paragraph(Lead(result))
+            .Image("The drill over time", chart)
+            .Table(
+                ["Figure", "Measured", "Objective"],
+                figures.Where(static figure => figure.Seconds is not null)
+                    .Select(static figure => (IReadOnlyList<string?>)[figure.Name, DisplayText.Seconds(figure.Seconds), Objective(figure.Objective)]))
+            .Heading(2, "Steps")
+            .Table(
+                ["Began", "Took", "Step", "What was done and found", "Outcome"],
+                result.Steps.Select(static step => (IReadOnlyList<string?>)[DisplayText.Time(step.StartTime), DisplayText.Seconds(step.DurationSeconds), step.Name, step.Detail, step.Outcome]))
+            .ToString();
+    }
+
+    private static string Text(string? text) => ReportPage.Text(text);
+
+    private static string Lead(DrillResult result) => result.Succeeded
+        ? "Data was destroyed twice, and both times it came back within the objectives. " + (result.LostAcknowledged == 0
+            ? "No acknowledged row is missing."
+            : string.Create(CultureInfo.InvariantCulture, $"{result.LostAcknowledged:N0} of {result.Acknowledged:N0} acknowledged rows {(result.LostAcknowledged == 1 ? "is" : "are")} missing, from the last {DisplayText.Seconds(result.RpoSeconds)} before the second disaster.")) +
+            (result.RedisAcknowledged is { } writes
+                ? string.Create(CultureInfo.InvariantCulture, $" Redis was destroyed as well, and came back as it was backed up: {result.RedisLostAcknowledged:N0} of {writes:N0} acknowledged writes were younger.")
+                : "")
+        : result.Steps.FirstOrDefault(static step => step.Outcome == "Failed") is { } failed
+            ? $"{failed.Name}: {failed.Detail}"
+            : "The drill did not keep its objectives.";
 
     private static void AppendFigures(StringBuilder html, DrillResult result)
     {
@@ -154,30 +170,20 @@ public static class DrillReport
 
     private static void AppendFacts(StringBuilder html, DrillResult result, DrillEvidence evidence)
     {
-        html.Append("<dl class=\"facts\">");
-        AppendFact(html, "PostgreSQL", result.ServerVersion ?? "not started");
-        AppendFact(html, "Redis", result.RedisLeftOut is { } reason ? $"left out. {reason}" : result.RedisServerVersion ?? "not started");
-        AppendFact(html, "Cluster", DisplayText.Size(result.DatabaseBytes));
-        AppendFact(html, "Repository", DisplayText.Size(evidence.RepositoryBytes));
-        AppendFact(html, "WAL at risk at most", DisplayText.Seconds(evidence.WalLag.Count == 0 ? null : evidence.WalLag.Max(static sample => sample.Value)));
-        AppendFact(html, "Drill took", DisplayText.Seconds(result.DurationSeconds));
-        html.Append("</dl>\n");
+        ReportPage.AppendFacts(
+            html,
+            ("PostgreSQL", result.ServerVersion ?? "not started"),
+            ("Redis", result.RedisLeftOut is { } reason ? $"left out. {reason}" : result.RedisServerVersion ?? "not started"),
+            ("Cluster", DisplayText.Size(result.DatabaseBytes)),
+            ("Repository", DisplayText.Size(evidence.RepositoryBytes)),
+            ("WAL at risk at most", DisplayText.Seconds(evidence.WalLag.Count == 0 ? null : evidence.WalLag.Max(static sample => sample.Value))),
+            ("Drill took", DisplayText.Seconds(result.DurationSeconds)));
     }
-
-    private static void AppendFact(StringBuilder html, string name, string value) =>
-        html.Append(CultureInfo.InvariantCulture, $"<div><dt>{Text(name)}</dt><dd>{Text(value)}</dd></div>");
 
     private static void AppendTimeline(StringBuilder html, DrillResult result, DrillEvidence evidence)
     {
-        html.Append("<h2>What happened</h2>\n<p class=\"hint\">Writers kept committing throughout. A solid line is a disaster; a dashed one is the instant that was recovered to.</p>\n<figure>\n")
-            .Append(TimelineChart.Render(result, evidence)).Append("\n<figcaption>");
-        IReadOnlyList<string> phases = TimelineChart.PhaseNames(evidence);
-        for (int i = 0; i < phases.Count; i++)
-        {
-            html.Append(CultureInfo.InvariantCulture, $"<span class=\"key\"><i class=\"phase{i % TimelineChart.PhaseColours}\"></i>{Text(phases[i])}</span>");
-        }
-
-        html.Append("</figcaption>\n</figure>\n");
+        html.Append("<h2>What happened</h2>\n<p class=\"hint\">Writers kept committing throughout. A solid line is a disaster; a dashed one is the instant that was recovered to.</p>\n");
+        ReportPage.AppendTimeline(html, DrillTimeline.Of(result, evidence));
     }
 
     private static void AppendComparisons(StringBuilder html, DrillEvidence evidence)

@@ -18,7 +18,7 @@ internal sealed record RecoveryMeasurement
 
     public required string BackupId { get; init; }
 
-    /// <summary><c>Host</c>, <c>Pod</c>, <c>Online</c> or <c>Offline</c>: what took another way took another time.</summary>
+    /// <summary><c>Host</c>, <c>Pod</c>, <c>Online</c>, <c>Offline</c> or <c>Cluster</c>: what took another way took another time.</summary>
     public required string Way { get; init; }
 
     public required DateTimeOffset StartTime { get; init; }

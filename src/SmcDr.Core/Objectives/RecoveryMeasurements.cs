@@ -1,4 +1,5 @@
 using System.Globalization;
+using SmcDr.Core.Kubernetes.Configuration;
 using SmcDr.Core.ObjectStores;
 using SmcDr.Core.Operations;
 using SmcDr.Core.Repositories;
@@ -59,6 +60,41 @@ public static class RecoveryMeasurements
         return result.State != nameof(BackupState.Complete) || result.KeptFileCount > 0 ? Task.CompletedTask : NoteAsync(
             repository,
             New(repository, site, Component.FileStore, result.Name, result.BackupId, "Host", DateTimeOffset.UtcNow - result.Duration, result.Duration, result.SizeBytes),
+            observer,
+            cancellationToken);
+    }
+
+    /// <summary>
+    /// Notes a restore of a whole configuration that wrote nearly all of it: an account or a namespace that a cluster makes by itself is always there. One of a
+    /// part, or into what was mostly right, says nothing of the next one.
+    /// </summary>
+    /// <param name="repository">Where it is noted. That it cannot be is told in passing: the restore stands.</param>
+    /// <param name="site">The site.</param>
+    /// <param name="backup">What was restored.</param>
+    /// <param name="options">How.</param>
+    /// <param name="tally">What became of the objects.</param>
+    /// <param name="startTime">When it began, in UTC.</param>
+    /// <param name="duration">How long it took.</param>
+    /// <param name="observer">Hears where nothing could be noted.</param>
+    /// <param name="cancellationToken">Stops it.</param>
+    public static Task NoteAsync(
+        this Repository repository,
+        string site,
+        BackupHeader backup,
+        ConfigurationRestoreOptions options,
+        ConfigurationTally tally,
+        DateTimeOffset startTime,
+        TimeSpan duration,
+        IOperationObserver observer,
+        CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(repository);
+        ArgumentNullException.ThrowIfNull(backup);
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentNullException.ThrowIfNull(tally);
+        return options.DryRun || !options.Filter.IsEmpty || tally.Failed > 0 || tally.Written == 0 || tally.Written < tally.Total * 0.9 ? Task.CompletedTask : NoteAsync(
+            repository,
+            New(repository, site, Component.Configuration, null, backup.Id, "Cluster", startTime, duration, backup.SizeBytes),
             observer,
             cancellationToken);
     }

@@ -65,6 +65,9 @@ public static partial class RepositoryKeys
     /// <summary>The folder of how long a site's recoveries took, with its final <c>/</c>.</summary>
     public static string Recoveries(string site) => $"recoveries/{ValidateSite(site)}/";
 
+    /// <summary>The folder of a site's incidents, with its final <c>/</c>.</summary>
+    public static string Incidents(string site) => $"incidents/{ValidateSite(site)}/";
+
     /// <summary>The folder of a cluster's WAL, with its final <c>/</c>.</summary>
     public static string Wal(ulong systemId) => string.Create(CultureInfo.InvariantCulture, $"wal/{systemId}/");
 

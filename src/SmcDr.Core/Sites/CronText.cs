@@ -17,12 +17,12 @@ internal static class CronText
     /// <summary>What is wrong with a schedule, as the rest of a sentence that begins with its key, or null.</summary>
     public static string? FindProblem(string text)
     {
-        string[] parts = text.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        string[] parts = FieldsOf(text);
         for (int i = 0; i < s_fields.Length; i++)
         {
             foreach (string item in parts[i].Split(','))
             {
-                if (!IsItem(item, i))
+                if (TryExpand(item, i) is null)
                 {
                     (string name, int minimum, int maximum, _) = s_fields[i];
                     return string.Create(
@@ -35,27 +35,40 @@ internal static class CronText
         return null;
     }
 
-    private static bool IsItem(string item, int field)
-    {
-        string[] steps = item.Split('/');
-        if (steps.Length > 2 || steps.Length == 2 &&
-            !(int.TryParse(steps[1], NumberStyles.None, CultureInfo.InvariantCulture, out int step) && step > 0))
-        {
-            return false;
-        }
+    /// <summary>The five fields of a schedule.</summary>
+    public static string[] FieldsOf(string text) => text.Split(' ', StringSplitOptions.RemoveEmptyEntries);
 
-        if (steps[0] == "*")
+    /// <summary>The values that an item of a field's list stands for, such as 0, 20 and 40 for <c>*/20</c>; null where it is none.</summary>
+    public static IEnumerable<int>? TryExpand(string item, int field)
+    {
+        (_, int minimum, int maximum, _) = s_fields[field];
+        string[] steps = item.Split('/');
+        int step = 1;
+        if (steps.Length > 2 || steps.Length == 2 &&
+            !(int.TryParse(steps[1], NumberStyles.None, CultureInfo.InvariantCulture, out step) && step > 0))
         {
-            return true;
+            return null;
         }
 
         string[] ends = steps[0].Split('-');
-        return ends.Length switch
+        (int? first, int? last) = steps[0] == "*"
+            // Sunday once: the 7 is another name of it.
+            ? (minimum, field == 4 ? 6 : maximum)
+            : ends.Length switch
+            {
+                1 => (ValueOf(ends[0], field), steps.Length == 2 ? maximum : ValueOf(ends[0], field)),
+                2 => (ValueOf(ends[0], field), ValueOf(ends[1], field)),
+                _ => (null, null),
+            };
+        return first is { } from && last is { } to && from <= to ? Values(from, to, step) : null;
+    }
+
+    private static IEnumerable<int> Values(int first, int last, int step)
+    {
+        for (long value = first; value <= last; value += step)
         {
-            1 => ValueOf(ends[0], field) is not null,
-            2 => ValueOf(ends[0], field) is { } first && ValueOf(ends[1], field) is { } last && first <= last,
-            _ => false,
-        };
+            yield return (int)value;
+        }
     }
 
     private static int? ValueOf(string text, int field)

@@ -1,7 +1,7 @@
 namespace SmcDr.Core.Sites;
 
-/// <summary>When backups are taken, each as the five fields of cron.</summary>
-public sealed record ScheduleSettings
+/// <summary>When what must be done again and again is done, each as the five fields of cron.</summary>
+public sealed record ScheduleSettings : ISiteRules
 {
     [SiteKey("When a base backup of the database is taken.", Kind = SiteValueKind.Schedule)]
     public string? Database { get; init; }
@@ -17,4 +17,35 @@ public sealed record ScheduleSettings
 
     [SiteKey("When the file stores are backed up.", Kind = SiteValueKind.Schedule)]
     public string? FileStore { get; init; }
+
+    [SiteKey("When it is looked whether everything has a backup that is new enough and complete; where so, the heartbeat is told.", Kind = SiteValueKind.Schedule)]
+    public string? Monitor { get; init; }
+
+    [SiteKey("How old the newest backup may be before the monitor alerts, such as 26h, which is the default.")]
+    public TimeSpan? NewerThan { get; init; }
+
+    [SiteKey("When every byte of the backups is verified.", Kind = SiteValueKind.Schedule)]
+    public string? Verification { get; init; }
+
+    [SiteKey("When the database is recovered to a server that is thrown away, and the result certified.", Kind = SiteValueKind.Schedule)]
+    public string? RecoveryTest { get; init; }
+
+    [SiteKey("When the backups are removed that the site's retention does not keep.", Kind = SiteValueKind.Schedule)]
+    public string? Retention { get; init; }
+
+    [SiteKey("The time zone of all of these, such as Europe/Berlin; without it, UTC.")]
+    public string? TimeZone { get; init; }
+
+    IEnumerable<(string Key, string Problem)> ISiteRules.FindProblems()
+    {
+        if (TimeZone is { } zone && (!TimeZoneInfo.TryFindSystemTimeZoneById(zone, out TimeZoneInfo? found) || !found.HasIanaId))
+        {
+            yield return ("timeZone", $"must be the name of a time zone such as Europe/Berlin, not '{zone}'");
+        }
+
+        if (NewerThan is { } age && age < TimeSpan.FromMinutes(1))
+        {
+            yield return ("newerThan", "must be 1m at least");
+        }
+    }
 }

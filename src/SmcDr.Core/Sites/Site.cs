@@ -42,7 +42,7 @@ public sealed record Site : ISiteRules
     [SiteKey("The people who are called in an incident.")]
     public IReadOnlyList<ContactSettings> Contacts { get; init; } = [];
 
-    [SiteKey("When backups are taken.")]
+    [SiteKey("When backups are taken, verified, tested and thinned out.")]
     public ScheduleSettings Schedules { get; init; } = new();
 
     /// <summary>The full path of the site file.</summary>

@@ -25,12 +25,19 @@ public sealed class SmcPipeline : IOperationObserver
 
     private readonly ProgressReporter _progress;
     private readonly CancellationToken _stopping;
+    private bool _isAsked;
 
     internal SmcPipeline(CancellationToken stopping)
     {
         _stopping = stopping;
         _progress = new ProgressReporter(record => Post(new PipelineNote(cmdlet => Show(cmdlet, record))), TimeProvider.System);
     }
+
+    /// <summary>The last failure after which the command went on; null where there was none.</summary>
+    internal SmcException? LastError { get; private set; }
+
+    /// <summary>Whether somebody was asked, and said no each time.</summary>
+    internal bool IsDeclined { get; private set; }
 
     /// <summary>Writes an object and waits until the commands behind have taken it.</summary>
     /// <exception cref="OperationCanceledException">The pipeline is over: no further object is wanted.</exception>
@@ -45,6 +52,7 @@ public sealed class SmcPipeline : IOperationObserver
     /// <exception cref="OperationCanceledException">The operator wants errors to end the command.</exception>
     public Task WriteErrorAsync(SmcException error, object? target = null)
     {
+        LastError = error;
         ErrorRecord record = ErrorRecords.From(error, target);
         return AskAsync(cmdlet =>
         {
@@ -55,15 +63,15 @@ public sealed class SmcPipeline : IOperationObserver
 
     /// <summary>Asks whether to do <paramref name="action"/> to <paramref name="target"/>: <c>-WhatIf</c> and <c>-Confirm</c>.</summary>
     public Task<bool> ShouldProcessAsync(string target, string action) =>
-        AskAsync(cmdlet => cmdlet.ShouldProcess(target, action));
+        ConfirmAsync(cmdlet => cmdlet.ShouldProcess(target, action));
 
     /// <summary>Asks in words of its own, where target and action do not say it all, such as for a plan of several steps.</summary>
     public Task<bool> ShouldProcessAsync(string description, string question, string caption) =>
-        AskAsync(cmdlet => cmdlet.ShouldProcess(description, question, caption));
+        ConfirmAsync(cmdlet => cmdlet.ShouldProcess(description, question, caption));
 
     /// <summary>Asks a question that <c>-Confirm:$false</c> does not answer.</summary>
     public Task<bool> ShouldContinueAsync(string question, string caption) =>
-        AskAsync(cmdlet => cmdlet.ShouldContinue(question, caption));
+        ConfirmAsync(cmdlet => cmdlet.ShouldContinue(question, caption));
 
     /// <summary>Runs something that needs the session, such as resolving a path, on the pipeline thread.</summary>
     /// <remarks>What <paramref name="function"/> throws is thrown here and does not end the pipeline.</remarks>
@@ -248,6 +256,14 @@ public sealed class SmcPipeline : IOperationObserver
         }
 
         return await request.Reply.ConfigureAwait(false);
+    }
+
+    private async Task<bool> ConfirmAsync(Func<PSCmdlet, bool> question)
+    {
+        bool isApproved = await AskAsync(question).ConfigureAwait(false);
+        IsDeclined = !isApproved && (!_isAsked || IsDeclined);
+        _isAsked = true;
+        return isApproved;
     }
 
     private void Show(PSCmdlet cmdlet, ProgressRecord record)

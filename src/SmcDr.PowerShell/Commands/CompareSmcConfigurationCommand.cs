@@ -2,6 +2,7 @@ using System.Management.Automation;
 using SmcDr.Core.Kubernetes;
 using SmcDr.Core.Kubernetes.Configuration;
 using SmcDr.Core.Repositories;
+using SmcDr.Core.Sites;
 using SmcDr.PowerShell.Bridge;
 
 namespace SmcDr.PowerShell.Commands;
@@ -39,6 +40,8 @@ public sealed class CompareSmcConfigurationCommand : ConfigurationCmdlet
     /// <inheritdoc/>
     private protected override async Task WorkAsync(
         SmcPipeline pipeline,
+        Site site,
+        Repository repository,
         KubernetesClient client,
         BackupReader backup,
         ObjectFilter filter,

@@ -114,12 +114,14 @@ public abstract class ConfigurationCmdlet : SiteCmdlet
         IReadOnlyDictionary<string, string> mapping = site.MapNamespaces(backup, Region, Mapping(), TargetNamespace);
         ObjectFilter filter = new() { Kinds = Kind, ExcludeKinds = ExcludeKind, Names = Name, LabelSelector = LabelSelector };
         using KubernetesClient client = await site.ConnectPatientlyAsync(Region, pipeline, cancellationToken).ConfigureAwait(false);
-        await WorkAsync(pipeline, client, backup, filter, mapping, cancellationToken).ConfigureAwait(false);
+        await WorkAsync(pipeline, site, repository, client, backup, filter, mapping, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Does the work.</summary>
     private protected abstract Task WorkAsync(
         SmcPipeline pipeline,
+        Site site,
+        Repository repository,
         KubernetesClient client,
         BackupReader backup,
         ObjectFilter filter,

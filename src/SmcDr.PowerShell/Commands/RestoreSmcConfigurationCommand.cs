@@ -1,6 +1,8 @@
+using System.Diagnostics;
 using System.Management.Automation;
 using SmcDr.Core.Kubernetes;
 using SmcDr.Core.Kubernetes.Configuration;
+using SmcDr.Core.Objectives;
 using SmcDr.Core.Repositories;
 using SmcDr.Core.Sites;
 using SmcDr.PowerShell.Bridge;
@@ -77,6 +79,8 @@ public sealed class RestoreSmcConfigurationCommand : ConfigurationCmdlet
     /// <inheritdoc/>
     private protected override async Task WorkAsync(
         SmcPipeline pipeline,
+        Site site,
+        Repository repository,
         KubernetesClient client,
         BackupReader backup,
         ObjectFilter filter,
@@ -104,6 +108,8 @@ public sealed class RestoreSmcConfigurationCommand : ConfigurationCmdlet
         }
 
         ConfigurationTally tally = new();
+        DateTimeOffset begun = DateTimeOffset.UtcNow;
+        long start = Stopwatch.GetTimestamp();
         HashSet<(string Kind, string? Namespace, string Name)> missing = [.. _objects.Select(static each => (each.Kind, each.Namespace, each.Name))];
         await foreach (ConfigurationRestoreResult result in ConfigurationRestore
             .RunAsync(client, backup, options with { DryRun = isPlan }, pipeline, cancellationToken).ConfigureAwait(false))
@@ -114,6 +120,8 @@ public sealed class RestoreSmcConfigurationCommand : ConfigurationCmdlet
         }
 
         pipeline.WriteVerbose($"{backup.Header.Id}: {tally.Describe(isPlan)}.");
+        await repository.NoteAsync(
+            site.Name, backup.Header, options with { DryRun = isPlan }, tally, begun, Stopwatch.GetElapsedTime(start), pipeline, cancellationToken).ConfigureAwait(false);
         if (missing.Count > 0)
         {
             pipeline.WriteWarning(FormattableString.Invariant(

@@ -1,4 +1,7 @@
 using System.Management.Automation;
+using System.Reflection;
+using SmcDr.Core.Incidents;
+using SmcDr.Core.Operations;
 using SmcDr.Core.Repositories;
 using SmcDr.Core.Sites;
 using SmcDr.PowerShell.Arguments;
@@ -10,6 +13,8 @@ namespace SmcDr.PowerShell.Commands;
 /// <summary>The base of the cmdlets that work on a site.</summary>
 public abstract class SiteCmdlet : SmcCmdlet
 {
+    private IncidentRecorder? _recorder;
+
     /// <summary>
     /// The site: its name, the path of its file, or what Get-SmcSite returns. Without it, the session's current site; else the file
     /// that the environment variable SMCDR_SITE names; else smcdr.yaml in the current directory.
@@ -35,6 +40,34 @@ public abstract class SiteCmdlet : SmcCmdlet
             ? given is SwitchParameter { IsPresent: true }
             : LanguagePrimitives.IsTrue(cmdlet.GetVariableValue("WhatIfPreference")));
 
-    /// <summary>Loads the site that is meant.</summary>
-    private protected Task<Site> LoadSiteAsync(SmcPipeline pipeline) => SiteArguments.LoadAsync(pipeline, Site);
+    /// <summary>Whether the command is noted in the site's open incidents: what only looks is not.</summary>
+    private protected virtual bool IsNoted => GetType().GetCustomAttribute<CmdletAttribute>()?.VerbName != VerbsCommon.Get;
+
+    /// <summary>Loads the site that is meant. From here on the command is noted in the site's open incidents.</summary>
+    private protected async Task<Site> LoadSiteAsync(SmcPipeline pipeline)
+    {
+        Site site = await SiteArguments.LoadAsync(pipeline, Site).ConfigureAwait(false);
+        if (_recorder is null && IsNoted && !await IsWhatIfAsync(pipeline).ConfigureAwait(false))
+        {
+            string command = await pipeline.InvokeAsync(static cmdlet => CommandText.Describe(cmdlet.MyInvocation)).ConfigureAwait(false);
+            _recorder = IncidentRecorder.Start(site, SiteArguments.CreateSecrets(pipeline), command, pipeline);
+        }
+
+        return site;
+    }
+
+    /// <inheritdoc/>
+    private protected override Task EndedAsync(SmcPipeline pipeline, string outcome, SmcException? error) =>
+        _recorder?.EndAsync(outcome, error, pipeline) ?? Task.CompletedTask;
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        base.Dispose(disposing);
+        if (disposing)
+        {
+            // Where the pipeline ended between two inputs nobody has noted the end yet, and nobody waits for it.
+            _ = _recorder?.EndAsync("Stopped", null, NullObserver.Instance);
+        }
+    }
 }

@@ -13,6 +13,8 @@ public abstract partial class SmcCmdlet : PSCmdlet, IDisposable
 {
     private readonly CancellationTokenSource _stopping = new();
     private bool _abandoned;
+    private SmcException? _lastError;
+    private bool _isDeclined;
 
     /// <summary>How long a stop waits for the work to unwind.</summary>
     protected virtual UnwindPatience Patience => UnwindPatience.Default;
@@ -25,13 +27,13 @@ public abstract partial class SmcCmdlet : PSCmdlet, IDisposable
     }
 
     /// <inheritdoc/>
-    protected sealed override void BeginProcessing() => Run(BeginProcessingAsync);
+    protected sealed override void BeginProcessing() => Run(BeginProcessingAsync, isLast: false);
 
     /// <inheritdoc/>
-    protected sealed override void ProcessRecord() => Run(ProcessRecordAsync);
+    protected sealed override void ProcessRecord() => Run(ProcessRecordAsync, isLast: false);
 
     /// <inheritdoc/>
-    protected sealed override void EndProcessing() => Run(EndProcessingAsync);
+    protected sealed override void EndProcessing() => Run(EndProcessingAsync, isLast: true);
 
     /// <inheritdoc/>
     protected sealed override void StopProcessing() => RequestStop();
@@ -48,6 +50,12 @@ public abstract partial class SmcCmdlet : PSCmdlet, IDisposable
     protected virtual Task EndProcessingAsync(SmcPipeline pipeline, CancellationToken cancellationToken) =>
         Task.CompletedTask;
 
+    /// <summary>Called once when the work has ended, while there is still somebody to talk to; not at all if the pipeline ended between two inputs.</summary>
+    /// <param name="pipeline">The pipeline of the last work.</param>
+    /// <param name="outcome"><c>Succeeded</c>, <c>Failed</c>, <c>Declined</c> or <c>Stopped</c>.</param>
+    /// <param name="error">What went wrong; null where nothing did.</param>
+    private protected virtual Task EndedAsync(SmcPipeline pipeline, string outcome, SmcException? error) => Task.CompletedTask;
+
     /// <summary>Called when the command is over, however it ended.</summary>
     protected virtual void Dispose(bool disposing)
     {
@@ -61,11 +69,35 @@ public abstract partial class SmcCmdlet : PSCmdlet, IDisposable
         }
     }
 
-    private void Run(Func<SmcPipeline, CancellationToken, Task> work)
+    private async Task WatchAsync(Func<SmcPipeline, CancellationToken, Task> work, bool isLast, SmcPipeline pipeline, CancellationToken cancellationToken)
     {
         try
         {
-            new SmcPipeline(_stopping.Token).Run(this, work, RequestStop, Patience);
+            await work(pipeline, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            await EndedAsync(
+                pipeline,
+                e is OperationCanceledException || e is SmcException { Code: SmcErrorCode.OperationStopped } ? "Stopped" : "Failed",
+                e is OperationCanceledException ? null : e as SmcException ?? new SmcException(SmcErrorCode.InternalError, e.Message, e)).ConfigureAwait(false);
+            throw;
+        }
+
+        _lastError = pipeline.LastError ?? _lastError;
+        _isDeclined |= pipeline.IsDeclined;
+        if (isLast)
+        {
+            await EndedAsync(pipeline, _lastError is not null ? "Failed" : _isDeclined ? "Declined" : "Succeeded", _lastError).ConfigureAwait(false);
+        }
+    }
+
+    private void Run(Func<SmcPipeline, CancellationToken, Task> work, bool isLast)
+    {
+        try
+        {
+            new SmcPipeline(_stopping.Token).Run(
+                this, (pipeline, cancellationToken) => WatchAsync(work, isLast, pipeline, cancellationToken), RequestStop, Patience);
         }
         catch (WorkAbandonedException e)
         {

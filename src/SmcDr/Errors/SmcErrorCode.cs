@@ -250,4 +250,10 @@ public enum SmcErrorCode
     AlertNotDelivered,
     /// <summary>An objective of the site does not hold, or nobody can say whether it does.</summary>
     ObjectiveMissed,
+
+    // Schedules and incidents
+    /// <summary>A schedule cannot be registered where it was to be.</summary>
+    ScheduleUnsuitable,
+    /// <summary>There is no such incident, or none that is open, or one is already.</summary>
+    IncidentUnsuitable,
 }

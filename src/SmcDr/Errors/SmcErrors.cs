@@ -241,6 +241,11 @@ public static class SmcErrors
             "Tell the people by other means now. Then correct what the message names, and run the command again: who has the alert already is not told twice."),
         new(SmcErrorCode.ObjectiveMissed, SmcErrorCategory.LimitsExceeded, 39,
             "Look at Problems of each result whose Verdict is Missed or Unknown: each says what stands in the way."),
+
+        new(SmcErrorCode.ScheduleUnsuitable, SmcErrorCategory.InvalidOperation, 125,
+            "Correct what the message names, or register the schedule in another way: -Kind (--kind) cronJob, systemdTimer or crontab."),
+        new(SmcErrorCode.IncidentUnsuitable, SmcErrorCategory.InvalidOperation, 124,
+            "Run Get-SmcIncident (or 'smcdr incident list') to see which incidents there are and which of them are open."),
     }.ToFrozenDictionary(static info => info.Code);
 
     /// <summary>Every error, in the order of the codes.</summary>

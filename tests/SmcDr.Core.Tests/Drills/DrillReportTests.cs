@@ -2,7 +2,8 @@ using System.Globalization;
 using System.Text.RegularExpressions;
 using System.Xml.Linq;
 using SmcDr.Core.Drills;
-using SmcDr.Core.Drills.Report;
+using SmcDr.Core.Reports;
+using SmcDr.Core.Tests.Fixtures;
 
 namespace SmcDr.Core.Tests.Drills;
 
@@ -42,6 +43,26 @@ public sealed class DrillReportTests
         Assert.DoesNotContain("alert('", html, StringComparison.Ordinal);
         // Two versions, lead (name and detail), step (name and detail), checks (4 and 3), span with title, span, phase's title, legend, mark.
         Assert.Equal(2 + 2 + 2 + 7 + 2 + 1 + 1 + 1 + 1, Regex.Count(html, "&lt;script&gt;"));
+    }
+
+    [Fact]
+    public async Task WriteAsync_ResultAloneAsMarkdown_HasItsFiguresItsStepsAndAChartBesideIt()
+    {
+        using TemporaryDirectory directory = new();
+        string path = Path.Combine(directory.Path, "reports", "drill.md");
+        DrillResult result = SampleDrill.Result() with { Steps = [SampleDrill.Result().Steps[0] with { Name = "Base | backup", Detail = "<b>*all*</b>" }] };
+
+        IReadOnlyList<string> files = await DrillReport.WriteAsync(path, result, default);
+        string text = await File.ReadAllTextAsync(path);
+        XDocument chart = XDocument.Load(files[1]);
+
+        Assert.Equal([path, Path.Combine(directory.Path, "reports", "drill.svg")], files);
+        Assert.Contains("](drill.svg)", text, StringComparison.Ordinal);
+        Assert.Contains("PostgreSQL, time to recover |", text, StringComparison.Ordinal);
+        Assert.Contains("Base \\| backup", text, StringComparison.Ordinal);
+        Assert.Contains("\\<b\\>\\*all\\*", text, StringComparison.Ordinal);
+        Assert.Equal("svg", chart.Root!.Name.LocalName);
+        Assert.Contains(chart.Descendants(), static element => element.Name.LocalName == "text" && element.Value.StartsWith("Base | backup", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -124,7 +145,7 @@ public sealed class DrillReportTests
     [InlineData(400_000)]
     public void Chart_AtAnyDuration_StaysInThePictureAndLabelsDoNotTouch(double seconds)
     {
-        string svg = TimelineChart.Render(SampleDrill.Result(seconds), SampleDrill.Evidence(seconds));
+        string svg = TimelineChart.Render(DrillTimeline.Of(SampleDrill.Result(seconds), SampleDrill.Evidence(seconds)));
 
         Assert.DoesNotContain("NaN", svg, StringComparison.Ordinal);
         Assert.DoesNotContain("Infinity", svg, StringComparison.Ordinal);

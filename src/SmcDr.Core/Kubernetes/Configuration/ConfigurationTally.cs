@@ -14,6 +14,9 @@ public sealed class ConfigurationTally
     /// <summary>How many were not restored, or cannot be.</summary>
     public int Failed { get; private set; }
 
+    /// <summary>How many were created, changed or replaced.</summary>
+    public int Written { get; private set; }
+
     public void Add(ConfigurationRestoreResult result)
     {
         ArgumentNullException.ThrowIfNull(result);
@@ -24,6 +27,10 @@ public sealed class ConfigurationTally
         {
             Failed++;
             _first ??= result.ToString();
+        }
+        else if (result is { State: "Done", Action: "Create" or "Change" or "Replace" })
+        {
+            Written++;
         }
     }
 

@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace SmcDr.Core.Drills.Report;
+namespace SmcDr.Core.Reports;
 
 /// <summary>Maps instants to horizontal positions, and chooses ticks whose labels do not touch.</summary>
 internal sealed class TimeAxis

@@ -2,9 +2,9 @@ using System.Globalization;
 using System.Net;
 using System.Text;
 
-namespace SmcDr.Core.Drills.Report;
+namespace SmcDr.Core.Reports;
 
-/// <summary>Draws a drill as lanes over time: commits, WAL lag, server, backups, recoveries, checks, and the instants that cut through them.</summary>
+/// <summary>Draws lanes over time: curves, bars, and the instants that cut through them.</summary>
 internal sealed class TimelineChart
 {
     /// <summary>How many colours phases have; then they come round again.</summary>
@@ -24,19 +24,27 @@ internal sealed class TimelineChart
 
     // Text under bars stands above the lines that cut through the lanes.
     private readonly StringBuilder _notes = new();
-    private readonly DrillEvidence _evidence;
+    private readonly Timeline _timeline;
     private readonly TimeAxis _axis;
     private double _y;
 
-    private TimelineChart(DrillResult result, DrillEvidence evidence)
+    private TimelineChart(Timeline timeline)
     {
-        _evidence = evidence;
-        _axis = new TimeAxis(
-            result.StartTime, result.StartTime.AddSeconds(result.DurationSeconds), PlotLeft, PlotRight);
+        _timeline = timeline;
+        _axis = new TimeAxis(timeline.StartTime, timeline.EndTime, PlotLeft, PlotRight);
     }
 
     /// <summary>The chart as an SVG element that stands in an HTML page and takes its colours from the page's style.</summary>
-    public static string Render(DrillResult result, DrillEvidence evidence) => new TimelineChart(result, evidence).Render();
+    public static string Render(Timeline timeline) => new TimelineChart(timeline).Render();
+
+    /// <summary>The chart as a file of its own, which has its colours with it.</summary>
+    public static string RenderFile(Timeline timeline)
+    {
+        string svg = Render(timeline);
+        int end = svg.IndexOf('>', StringComparison.Ordinal);
+        return "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<svg xmlns=\"http://www.w3.org/2000/svg\" style=\"background:var(--paper);font-family:sans-serif\"" +
+            $"{svg["<svg".Length..end]}>\n<style><![CDATA[\n{ReportStyle.Css}\n]]></style>{svg[(end + 1)..]}\n";
+    }
 
     private static string Encode(string text) => WebUtility.HtmlEncode(text);
 
@@ -44,32 +52,26 @@ internal sealed class TimelineChart
     {
         _y = 4;
         double marksTop = _y;
-        DrillMark[] marks = [.. _evidence.Marks.OrderBy(static mark => mark.Time)];
+        TimelineMark[] marks = [.. _timeline.Marks.OrderBy(static mark => mark.Time)];
         (double X, int Row)[] labels = PlaceMarks(marks);
         _y += (labels.Length == 0 ? 0 : labels.Max(static label => label.Row) + 1) * RowHeight;
         double plotTop = _y + 6;
         _y = plotTop + 8;
 
-        Curve("Commits", "per second", _evidence.CommitRate, "commits", 104, minimumTop: 1, "0", hasGaps: false);
-        Curve("WAL at risk", "seconds", _evidence.WalLag, "lag", 60, minimumTop: 1, "0.#", hasGaps: true);
-        if (_evidence.RedisWriteRate.Count > 0)
+        foreach (TimelineCurve curve in _timeline.Curves)
         {
-            Curve("Redis writes", "per second", _evidence.RedisWriteRate, "redis", 60, minimumTop: 1, "0", hasGaps: false);
+            Curve(curve);
         }
 
-        Bars(DrillLane.Server, "Server");
-        if (_evidence.Spans.Any(static span => span.Lane == DrillLane.Redis))
+        foreach (TimelineLane lane in _timeline.Lanes)
         {
-            Bars(DrillLane.Redis, "Redis");
+            Bars(lane);
         }
 
-        Bars(DrillLane.Backup, "Backups");
-        Bars(DrillLane.Recovery, "Recoveries");
-        Bars(DrillLane.Check, "Checks");
         double plotBottom = _y - LaneGap + 10;
 
         StringBuilder body = new();
-        body.Append(CultureInfo.InvariantCulture, $"<svg class=\"timeline\" viewBox=\"0 0 {Width:0.##} {plotBottom + 26:0.##}\" role=\"img\" aria-label=\"The drill over time, in UTC\">");
+        body.Append(CultureInfo.InvariantCulture, $"<svg class=\"timeline\" viewBox=\"0 0 {Width:0.##} {plotBottom + 26:0.##}\" role=\"img\" aria-label=\"{Encode(_timeline.Label)}, in UTC\">");
         foreach ((double x, string label) in _axis.Ticks())
         {
             body.Append(CultureInfo.InvariantCulture, $"<line class=\"grid\" x1=\"{x:0.##}\" x2=\"{x:0.##}\" y1=\"{plotTop:0.##}\" y2=\"{plotBottom:0.##}\"/>");
@@ -94,11 +96,11 @@ internal sealed class TimelineChart
         return body.Append("</svg>").ToString();
     }
 
-    private static string MarkText(DrillMark mark) => $"{mark.Label} {Clock(mark.Time)}";
+    private static string MarkText(TimelineMark mark) => $"{mark.Label} {Clock(mark.Time)}";
 
     private static string Clock(DateTimeOffset time) => time.UtcDateTime.ToString("HH:mm:ss.fff", CultureInfo.InvariantCulture);
 
-    private (double X, int Row)[] PlaceMarks(DrillMark[] marks) =>
+    private (double X, int Row)[] PlaceMarks(TimelineMark[] marks) =>
         LabelRows.Place(
             [.. marks.Select(mark =>
             {
@@ -108,11 +110,12 @@ internal sealed class TimelineChart
             PlotLeft,
             PlotRight);
 
-    private void Curve(
-        string name, string unit, IReadOnlyList<DrillSample> samples, string kind, double height, double minimumTop, string format, bool hasGaps)
+    private void Curve(TimelineCurve curve)
     {
-        DrillSample[] finite = [.. samples.Where(static sample => double.IsFinite(sample.Value) && sample.Value >= 0).OrderBy(static sample => sample.Time)];
-        double top = NiceTop(finite.Length == 0 ? 0 : finite.Max(static sample => sample.Value), minimumTop);
+        (string name, string unit, string kind, double height, string format) = (curve.Name, curve.Unit, curve.Kind, curve.Height, curve.Format);
+        (DateTimeOffset Time, double Value)[] finite =
+            [.. curve.Samples.Where(static sample => double.IsFinite(sample.Value) && sample.Value >= 0).OrderBy(static sample => sample.Time)];
+        double top = NiceTop(finite.Length == 0 ? 0 : finite.Max(static sample => sample.Value), 1);
         double bottom = _y + height;
         LaneLabel(name, _y + (height / 2) - 3);
         _svg.Append(CultureInfo.InvariantCulture, $"<text class=\"unit\" x=\"0\" y=\"{_y + (height / 2) + 13:0.##}\">{Encode(unit)}</text>");
@@ -126,12 +129,12 @@ internal sealed class TimelineChart
         int first = 0;
         for (int i = 1; i <= finite.Length; i++)
         {
-            if (i < finite.Length && (!hasGaps || finite[i].Time - finite[i - 1].Time <= s_gap))
+            if (i < finite.Length && (!curve.HasGaps || finite[i].Time - finite[i - 1].Time <= s_gap))
             {
                 continue;
             }
 
-            DrillSample[] run = finite[first..i];
+            (DateTimeOffset Time, double Value)[] run = finite[first..i];
             first = i;
             string line = string.Join(' ', run.Select(sample =>
                 $"{Number(_axis.X(sample.Time))},{Number(bottom - (sample.Value / top * height))}"));
@@ -142,14 +145,14 @@ internal sealed class TimelineChart
         _y = bottom + LaneGap;
     }
 
-    private void Bars(DrillLane lane, string name)
+    private void Bars(TimelineLane lane)
     {
-        DrillSpan[] spans = [.. _evidence.Spans.Where(span => span.Lane == lane).OrderBy(static span => span.StartTime)];
-        LaneLabel(name, _y + (BarHeight / 2) + 4);
+        TimelineSpan[] spans = [.. lane.Spans.OrderBy(static span => span.StartTime)];
+        LaneLabel(lane.Name, _y + (BarHeight / 2) + 4);
         _svg.Append(CultureInfo.InvariantCulture, $"<rect class=\"track\" x=\"{PlotLeft:0.##}\" y=\"{_y:0.##}\" width=\"{PlotRight - PlotLeft:0.##}\" height=\"{BarHeight:0.##}\" rx=\"3\"/>");
-        foreach (DrillSpan span in spans)
+        foreach (TimelineSpan span in spans)
         {
-            Bar(span, lane);
+            Bar(span, lane.Kind);
         }
 
         (double X, int Row)[] labels = LabelRows.Place(
@@ -163,7 +166,7 @@ internal sealed class TimelineChart
         _y += ((labels.Length == 0 ? 0 : labels.Max(static label => label.Row) + 1) * RowHeight) + LaneGap - 6;
     }
 
-    private void Bar(DrillSpan span, DrillLane lane)
+    private void Bar(TimelineSpan span, string kind)
     {
         double left = _axis.X(span.StartTime);
         // What took no time to speak of is still seen.
@@ -173,40 +176,27 @@ internal sealed class TimelineChart
         double total = span.Phases.Sum(static phase => Math.Max(0, phase.Duration.TotalSeconds));
         if (total <= 0)
         {
-            _svg.Append(CultureInfo.InvariantCulture, $"<rect class=\"bar {Name(lane)}\" x=\"{left:0.##}\" y=\"{_y:0.##}\" width=\"{width:0.##}\" height=\"{BarHeight:0.##}\" rx=\"3\"><title>{Encode(title)}</title></rect>");
+            _svg.Append(CultureInfo.InvariantCulture, $"<rect class=\"bar {kind}\" x=\"{left:0.##}\" y=\"{_y:0.##}\" width=\"{width:0.##}\" height=\"{BarHeight:0.##}\" rx=\"3\"><title>{Encode(title)}</title></rect>");
             return;
         }
 
         double x = left;
-        foreach (DrillPhase phase in span.Phases)
+        foreach ((string phase, TimeSpan duration) in span.Phases)
         {
-            double part = Math.Max(0, phase.Duration.TotalSeconds) / total * width;
-            string text = $"{phase.Name}: {DisplayText.Duration(phase.Duration)}";
-            _svg.Append(CultureInfo.InvariantCulture, $"<rect class=\"bar phase{PhaseNumber(phase.Name)}\" x=\"{x:0.##}\" y=\"{_y:0.##}\" width=\"{part:0.##}\" height=\"{BarHeight:0.##}\"><title>{Encode(text)}</title></rect>");
+            double part = Math.Max(0, duration.TotalSeconds) / total * width;
+            string text = $"{phase}: {DisplayText.Duration(duration)}";
+            _svg.Append(CultureInfo.InvariantCulture, $"<rect class=\"bar phase{PhaseNumber(phase)}\" x=\"{x:0.##}\" y=\"{_y:0.##}\" width=\"{part:0.##}\" height=\"{BarHeight:0.##}\"><title>{Encode(text)}</title></rect>");
             x += part;
         }
     }
 
-    /// <summary>The names of all phases in the order of their colours.</summary>
-    public static IReadOnlyList<string> PhaseNames(DrillEvidence evidence) =>
-        [.. evidence.Spans.SelectMany(static span => span.Phases).Select(static phase => phase.Name).Distinct(StringComparer.Ordinal)];
-
     private int PhaseNumber(string name)
     {
-        IReadOnlyList<string> names = PhaseNames(_evidence);
+        IReadOnlyList<string> names = _timeline.PhaseNames;
         return Enumerable.Range(0, names.Count).First(i => names[i] == name) % PhaseColours;
     }
 
-    private static string SpanText(DrillSpan span) => $"{span.Label}, {DisplayText.Duration(span.EndTime - span.StartTime)}";
-
-    private static string Name(DrillLane lane) => lane switch
-    {
-        DrillLane.Server => "server",
-        DrillLane.Redis => "redis",
-        DrillLane.Backup => "backup",
-        DrillLane.Recovery => "recovery",
-        _ => "check",
-    };
+    private static string SpanText(TimelineSpan span) => $"{span.Label}, {DisplayText.Duration(span.EndTime - span.StartTime)}";
 
     private void LaneLabel(string name, double y) =>
         _svg.Append(CultureInfo.InvariantCulture, $"<text class=\"lane\" x=\"0\" y=\"{y:0.##}\">{Encode(name)}</text>");

@@ -1,4 +1,4 @@
-namespace SmcDr.Core.Drills.Report;
+namespace SmcDr.Core.Reports;
 
 /// <summary>The report's style sheet. It names no font, image or script outside the file.</summary>
 internal static class ReportStyle

@@ -1,4 +1,4 @@
-namespace SmcDr.Core.Drills.Report;
+namespace SmcDr.Core.Reports;
 
 /// <summary>Puts labels near their anchors in as few rows as it takes for none to touch another.</summary>
 internal static class LabelRows

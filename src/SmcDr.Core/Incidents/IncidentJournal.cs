@@ -1,0 +1,267 @@
+using System.Globalization;
+using SmcDr.Core.ObjectStores;
+using SmcDr.Core.Operations;
+using SmcDr.Core.Repositories;
+
+namespace SmcDr.Core.Incidents;
+
+/// <summary>
+/// The durable record of an incident in a repository: each entry an object of its own, numbered, and never overwritten. Several hosts write to it at
+/// once, so who finds a number
+/// taken takes the next one.
+/// </summary>
+internal static class IncidentJournal
+{
+    private const string Ended = "ended";
+    private const int ParallelReads = 8;
+
+    // Who looks for open incidents looks at the newest alone: one is closed before the next one is opened, and clocks of several hosts blur the order.
+    private const int Newest = 8;
+
+    /// <summary>Opens an incident, under an id that nobody else has.</summary>
+    public static async Task<string> OpenAsync(Repository repository, IncidentBegin begin, CancellationToken cancellationToken)
+    {
+        // An id is a second. Where two are opened in the same one, the first entry decides, and the other takes the next.
+        for (DateTimeOffset time = DateTimeOffset.UtcNow; ; time = time.AddSeconds(1))
+        {
+            string id = RepositoryKeys.NewId(time, "incident");
+            IncidentJournalEntry entry = NewEntry(repository, id) with { Begin = begin, Phase = IncidentPhase.Response };
+            if (await TryPutAsync(repository, begin.Site, entry, cancellationToken).ConfigureAwait(false))
+            {
+                return id;
+            }
+        }
+    }
+
+    /// <summary>A new entry, without what it says.</summary>
+    public static IncidentJournalEntry NewEntry(Repository repository, string incidentId) => new()
+    {
+        RepositoryId = repository.Id,
+        IncidentId = incidentId,
+        Number = 0,
+        Time = DateTimeOffset.UtcNow,
+        User = Environment.UserName,
+        Host = Environment.MachineName,
+        EntryId = Guid.NewGuid().ToString("N"),
+    };
+
+    /// <summary>Appends an entry. Durable when this returns.</summary>
+    public static async Task AppendAsync(Repository repository, string site, IncidentJournalEntry entry, CancellationToken cancellationToken)
+    {
+        string folder = FolderOf(site, entry.IncidentId);
+        long next = 1;
+        await foreach (ObjectInfo info in repository.Store.ListAsync(folder, cancellationToken).ConfigureAwait(false))
+        {
+            next = Math.Max(next, TryParse(info.Key, folder) + 1 ?? 0);
+        }
+
+        while (!await TryPutAsync(repository, site, entry with { Number = next }, cancellationToken).ConfigureAwait(false))
+        {
+            next++;
+        }
+    }
+
+    /// <summary>Closes an incident.</summary>
+    /// <exception cref="SmcException"><see cref="SmcErrorCode.IncidentUnsuitable"/>: it is closed.</exception>
+    public static async Task CloseAsync(
+        Repository repository, string site, string incidentId, string summary, string? rootCause, CancellationToken cancellationToken)
+    {
+        IncidentEnd end = new()
+        {
+            RepositoryId = repository.Id,
+            IncidentId = incidentId,
+            Time = DateTimeOffset.UtcNow,
+            User = Environment.UserName,
+            Host = Environment.MachineName,
+            Summary = summary,
+            RootCause = rootCause,
+        };
+        string key = FolderOf(site, incidentId) + Ended;
+        try
+        {
+            await Repository.PutDocumentAsync(repository.Store, key, end, IncidentJson.Default.IncidentEnd, cancellationToken).ConfigureAwait(false);
+        }
+        catch (SmcException e) when (e.Code == SmcErrorCode.ObjectExists)
+        {
+            IncidentEnd? there = await repository.TryReadDocumentAsync(key, IncidentJson.Default.IncidentEnd, cancellationToken).ConfigureAwait(false);
+            // An answer was lost where it is this very one.
+            if (there != end)
+            {
+                throw new SmcException(
+                    SmcErrorCode.IncidentUnsuitable,
+                    $"The incident '{incidentId}' was closed by {there?.User} on {there?.Host} at {DisplayText.Time(there?.Time)}.",
+                    e,
+                    recommendation: "A note can be added to it all the same: Add-SmcIncidentNote -Id (or 'smcdr incident note').",
+                    target: incidentId);
+            }
+        }
+    }
+
+    /// <summary>The ids of a site's incidents, newest first.</summary>
+    public static async Task<IReadOnlyList<string>> ListIdsAsync(IObjectStore store, string site, CancellationToken cancellationToken)
+    {
+        List<string> ids = [];
+        await foreach (string id in store.ListFoldersAsync(RepositoryKeys.Incidents(site), cancellationToken).ConfigureAwait(false))
+        {
+            if (RepositoryKeys.IsId(id))
+            {
+                ids.Add(id);
+            }
+        }
+
+        ids.Reverse();
+        return ids;
+    }
+
+    /// <summary>
+    /// The ids of the open ones, newest first. Names of objects are in clear also where their content is not, so a repository need not be opened to look.
+    /// </summary>
+    public static async Task<IReadOnlyList<string>> FindOpenAsync(IObjectStore store, string site, CancellationToken cancellationToken)
+    {
+        List<string> open = [];
+        foreach (string id in (await ListIdsAsync(store, site, cancellationToken).ConfigureAwait(false)).Take(Newest))
+        {
+            if (await store.GetInfoAsync(FolderOf(site, id) + Ended, cancellationToken).ConfigureAwait(false) is null)
+            {
+                open.Add(id);
+            }
+        }
+
+        return open;
+    }
+
+    /// <summary>Reads an incident.</summary>
+    /// <exception cref="SmcException"><see cref="SmcErrorCode.IncidentUnsuitable"/>: there is none of that id; or the damage of its first entry.</exception>
+    public static async Task<IncidentInfo> LoadAsync(
+        Repository repository, string site, string incidentId, IOperationObserver observer, CancellationToken cancellationToken)
+    {
+        List<long> numbers = [];
+        if (RepositoryKeys.IsId(incidentId))
+        {
+            string folder = FolderOf(site, incidentId);
+            await foreach (ObjectInfo info in repository.ListAsync(folder, cancellationToken).ConfigureAwait(false))
+            {
+                if (TryParse(info.Key, folder) is { } number)
+                {
+                    numbers.Add(number);
+                }
+            }
+        }
+
+        if (!numbers.Contains(0))
+        {
+            throw new SmcException(
+                SmcErrorCode.IncidentUnsuitable, $"There is no incident '{incidentId}' of the site '{site}' in {repository.Location}.", target: incidentId);
+        }
+
+        IncidentJournalEntry?[] entries = new IncidentJournalEntry?[numbers.Count];
+        await Parallel.ForAsync(
+            0,
+            entries.Length,
+            new ParallelOptions { MaxDegreeOfParallelism = ParallelReads, CancellationToken = cancellationToken },
+            async (i, token) => entries[i] = await TryReadAsync(repository, site, incidentId, numbers[i], observer, token).ConfigureAwait(false)).ConfigureAwait(false);
+        IncidentEnd? end = await repository
+            .TryReadDocumentAsync(FolderOf(site, incidentId) + Ended, IncidentJson.Default.IncidentEnd, cancellationToken).ConfigureAwait(false);
+        return ToInfo(repository, incidentId, [.. entries.OfType<IncidentJournalEntry>()], end);
+    }
+
+    private static IncidentInfo ToInfo(Repository repository, string incidentId, IReadOnlyList<IncidentJournalEntry> entries, IncidentEnd? end)
+    {
+        IncidentJournalEntry first = entries.First(static entry => entry.Number == 0);
+        IncidentBegin begin = first.Begin!;
+        ILookup<string?, IncidentJournalEntry> ends = entries.Where(static entry => entry.EndOf is not null).ToLookup(static entry => entry.EndOf);
+        List<IncidentEntry> timeline = [.. entries.Where(static entry => entry.EndOf is null).Select(entry => ToEntry(entry, ends[entry.EntryId].FirstOrDefault()))];
+        if (end is not null)
+        {
+            timeline.Add(new IncidentEntry { Time = end.Time, Kind = "Closed", Text = end.Summary, By = $"{end.User}@{end.Host}" });
+        }
+
+        timeline = [.. timeline.OrderBy(static entry => entry.Time)];
+        return new IncidentInfo
+        {
+            IncidentId = incidentId,
+            Site = begin.Site,
+            Title = begin.Title,
+            Severity = begin.Severity,
+            Scenario = begin.Scenario,
+            State = end is null ? "Open" : "Closed",
+            StartTime = first.Time,
+            EndTime = end?.Time,
+            Duration = (end?.Time ?? DateTimeOffset.UtcNow) - first.Time,
+            OpenedBy = $"{first.User}@{first.Host}",
+            Summary = end?.Summary,
+            RootCause = end?.RootCause,
+            Contacts = begin.Contacts,
+            Phases = IncidentPhases.Of(first.Time, timeline),
+            Timeline = timeline,
+            Repository = repository.Location,
+        };
+    }
+
+    private static IncidentEntry ToEntry(IncidentJournalEntry entry, IncidentJournalEntry? end) => new()
+    {
+        Time = entry.Time,
+        Kind = entry.Begin is not null ? "Opened" : entry.Command is not null ? "Command" : "Note",
+        Text = entry.Begin?.Title ?? entry.Command ?? entry.Note ?? "",
+        Outcome = entry.Command is null ? null : end?.Outcome ?? "Running",
+        Elapsed = end?.ElapsedSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : null,
+        Problem = end?.Problem,
+        ErrorId = end?.ErrorId,
+        Phase = entry.Phase,
+        By = $"{entry.User}@{entry.Host}",
+    };
+
+    private static string FolderOf(string site, string incidentId) => $"{RepositoryKeys.Incidents(site)}{incidentId}/";
+
+    private static string KeyOf(string site, string incidentId, long number) =>
+        string.Create(CultureInfo.InvariantCulture, $"{FolderOf(site, incidentId)}{number:D10}");
+
+    private static long? TryParse(string key, string folder) =>
+        long.TryParse(key.AsSpan(folder.Length), NumberStyles.None, CultureInfo.InvariantCulture, out long number) ? number : null;
+
+    /// <summary>Puts an entry under its number; false where that is taken by another.</summary>
+    private static async Task<bool> TryPutAsync(Repository repository, string site, IncidentJournalEntry entry, CancellationToken cancellationToken)
+    {
+        string key = KeyOf(site, entry.IncidentId, entry.Number);
+        try
+        {
+            await Repository.PutDocumentAsync(repository.Store, key, entry, IncidentJson.Default.IncidentJournalEntry, cancellationToken).ConfigureAwait(false);
+            return true;
+        }
+        catch (SmcException e) when (e.Code == SmcErrorCode.ObjectExists)
+        {
+            IncidentJournalEntry? there = await repository
+                .TryReadDocumentAsync(key, IncidentJson.Default.IncidentJournalEntry, cancellationToken).ConfigureAwait(false);
+            // An answer was lost where it is this very one.
+            return there?.EntryId == entry.EntryId;
+        }
+    }
+
+    /// <summary>Reads an entry. A damaged one must not take the others from who reads them at three in the morning; only the first has no substitute.</summary>
+    private static async Task<IncidentJournalEntry?> TryReadAsync(
+        Repository repository, string site, string incidentId, long number, IOperationObserver observer, CancellationToken cancellationToken)
+    {
+        string key = KeyOf(site, incidentId, number);
+        try
+        {
+            return await repository.TryReadDocumentAsync(key, IncidentJson.Default.IncidentJournalEntry, cancellationToken, entry =>
+            {
+                if (entry.Format > Repository.FormatVersion)
+                {
+                    throw new SmcException(
+                        SmcErrorCode.RepositoryFormatUnknown, $"The object '{key}' has format {entry.Format}, which this version does not know.", target: key);
+                }
+
+                if (entry.RepositoryId != repository.Id || entry.IncidentId != incidentId || entry.Number != number || (number == 0) != (entry.Begin is not null))
+                {
+                    throw new SmcException(SmcErrorCode.ManifestInvalid, $"The object '{key}' is another entry.", target: key);
+                }
+            }).ConfigureAwait(false);
+        }
+        catch (SmcException e) when (number != 0 && SmcErrors.IsDamage(e.Code))
+        {
+            observer.Warning($"An entry of the incident '{incidentId}' is left out: {e.Message}");
+            return null;
+        }
+    }
+}

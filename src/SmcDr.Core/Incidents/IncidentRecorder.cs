@@ -1,0 +1,126 @@
+using System.Diagnostics;
+using SmcDr.Core.ObjectStores;
+using SmcDr.Core.Operations;
+using SmcDr.Core.Repositories;
+using SmcDr.Core.Sites;
+
+namespace SmcDr.Core.Incidents;
+
+/// <summary>
+/// Notes a command in the timelines of the site's open incidents: that it began, and how it ended. It works beside the command and never in its way:
+/// what it cannot note is told in passing, and it
+/// waits for a repository that does not answer only for a few seconds. Where no incident is open, all that it costs is one listing.
+/// </summary>
+public sealed class IncidentRecorder
+{
+    // Enough for any store that works, and nothing beside the patience that a command itself has with one that does not.
+    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(8);
+
+    private readonly Site _site;
+    private readonly SecretResolver _secrets;
+    private readonly string _command;
+    private readonly DateTimeOffset _time = DateTimeOffset.UtcNow;
+    private readonly long _start = Stopwatch.GetTimestamp();
+    private readonly Task<Beginning?> _beginning;
+    private int _isEnded;
+
+    private IncidentRecorder(Site site, SecretResolver secrets, string command, IOperationObserver observer)
+    {
+        (_site, _secrets, _command) = (site, secrets, SiteIncidents.Clean(command));
+        _beginning = Task.Run(() => BeginAsync(observer));
+    }
+
+    /// <summary>Over when the beginning is noted, or cannot be.</summary>
+    internal Task Begun => _beginning;
+
+    /// <summary>Begins to note a command.</summary>
+    /// <param name="site">The site that it works on.</param>
+    /// <param name="secrets">Gives the key of an encrypted repository.</param>
+    /// <param name="command">The command with its arguments. What looks like a password is hidden.</param>
+    /// <param name="observer">Hears where nothing can be noted.</param>
+    public static IncidentRecorder Start(Site site, SecretResolver secrets, string command, IOperationObserver observer) => new(site, secrets, command, observer);
+
+    /// <summary>Notes the end. Only the first one counts.</summary>
+    /// <param name="outcome"><c>Succeeded</c>, <c>Failed</c>, <c>Declined</c> or <c>Stopped</c>.</param>
+    /// <param name="error">What went wrong; null where nothing did.</param>
+    /// <param name="observer">Hears where nothing can be noted.</param>
+    public async Task EndAsync(string outcome, SmcException? error, IOperationObserver observer)
+    {
+        ArgumentNullException.ThrowIfNull(observer);
+        if (Interlocked.Exchange(ref _isEnded, 1) != 0 || await _beginning.ConfigureAwait(false) is not { } beginning)
+        {
+            return;
+        }
+
+        await TryAsync(observer.Warning, async token =>
+        {
+            await using (beginning.Repository.Store.ConfigureAwait(false))
+            {
+                foreach (IncidentJournalEntry entry in beginning.Entries)
+                {
+                    await IncidentJournal.AppendAsync(
+                        beginning.Repository,
+                        _site.Name,
+                        IncidentJournal.NewEntry(beginning.Repository, entry.IncidentId) with
+                        {
+                            EndOf = entry.EntryId,
+                            Outcome = outcome,
+                            ElapsedSeconds = Stopwatch.GetElapsedTime(_start).TotalSeconds,
+                            Problem = error is null ? null : SiteIncidents.Clean(error.Message),
+                            ErrorId = error?.ErrorId,
+                        },
+                        token).ConfigureAwait(false);
+                }
+            }
+
+            return true;
+        }).ConfigureAwait(false);
+    }
+
+    private Task<Beginning?> BeginAsync(IOperationObserver observer) => TryAsync(observer.Verbose, async token =>
+    {
+        IReadOnlyList<string> open;
+        IObjectStore store = ObjectStoreFactory.Open(_site.Repository.Location);
+        await using (store.ConfigureAwait(false))
+        {
+            open = await IncidentJournal.FindOpenAsync(store, _site.Name, token).ConfigureAwait(false);
+        }
+
+        if (open.Count == 0)
+        {
+            return null;
+        }
+
+        Repository repository = await _site.OpenRepositoryAsync(_secrets, token).ConfigureAwait(false);
+        IncidentJournalEntry[] entries = [.. open.Select(id => IncidentJournal.NewEntry(repository, id) with { Time = _time, Command = _command })];
+        foreach (IncidentJournalEntry entry in entries)
+        {
+            await IncidentJournal.AppendAsync(repository, _site.Name, entry, token).ConfigureAwait(false);
+        }
+
+        return new Beginning(repository, entries);
+    });
+
+    private static async Task<T?> TryAsync<T>(Action<string> tell, Func<CancellationToken, Task<T?>> work)
+    {
+        using CancellationTokenSource limit = new(s_limit);
+        try
+        {
+            return await work(limit.Token).WaitAsync(limit.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            // The limit, or a pipeline that is over and gives no more secrets.
+            tell("This command is not noted in the timeline of the site's incidents: the repository did not answer in time.");
+        }
+        catch (Exception e)
+        {
+            // Whatever it is, the command that is being noted matters more.
+            tell($"This command is not noted in the timeline of the site's incidents: {e.Message}");
+        }
+
+        return default;
+    }
+
+    private sealed record Beginning(Repository Repository, IReadOnlyList<IncidentJournalEntry> Entries);
+}

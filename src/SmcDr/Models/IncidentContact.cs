@@ -1,0 +1,7 @@
+namespace SmcDr;
+
+/// <summary>Somebody who is called in an incident.</summary>
+/// <param name="Role">What the contact does, such as <c>DR Coordinator</c>.</param>
+/// <param name="Name">The contact's name.</param>
+/// <param name="Address">A mail address or a telephone number.</param>
+public sealed record IncidentContact(string Role, string? Name, string Address);
