@@ -44,6 +44,7 @@ internal sealed class CliApplication
                 new WalListCommand(host),
                 new WalImportCommand(host),
                 new WalFindCommand(host),
+                new WalFetchCommand(host),
             },
             new Command("plan", "Shows what was planned and carried out, and goes on with it or takes it back.")
             {
@@ -52,6 +53,11 @@ internal sealed class CliApplication
                 new PlanResumeCommand(host),
                 new PlanUndoCommand(host),
                 new PlanStopCommand(host),
+            },
+            new Command("region", "Shows the regions, and makes one follow another.")
+            {
+                new RegionListCommand(host),
+                new RegionInitCommand(host),
             },
             new Command("window", "Shows what can be recovered.")
             {
