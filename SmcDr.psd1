@@ -54,6 +54,7 @@
         'Send-SmcHeartbeat'
         'Set-SmcDnsRecord'
         'Set-SmcSite'
+        'Start-SmcRegionFailover'
         'Start-SmcWalStream'
         'Stop-SmcPlan'
         'Suspend-SmcWorkload'

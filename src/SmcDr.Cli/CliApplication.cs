@@ -54,10 +54,11 @@ internal sealed class CliApplication
                 new PlanUndoCommand(host),
                 new PlanStopCommand(host),
             },
-            new Command("region", "Shows the regions, and makes one follow another.")
+            new Command("region", "Shows the regions, makes one follow another, and leads the site to another.")
             {
                 new RegionListCommand(host),
                 new RegionInitCommand(host),
+                new RegionFailoverCommand(host),
             },
             new Command("window", "Shows what can be recovered.")
             {

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.CompilerServices;
 using System.Text;
 using SmcDr.Core.Plans;
@@ -40,15 +41,15 @@ public sealed class SitePlan
         StringBuilder text = new($"{Plan.Title}.");
         if (_resumed is { } open)
         {
-            text.AppendLine().Append($"It goes on with the plan '{open.Id}': {open.State}");
+            text.AppendLine().Append(CultureInfo.InvariantCulture, $"It goes on with the plan '{open.Id}': {open.State}");
         }
 
         foreach (PlanStepResult step in steps)
         {
-            text.AppendLine().Append($"  - {step.Title} ({step.Target}): {step.Detail}");
+            text.AppendLine().Append(CultureInfo.InvariantCulture, $"  - {step.Title} ({step.Target}): {step.Detail}");
             if (step.PredictedSeconds is { } seconds && step.State == PlanStepState.Pending)
             {
-                text.Append($" About {DisplayText.Seconds(seconds)}.");
+                text.Append(CultureInfo.InvariantCulture, $" About {DisplayText.Seconds(seconds)}.");
             }
         }
 

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using SmcDr.Core.Leases;
 using SmcDr.Core.Plans;
+using SmcDr.Core.Regions.Failover;
 using SmcDr.Core.Repositories;
 using SmcDr.Core.Sites;
 
@@ -12,6 +13,7 @@ public static class SitePlans
     // What a command begins with, a resumed plan is built by: each kind has its line here.
     private static readonly SitePlanKind[] s_kinds =
     [
+        RegionFailover.Kind,
     ];
 
     /// <summary>
