@@ -44,6 +44,7 @@ internal sealed class CliApplication
                 new WalListCommand(host),
                 new WalImportCommand(host),
                 new WalFindCommand(host),
+                new WalFetchCommand(host),
             },
             new Command("plan", "Shows what was planned and carried out, and goes on with it or takes it back.")
             {
@@ -58,6 +59,12 @@ internal sealed class CliApplication
                 new SystemBackupCommand(host),
                 new SystemRestoreCommand(host),
                 new SystemTestCommand(host),
+            },
+            new Command("region", "Shows the regions, makes one follow another, and leads the site to another.")
+            {
+                new RegionListCommand(host),
+                new RegionInitCommand(host),
+                new RegionFailoverCommand(host),
             },
             new Command("window", "Shows what can be recovered.")
             {

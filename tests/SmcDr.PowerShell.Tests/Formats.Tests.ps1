@@ -264,6 +264,20 @@ BeforeDiscovery {
             Shows = 'Point-in-time recovery', 'Passed', '2026-11-05 10:00:00Z', '3.2 s', 'It came back.'
         }
         @{
+            Model = [SmcDr.RegionInfo]@{
+                Name = 'west'; Role = 'Standby'; ActualRole = 'Standby'; Fencing = 'Fenced'; Replication = 'Streaming'; LagBytes = 2048; LossBytes = 0
+                CanTakeOver = $false; Obstacles = [string[]]@('It is paused.'); Problems = [string[]]@(); Time = $time
+            }
+            Shows = 'west', 'Standby', 'Fenced', 'Streaming', '2.0 KiB', 'no', 'It is paused.'
+        }
+        @{
+            Model = [SmcDr.RegionReplicaResult]@{
+                Region = 'west'; Source = 'east'; Component = 'Database'; State = 'Created'; Link = 'Streaming'; BackupId = '20261105T100000Z-full'
+                Server = '127.0.0.1:5433'; Duration = [timespan]::FromSeconds(42.4)
+            }
+            Shows = 'west', 'east', 'Database', 'Created', 'Streaming', '42.4 s', '20261105T100000Z-full', '127.0.0.1:5433'
+        }
+        @{
             Model = [SmcDr.DnsRecordInfo]@{
                 Name = 'api.smc-trading.com'; Type = 'CNAME'; Routing = 'Weighted'; SetIdentifier = 'west'; Weight = 0; TtlSeconds = 60
                 Values = [string[]]@('api-west.smc-trading.com'); Region = 'west'; ZoneId = 'Z0123456789ABC'; Zone = 'smc-trading.com'; State = 'NotServed'

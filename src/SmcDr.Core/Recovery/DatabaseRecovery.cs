@@ -236,6 +236,7 @@ public static class DatabaseRecovery
         intent.Target == request.Target.Identity &&
         intent.Delta == request.Delta &&
         intent.Isolation == request.Isolation &&
+        intent.Standby == (request.Standby is not null) &&
         (request.BackupId is null || intent.BackupId == request.BackupId) &&
         (request.SystemId is null || intent.SystemId == request.SystemId.Value.ToString(CultureInfo.InvariantCulture)) &&
         intent.Tablespaces.All(t => Locate(request, t.Oid, t.Name, null) is not { } location || location == t.Location);

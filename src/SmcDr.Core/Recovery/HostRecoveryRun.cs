@@ -23,10 +23,11 @@ internal sealed class HostRecoveryRun : RecoveryRun
         _account = plan.Account;
     }
 
-    protected override IReadOnlyList<RecoveryPhase> Order { get; } =
+    protected override IReadOnlyList<RecoveryPhase> Order =>
     [
-        RecoveryPhase.Begun, RecoveryPhase.Fetched, RecoveryPhase.Configured, RecoveryPhase.Moved, RecoveryPhase.Recovered, RecoveryPhase.Cleaned,
-        RecoveryPhase.Done,
+        RecoveryPhase.Begun, RecoveryPhase.Fetched, RecoveryPhase.Configured, RecoveryPhase.Moved,
+        .. Replays ? (RecoveryPhase[])[RecoveryPhase.Recovered] : [],
+        RecoveryPhase.Cleaned, RecoveryPhase.Done,
     ];
 
     protected override string RestoreDirectory => Plan.Request.Delta ? DataDirectory : State.NewDirectory;
@@ -101,7 +102,11 @@ internal sealed class HostRecoveryRun : RecoveryRun
     {
         RefuseForeignServer();
         // A run that goes on here has not waited for it yet, and what is found wrong by now need not cost the previous directory its place.
-        await Staging.First.WaitAsync(cancellationToken).ConfigureAwait(false);
+        if (Replays)
+        {
+            await Staging.First.WaitAsync(cancellationToken).ConfigureAwait(false);
+        }
+
         if (Staging.HasFailed)
         {
             await Staging.Completion.ConfigureAwait(false);
@@ -337,7 +342,7 @@ internal sealed class HostRecoveryRun : RecoveryRun
         }
 
         _state.Append(RecoveryPhase.Done);
-        if (Plan.Request.Isolation is null)
+        if (Plan.Request.Isolation is null && Replays)
         {
             Observer.Verbose("The recovered cluster is on a new timeline: take a new base backup.");
         }

@@ -20,6 +20,8 @@ internal static partial class RecoveryConfiguration
         "# SmcDr side instance: begin. Without these settings it would archive, and connect, as the production server that it is a copy of.";
 
     private const string IsolationEnd = "# SmcDr side instance: end.";
+    private const string StandbyBegin = "# SmcDr standby: begin. With these settings it follows its primary, from the repository where that cannot be reached.";
+    private const string StandbyEnd = "# SmcDr standby: end.";
     private const string Reason = "# Commented out by SmcDr, left over from the backup's server and in the way of a recovery: ";
 
     // Two targets at once are fatal (xlogrecovery.c, error_multiple_recovery_targets), the others choose another source or end.
@@ -72,8 +74,34 @@ internal static partial class RecoveryConfiguration
     /// <summary>The content of the file with the block in it. An earlier block is replaced.</summary>
     public static string Add(string content, IEnumerable<KeyValuePair<string, string>> settings)
     {
+        StringBuilder result = WithoutLeftOvers(Remove(content));
+        AppendBlock(result, Begin, settings, End);
+        return result.ToString();
+    }
+
+    /// <summary>The content of the file with settings at its end that isolate the server for good. An earlier block is replaced.</summary>
+    public static string AddIsolation(string content, IEnumerable<KeyValuePair<string, string>> settings)
+    {
+        StringBuilder result = new(Remove(content, IsolationBegin, IsolationEnd));
+        AppendBlock(result, IsolationBegin, settings, IsolationEnd);
+        return result.ToString();
+    }
+
+    /// <summary>The content of the file with settings at its end by which the server follows a primary. An earlier block is replaced.</summary>
+    public static string AddStandby(string content, IEnumerable<KeyValuePair<string, string>> settings)
+    {
+        StringBuilder result = WithoutLeftOvers(Remove(Remove(content), StandbyBegin, StandbyEnd));
+        AppendBlock(result, StandbyBegin, settings, StandbyEnd);
+        return result.ToString();
+    }
+
+    /// <summary>The content of the file without the block.</summary>
+    public static string Remove(string content) => Remove(content, Begin, End);
+
+    private static StringBuilder WithoutLeftOvers(string content)
+    {
         StringBuilder result = new();
-        foreach (string line in Lines(Remove(content)))
+        foreach (string line in Lines(content))
         {
             Match match = SettingPattern().Match(line);
             if (match.Success && s_leftOvers.Contains(match.Groups[1].Value))
@@ -84,30 +112,19 @@ internal static partial class RecoveryConfiguration
             result.Append(line).Append('\n');
         }
 
-        result.Append(Begin).Append('\n');
-        foreach ((string name, string value) in settings)
-        {
-            result.Append(CultureInfo.InvariantCulture, $"{name} = {Quote(value)}\n");
-        }
-
-        return result.Append(End).Append('\n').ToString();
+        return result;
     }
 
-    /// <summary>The content of the file with settings at its end that isolate the server for good. An earlier block is replaced.</summary>
-    public static string AddIsolation(string content, IEnumerable<KeyValuePair<string, string>> settings)
+    private static void AppendBlock(StringBuilder result, string begin, IEnumerable<KeyValuePair<string, string>> settings, string end)
     {
-        StringBuilder result = new(Remove(content, IsolationBegin, IsolationEnd));
-        result.Append(IsolationBegin).Append('\n');
+        result.Append(begin).Append('\n');
         foreach ((string name, string value) in settings)
         {
             result.Append(CultureInfo.InvariantCulture, $"{name} = {Quote(value)}\n");
         }
 
-        return result.Append(IsolationEnd).Append('\n').ToString();
+        result.Append(end).Append('\n');
     }
-
-    /// <summary>The content of the file without the block.</summary>
-    public static string Remove(string content) => Remove(content, Begin, End);
 
     private static string Remove(string content, string begin, string end)
     {

@@ -28,6 +28,9 @@ internal sealed record RecoveryIntent
     /// <summary>How it is isolated for good; null where it is not.</summary>
     public ServerIsolation? Isolation { get; init; }
 
+    /// <summary>Whether it becomes a standby instead of being promoted.</summary>
+    public bool Standby { get; init; }
+
     public IReadOnlyList<RecoveryTablespace> Tablespaces { get; init; } = [];
 
     public required long RestoreBytes { get; init; }

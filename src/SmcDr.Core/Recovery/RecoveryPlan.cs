@@ -159,7 +159,11 @@ public sealed record RecoveryPlan
             yield return $"Restore the tablespace '{tablespace.Name}' to '{tablespace.Location}'.";
         }
 
-        yield return $"Bring {WalSegments} WAL segments on timeline {Timeline}, up to {EndLsn}: {Bytes(WalBytes)}.";
+        if (Request.Standby is null)
+        {
+            yield return $"Bring {WalSegments} WAL segments on timeline {Timeline}, up to {EndLsn}: {Bytes(WalBytes)}.";
+        }
+
         foreach (RecoverySpace space in Space)
         {
             yield return $"Write {Bytes(space.RequiredBytes)} at '{space.Path}', where {Bytes(space.AvailableBytes)} are free.";
@@ -173,6 +177,11 @@ public sealed record RecoveryPlan
         if (!Request.Delta)
         {
             yield return $"Put the restored directory at '{dataDirectory}'.";
+        }
+
+        if (Request.Standby is not null)
+        {
+            yield break;
         }
 
         yield return $"Replay to {Target}: {StopReason}";

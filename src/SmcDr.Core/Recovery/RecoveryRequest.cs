@@ -54,6 +54,11 @@ public sealed record RecoveryRequest
     /// </summary>
     public ServerIsolation? Isolation { get; init; }
 
+    /// <summary>
+    /// Set where the cluster becomes a standby: the settings by which it follows its primary. It is not replayed here, and not promoted.
+    /// </summary>
+    internal IReadOnlyList<KeyValuePair<string, string>>? Standby { get; init; }
+
     /// <summary>Who is stopped before and started again when the server runs; null = nobody.</summary>
     public IDatabaseWriters? Writers { get; init; }
 

@@ -56,6 +56,9 @@ internal abstract class RecoveryRun
     /// <summary>Where the server runs that replays.</summary>
     protected abstract string ServerDataDirectory { get; }
 
+    /// <summary>Whether the WAL is replayed here. A standby replays by itself, when it runs.</summary>
+    protected bool Replays => Plan.Request.Standby is null;
+
     /// <summary>Values in the place of the cluster's own, for libraries that are not there; null where nothing is missing.</summary>
     protected string? PreloadLibraries { get; set; }
 
@@ -74,7 +77,7 @@ internal abstract class RecoveryRun
         await using (staging.ConfigureAwait(false))
         {
             Staging = staging;
-            if (!IsPast(RecoveryPhase.Recovered))
+            if (Replays && !IsPast(RecoveryPhase.Recovered))
             {
                 await BeginStagingAsync(staging, cancellationToken).ConfigureAwait(false);
             }
@@ -227,6 +230,7 @@ internal abstract class RecoveryRun
                 DataDirectory = DataDirectory,
                 Delta = Plan.Request.Delta,
                 Isolation = Plan.Request.Isolation,
+                Standby = Plan.Request.Standby is not null,
                 Tablespaces = Plan.Tablespaces,
                 RestoreBytes = Plan.RestoreBytes,
                 WalBytes = Plan.WalBytes,
@@ -255,7 +259,7 @@ internal abstract class RecoveryRun
         await BeforeFetchAsync(cancellationToken).ConfigureAwait(false);
         using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         Task<BaseRestoreResult?> files = RestoreFilesAsync(stop.Token);
-        Task[] both = [files, Staging.First];
+        Task[] both = Replays ? [files, Staging.First] : [files];
         Task first = await Task.WhenAny(both).ConfigureAwait(false);
         if (!first.IsCompletedSuccessfully)
         {
@@ -290,8 +294,17 @@ internal abstract class RecoveryRun
 
         string path = $"{root}/{RecoveryConfiguration.FileName}";
         string content = await TryReadAsync(path, cancellationToken).ConfigureAwait(false) ?? "";
-        await WriteAsync(path, RecoveryConfiguration.Add(content, Settings(Plan.StopAt)), cancellationToken).ConfigureAwait(false);
-        await WriteAsync($"{root}/{RecoveryConfiguration.SignalName}", "", cancellationToken).ConfigureAwait(false);
+        if (Plan.Request.Standby is { } standby)
+        {
+            await WriteAsync(path, RecoveryConfiguration.AddStandby(content, standby), cancellationToken).ConfigureAwait(false);
+            await WriteAsync($"{root}/{RecoveryConfiguration.StandbySignalName}", "", cancellationToken).ConfigureAwait(false);
+        }
+        else
+        {
+            await WriteAsync(path, RecoveryConfiguration.Add(content, Settings(Plan.StopAt)), cancellationToken).ConfigureAwait(false);
+            await WriteAsync($"{root}/{RecoveryConfiguration.SignalName}", "", cancellationToken).ConfigureAwait(false);
+        }
+
         await AppendAsync(RecoveryPhase.Configured, cancellationToken).ConfigureAwait(false);
     }
 

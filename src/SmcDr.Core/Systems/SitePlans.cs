@@ -1,6 +1,7 @@
 using System.Text.Json;
 using SmcDr.Core.Leases;
 using SmcDr.Core.Plans;
+using SmcDr.Core.Regions.Failover;
 using SmcDr.Core.Repositories;
 using SmcDr.Core.Sites;
 using SmcDr.Core.Systems.Restore;
@@ -14,6 +15,7 @@ public static class SitePlans
     private static readonly SitePlanKind[] s_kinds =
     [
         SystemRestore.Kind,
+        RegionFailover.Kind,
     ];
 
     /// <summary>

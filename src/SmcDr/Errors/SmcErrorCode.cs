@@ -237,6 +237,10 @@ public enum SmcErrorCode
     LeaseLost,
     /// <summary>The region that this comes from does not lead its site any more.</summary>
     Fenced,
+    /// <summary>A region cannot take over as it is.</summary>
+    RegionUnsuitable,
+    /// <summary>A primary that is to be left gives signs of life.</summary>
+    PrimaryAlive,
     /// <summary>A plan of the site was not finished, and stands in the way of another.</summary>
     PlanUnfinished,
     /// <summary>A plan in the journal cannot be gone on with, or not be taken back, as it was asked.</summary>

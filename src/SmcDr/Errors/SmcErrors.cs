@@ -231,6 +231,10 @@ public static class SmcErrors
             "Finish that plan by running its command again, or take it back; only where neither is wanted, give it up."),
         new(SmcErrorCode.PlanUnsuitable, SmcErrorCategory.InvalidOperation, 37,
             "Run 'smcdr plan list' to see which plans there are and how far each is."),
+        new(SmcErrorCode.RegionUnsuitable, SmcErrorCategory.InvalidOperation, 116,
+            "Correct what the message names: Get-SmcRegion (or 'smcdr region list') shows how each region is; then run the command again."),
+        new(SmcErrorCode.PrimaryAlive, SmcErrorCategory.ResourceBusy, 122,
+            "A slow primary is not a dead one: look at it first. To lead the site away without a loss, add -Planned (--planned); to leave it behind knowingly, add -Force (--force)."),
         new(SmcErrorCode.Fenced, SmcErrorCategory.PermissionDenied, 35,
             "Stop what writes to the former primary: nothing that is committed there is kept. Then see which region leads the site now."),
 

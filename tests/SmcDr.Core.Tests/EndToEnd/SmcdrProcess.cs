@@ -16,7 +16,10 @@ internal sealed class SmcdrProcess : IDisposable
         _error = process.StandardError.ReadToEndAsync();
     }
 
-    public static SmcdrProcess Start(IReadOnlyDictionary<string, string> environment, params string[] arguments)
+    public static SmcdrProcess Start(IReadOnlyDictionary<string, string> environment, params string[] arguments) => Start(environment, null, arguments);
+
+    /// <summary>The same as another account, where one is named and we are root.</summary>
+    public static SmcdrProcess Start(IReadOnlyDictionary<string, string> environment, string? user, string[] arguments)
     {
         ProcessStartInfo start = new("dotnet")
         {
@@ -33,6 +36,13 @@ internal sealed class SmcdrProcess : IDisposable
         foreach ((string name, string value) in environment)
         {
             start.Environment[name] = value;
+        }
+
+        if (user is not null)
+        {
+            start.UserName = user;
+            start.WorkingDirectory = "/";
+            start.Environment["HOME"] = "/";
         }
 
         Process process = Process.Start(start)!;

@@ -1,4 +1,3 @@
-using System.Globalization;
 using Npgsql;
 using SmcDr.Core.Platform;
 
@@ -24,8 +23,7 @@ internal sealed class ClientEnvironment : IDisposable
 
     /// <summary>A database's name as an argument: as a connection string, since pg_dump takes a name with <c>=</c> in it for one.</summary>
     public static string DatabaseArgument(string database) =>
-        "--dbname=dbname='" +
-        database.Replace(@"\", @"\\", StringComparison.Ordinal).Replace("'", @"\'", StringComparison.Ordinal) + "'";
+        "--dbname=" + LibpqSettings.Keyword("dbname", database);
 
     public static async Task<ClientEnvironment> CreateAsync(PostgresConnector connector, CancellationToken cancellationToken)
     {
@@ -43,34 +41,15 @@ internal sealed class ClientEnvironment : IDisposable
 
     private static ClientEnvironment Create(NpgsqlConnectionStringBuilder settings, IRoutedPort? port)
     {
-        Dictionary<string, string> variables = [];
-        (string hosts, string ports) = Hosts(settings);
-        Set("PGHOST", hosts);
-        Set("PGPORT", ports);
+        Dictionary<string, string> variables = LibpqSettings.From(settings).ToDictionary(static one => one.Variable, static one => one.Value);
         Set("PGUSER", settings.Username ?? Environment.GetEnvironmentVariable("PGUSER"));
-        Set("PGAPPNAME", settings.ApplicationName);
-        Set("PGSSLMODE", settings.SslMode switch
-        {
-            SslMode.Disable => "disable",
-            SslMode.Allow => "allow",
-            SslMode.Require => "require",
-            SslMode.VerifyCA => "verify-ca",
-            SslMode.VerifyFull => "verify-full",
-            _ => "prefer",
-        });
-        Set("PGSSLROOTCERT", settings.RootCertificate);
-        Set("PGSSLCERT", settings.SslCertificate);
-        Set("PGSSLKEY", settings.SslKey);
-        Set("PGOPTIONS", settings.Options);
-        Set("PGCONNECT_TIMEOUT", settings.Timeout.ToString(CultureInfo.InvariantCulture));
 
         PrivateFile? passwords = null;
         // Where the site names no password, Npgsql falls back to these variables, and so must the programs.
         if ((settings.Password ?? Environment.GetEnvironmentVariable("PGPASSWORD")) is { Length: > 0 } password)
         {
             // The four fields match any host, port, database and user: the programs are told one of each.
-            passwords = PrivateFile.Create(
-                "*:*:*:*:" + password.Replace(@"\", @"\\", StringComparison.Ordinal).Replace(":", @"\:", StringComparison.Ordinal) + "\n");
+            passwords = PrivateFile.Create(LibpqSettings.PasswordLine(password));
             Set("PGPASSFILE", passwords.Path);
         }
         else
@@ -93,21 +72,5 @@ internal sealed class ClientEnvironment : IDisposable
     {
         _passwords?.Dispose();
         _port?.Dispose();
-    }
-
-    private static (string Hosts, string Ports) Hosts(NpgsqlConnectionStringBuilder settings)
-    {
-        List<string> hosts = [];
-        List<string> ports = [];
-        foreach (string part in (settings.Host ?? "localhost").Split(','))
-        {
-            int colon = part.LastIndexOf(':');
-            // An address of IPv6 has colons of its own, and a port behind brackets only.
-            bool hasPort = colon > 0 && (part.IndexOf(':', StringComparison.Ordinal) == colon || part[colon - 1] == ']') && !part.StartsWith('/');
-            hosts.Add((hasPort ? part[..colon] : part).Trim('[', ']', ' '));
-            ports.Add(hasPort ? part[(colon + 1)..] : settings.Port.ToString(CultureInfo.InvariantCulture));
-        }
-
-        return (string.Join(',', hosts), string.Join(',', ports));
     }
 }

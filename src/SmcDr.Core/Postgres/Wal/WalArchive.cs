@@ -208,7 +208,11 @@ public sealed class WalArchive
     /// Writes a segment to a file, every byte verified. The file has the full length of a segment, whatever is missing at its end as
     /// zeros: PostgreSQL takes no other. It appears whole or not at all.
     /// </summary>
-    public async Task FetchAsync(WalItem item, string destinationPath, CancellationToken cancellationToken)
+    public Task FetchAsync(WalItem item, string destinationPath, CancellationToken cancellationToken) =>
+        FetchAsync(item, destinationPath, null, cancellationToken);
+
+    /// <summary>As the public one; but what is missing at the end comes from another file of the same segment, where there is one.</summary>
+    internal async Task FetchAsync(WalItem item, string destinationPath, string? restPath, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(item);
         string path = Path.GetFullPath(destinationPath);
@@ -217,6 +221,16 @@ public sealed class WalArchive
         try
         {
             await ReadAsync(item, content, cancellationToken).ConfigureAwait(false);
+            if (restPath is not null && item.IsPartial && new FileInfo(restPath) is { Exists: true } rest && rest.Length == item.SegmentSize)
+            {
+                FileStream source = new(rest.FullName, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, 0, FileOptions.Asynchronous);
+                await using (source.ConfigureAwait(false))
+                {
+                    source.Position = item.Length;
+                    await source.ReadExactlyAsync(content.AsMemory((int)item.Length, item.SegmentSize - (int)item.Length), cancellationToken).ConfigureAwait(false);
+                }
+            }
+
             FileStream file = new(temporary, new FileStreamOptions
             {
                 Mode = FileMode.Create,

@@ -214,6 +214,42 @@ public sealed class WalArchiveTests(WalSample sample) : IClassFixture<WalSample>
     }
 
     [Fact]
+    public async Task TryFetchAsync_StandbyHasMoreOfTheSegmentThanTheRepository_LosesNothingOfIt()
+    {
+        (WalSegmentName name, byte[] content) = sample.Segments[1];
+        await PutPieceAsync(name, content, 0, 9000);
+        using TemporaryDirectory directory = new();
+        string destination = Path.Combine(directory.Path, "RECOVERYXLOG");
+        Assert.False(await FetchAsync(name.Next(Size).ToString()));
+        Assert.False(await FetchAsync("00000002.history"));
+        Assert.False(await FetchAsync(name + ".00000028.backup"));
+        Assert.False(File.Exists(destination));
+
+        // What the standby has received goes on to 20,000; behind that lies what its file held before.
+        byte[] own = new byte[Size];
+        Random.Shared.NextBytes(own);
+        content.AsSpan(0, 20_000).CopyTo(own);
+        own.AsSpan(0, 5000).Clear();
+        await File.WriteAllBytesAsync(Path.Combine(directory.Path, name.ToString()), own);
+        Assert.True(await FetchAsync(name.ToString()));
+        byte[] fetched = await File.ReadAllBytesAsync(destination);
+        Assert.Equal(content[..20_000], fetched[..20_000]);
+        Assert.Equal(own[20_000..], fetched[20_000..]);
+
+        // A whole one is taken as it is.
+        await Archive.PutSegmentAsync(name, content, null, CancellationToken.None);
+        Assert.True(await FetchAsync(name.ToString()));
+        Assert.Equal(content, await File.ReadAllBytesAsync(destination));
+
+        byte[] history = TimelineHistory.Format([new TimelineBranch(1, name.StartLsn(Size), "no recovery target specified")]);
+        await Archive.PutHistoryAsync(2, history, CancellationToken.None);
+        Assert.True(await FetchAsync("00000002.history"));
+        Assert.Equal(history, await File.ReadAllBytesAsync(destination));
+
+        Task<bool> FetchAsync(string file) => WalFetch.TryFetchAsync(_repository, sample.SystemId, file, destination, CancellationToken.None);
+    }
+
+    [Fact]
     public async Task FetchAsync_DamagedPiece_LeavesNoFile()
     {
         (WalSegmentName name, byte[] content) = sample.Segments[1];

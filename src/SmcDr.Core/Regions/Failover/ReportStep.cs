@@ -1,0 +1,98 @@
+using Npgsql;
+using SmcDr.Core.Plans;
+using SmcDr.Core.Postgres.BaseBackups;
+using SmcDr.Core.Postgres.Wal;
+
+namespace SmcDr.Core.Regions.Failover;
+
+/// <summary>Says how long it took and what was lost.</summary>
+internal sealed class ReportStep(FailoverWork work, params string[] after)
+    : FailoverStep(work, StepKey, "Measure what it took", work.Site.Name, after)
+{
+    public const string StepKey = "report-failover";
+
+    public override string Describe() => "Measures how long it took and what was lost, in the old primary's own WAL where that can be read.";
+
+    public override async Task<string> ActAsync(StepContext context, CancellationToken cancellationToken)
+    {
+        FailoverFacts? facts = context.GetOutput(AssessStep.StepKey, RegionFailoverJson.Default.FailoverFacts);
+        DateTimeOffset writes = context.GetOutput(VerifyStep.StepKey, RegionFailoverJson.Default.FailoverWrites)?.Time ?? DateTimeOffset.UtcNow;
+        double rto = facts is null ? 0 : (writes - facts.StartTime).TotalSeconds;
+        (uint timeline, uint? parent, Lsn? left) = await ReadSwitchAsync(cancellationToken).ConfigureAwait(false);
+        (FailoverReport report, string loss) = await MeasureAsync(context, facts, new FailoverReport(rto, left, null, null, null), parent, cancellationToken)
+            .ConfigureAwait(false);
+        await context.SaveAsync(report, RegionFailoverJson.Default.FailoverReport, cancellationToken).ConfigureAwait(false);
+        return $"'{Intent.To}' leads on timeline {timeline}{(left is null ? "" : $", which begins at {left}")}, and took writes " +
+            $"{DisplayText.Seconds(rto)} after the failover " +
+            $"was begun. {loss} Correct the roles in the site file, start the WAL stream of '{Intent.To}', and take a base backup.";
+    }
+
+    private async Task<(uint Timeline, uint? Parent, Lsn? Left)> ReadSwitchAsync(CancellationToken cancellationToken)
+    {
+        NpgsqlConnection connection = await Work.NewDatabase.OpenAsync(cancellationToken).ConfigureAwait(false);
+        await using (connection.ConfigureAwait(false))
+        {
+            try
+            {
+                ServerPosition position = await ServerPosition.ReadAsync(connection, cancellationToken).ConfigureAwait(false);
+                return position.History?.Branches is [.., { } branch]
+                    ? (position.Timeline, branch.Timeline, branch.SwitchLsn)
+                    : (position.Timeline, null, null);
+            }
+            catch (PostgresException e)
+            {
+                throw Work.NewDatabase.Translate(e);
+            }
+        }
+    }
+
+    private async Task<(FailoverReport Report, string Text)> MeasureAsync(
+        StepContext context, FailoverFacts? facts, FailoverReport report, uint? parent, CancellationToken cancellationToken)
+    {
+        if (Intent.Planned)
+        {
+            return (report with { LostBytes = 0, LostTransactions = 0 }, "Nothing was lost: the old primary was shut down, and all of its WAL replayed.");
+        }
+
+        if (report.SwitchLsn is not { } left || parent is not { } timeline)
+        {
+            return (report, "What was lost cannot be told: the new primary has no history of its timeline.");
+        }
+
+        if (Work.OldDirectory is { } directory)
+        {
+            try
+            {
+                if (await LostWal.ReadAsync(directory, timeline, left, cancellationToken).ConfigureAwait(false) is { } lost)
+                {
+                    long bytes = Math.Max(0, lost.EndLsn - left);
+                    double? seconds = (lost.LastCommit - lost.FirstCommit)?.TotalSeconds;
+                    return (
+                        report with { LostBytes = bytes, LostTransactions = lost.Commits, LostSeconds = seconds },
+                        lost.Commits == 0
+                            ? $"No transaction was lost: the old primary's WAL holds no commit behind that, in {DisplayText.Size(bytes)}."
+                            : FormattableString.Invariant($"Lost transactions: {lost.Commits}, ") +
+                                $"committed from {DisplayText.Time(lost.FirstCommit)} to {DisplayText.Time(lost.LastCommit)}, in " +
+                                    $"{DisplayText.Size(bytes)} of WAL. " +
+                                $"They are in '{directory}' still: keep it.");
+                }
+            }
+            catch (Exception e) when (e is SmcException or IOException or UnauthorizedAccessException)
+            {
+                context.Observer.Warning($"The old primary's WAL in '{directory}' cannot be read: {e.Message}");
+            }
+        }
+
+        if (facts?.PrimaryLsn is { } known)
+        {
+            long bytes = Math.Max(0, known - left);
+            return (report with { LostBytes = bytes }, facts.IsPrimaryExact
+                ? $"Lost: {DisplayText.Size(bytes)} of WAL, and what was written between the first look and its end; which transactions those are, " +
+                    "only the old primary's WAL can tell."
+                : $"Lost: at least {DisplayText.Size(bytes)} of WAL, by what the old primary last told its standby; which transactions those are, only " +
+                    "its own WAL can tell.");
+        }
+
+        return (report, "What was lost cannot be told before the old primary's WAL can be read.");
+    }
+}

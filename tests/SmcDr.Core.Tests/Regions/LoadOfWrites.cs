@@ -1,0 +1,44 @@
+using System.Collections.Concurrent;
+using Npgsql;
+using SmcDr.Core.Tests.Fixtures;
+
+namespace SmcDr.Core.Tests.Regions;
+
+/// <summary>Several clients that insert a row in each transaction until the server goes, and remember what was acknowledged.</summary>
+internal sealed class LoadOfWrites
+{
+    private readonly Task[] _clients;
+    private volatile bool _isOver;
+
+    public LoadOfWrites(PostgresServer server, int clients = 3) =>
+        _clients = [.. Enumerable.Range(0, clients).Select(_ => Task.Run(() => WriteAsync(server)))];
+
+    /// <summary>The ids that a commit came back for.</summary>
+    public ConcurrentBag<long> Acknowledged { get; } = [];
+
+    /// <summary>Waits until so many were acknowledged.</summary>
+    public Task UntilAsync(int count) => RegionLab.UntilAsync(() => Task.FromResult(Acknowledged.Count >= count), $"{count} writes");
+
+    public async Task EndAsync()
+    {
+        _isOver = true;
+        await Task.WhenAll(_clients);
+    }
+
+    private async Task WriteAsync(PostgresServer server)
+    {
+        try
+        {
+            await using NpgsqlConnection connection = await server.OpenAsync();
+            while (!_isOver)
+            {
+                await using NpgsqlCommand command = new("INSERT INTO t (v) VALUES ('load') RETURNING id", connection);
+                Acknowledged.Add((long)(await command.ExecuteScalarAsync())!);
+            }
+        }
+        catch (Exception e) when (e is NpgsqlException or IOException or InvalidOperationException)
+        {
+            // The server has gone, or takes no writes any more.
+        }
+    }
+}

@@ -1,0 +1,28 @@
+using System.Text.Json;
+using SmcDr.Core.Tests.Dns;
+using SmcDr.Core.Tests.Fixtures;
+
+namespace SmcDr.Core.Tests.Regions;
+
+/// <summary>A failover that leads clients over, with moto for Route 53 and a real DNS server for the zone's.</summary>
+[Collection(MotoTests.Name)]
+public sealed class RegionDnsTests(MotoServer moto)
+{
+    [MotoFact]
+    public async Task Failover_SiteWithDns_TheRecordLeadsToTheNewRegion()
+    {
+        string zone = await moto.CreateZoneAsync();
+        await moto.AddAsync(zone, ScriptedRoute53.Simple("api.example.test.", "CNAME", "east.example.test", 60));
+        await using DnsmasqServer server = await DnsmasqServer.StartAsync("--cname=api.example.test,west.example.test,60");
+        await using RegionLab lab = await RegionLab.StartWithStandbyAsync(
+            $"dns: {{ hostedZoneId: {zone}, record: api.example.test, endpoint: \"{moto.Endpoint}\", nameServers: [ \"{server.Endpoint}\" ] }}");
+        Assert.True((await lab.LookAsync("east")).GetProperty("dnsLeadsHere").GetBoolean());
+        Assert.False((await lab.LookAsync("west")).GetProperty("dnsLeadsHere").GetBoolean());
+        await lab.Primary.KillAsync();
+
+        JsonElement steps = await lab.SucceedAsync("region", "failover", "--yes");
+
+        Assert.Equal("Succeeded", RegionFailoverTests.StateOf(steps, "switch-dns"));
+        Assert.True((await lab.LookAsync("west")).GetProperty("dnsLeadsHere").GetBoolean());
+    }
+}

@@ -1,0 +1,249 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.Json;
+using Npgsql;
+using SmcDr.Core.Recovery;
+using SmcDr.Core.Tests.EndToEnd;
+using SmcDr.Core.Tests.Fixtures;
+using PostgresPrograms = SmcDr.Core.Tests.Fixtures.PostgresPrograms;
+
+namespace SmcDr.Core.Tests.Regions;
+
+/// <summary>
+/// A site with two regions on this host: a primary, a repository with a base backup and a stream, and a place for a standby. All of smcdr runs as the
+/// server's account
+/// and as a program of its own, as a standby's restore_command does.
+/// </summary>
+internal sealed class RegionLab : IAsyncDisposable
+{
+    public const string Site = "regions";
+    private const string PasswordVariable = "SMCDR_TEST_REGION_PASSWORD";
+
+    // What Route 53 is used with, where a site has DNS.
+    private readonly Dictionary<string, string> _environment = new() { ["AWS_ACCESS_KEY_ID"] = "smcdr-tests", ["AWS_SECRET_ACCESS_KEY"] = "smcdr-tests" };
+    private readonly List<SmcdrProcess> _processes = [];
+
+    private RegionLab(PostgresServer primary)
+    {
+        Primary = primary;
+        _environment[PasswordVariable] = primary.Password;
+        WestPort = PostgresServer.FreePort();
+    }
+
+    /// <summary>The database of the region east, which leads at first.</summary>
+    public PostgresServer Primary { get; }
+
+    public string Root { get; } = PostgresPrograms.CreateDirectory();
+
+    public string SitePath => Path.Combine(Root, "smcdr.yaml");
+
+    /// <summary>The data directory of the region west.</summary>
+    public string WestDirectory => Path.Combine(Root, "west");
+
+    public int WestPort { get; }
+
+    public string WestConnection =>
+        $"Host=127.0.0.1;Port={WestPort};Username=postgres;Database=postgres;SSL Mode=Disable;Password={Primary.Password};Pooling=false";
+
+    /// <param name="extra">What else the site file says, as YAML.</param>
+    public static async Task<RegionLab> StartAsync(string extra = "")
+    {
+        PostgresServer primary = await PostgresServer.StartAsync(new PostgresServerOptions
+        {
+            Fsync = false,
+            WalSegmentMegabytes = 1,
+            Settings = new Dictionary<string, string> { ["min_wal_size"] = "2MB", ["max_wal_size"] = "4MB", ["autovacuum"] = "off", ["wal_log_hints"] = "on" },
+        });
+        RegionLab lab = new(primary);
+        try
+        {
+            await primary.ExecuteAsync("CREATE TABLE t (id bigserial PRIMARY KEY, v text)");
+            await primary.ExecuteAsync("INSERT INTO t (v) SELECT repeat(md5(i::text), 10) FROM generate_series(1, 2000) i");
+            await lab.WriteSiteAsync("east", extra);
+            return lab;
+        }
+        catch
+        {
+            await lab.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>A lab with a base backup, a stream, and a standby that follows.</summary>
+    public static async Task<RegionLab> StartWithStandbyAsync(string extra = "")
+    {
+        RegionLab lab = await StartAsync(extra);
+        try
+        {
+            await lab.SucceedAsync("backup", "database");
+            lab.StartStream();
+            await lab.SucceedAsync(lab.InitArguments());
+            return lab;
+        }
+        catch
+        {
+            await lab.DisposeAsync();
+            throw;
+        }
+    }
+
+    public string[] InitArguments(params string[] more) => ["region", "init", "--yes", "--json", .. more];
+
+    /// <summary>Writes the site file: what is primary in it, what else it says, and what else a region has.</summary>
+    public Task WriteSiteAsync(string primary, string extra = "", Func<string, string>? more = null)
+    {
+        string More(string region) => more is null ? "" : "\n    " + more(region);
+        return File.WriteAllTextAsync(SitePath, $"""
+            name: {Site}
+            repository:
+              location: file://{Root}/repository
+            regions:
+              east:
+                role: {(primary == "east" ? "primary" : "standby")}
+                endpoint: east.example.test{More("east")}
+                database:
+                  connection: "{Primary.ConnectionString}"
+                  password: env:{PasswordVariable}
+                  dataDirectory: {Primary.DataDirectory}
+                  binDirectory: {PostgresPrograms.BinDirectory}
+              west:
+                role: {(primary == "west" ? "primary" : "standby")}
+                endpoint: west.example.test{More("west")}
+                database:
+                  connection: "Host=127.0.0.1;Port={WestPort.ToString(CultureInfo.InvariantCulture)};Username=postgres;Database=postgres;SSL Mode=Disable"
+                  password: env:{PasswordVariable}
+                  dataDirectory: {WestDirectory}
+                  binDirectory: {PostgresPrograms.BinDirectory}
+            {extra}
+            """);
+    }
+
+    public SmcdrProcess Start(params string[] arguments)
+    {
+        SmcdrProcess process = SmcdrProcess.Start(_environment, PostgresPrograms.OsUser, ["--site", SitePath, .. arguments]);
+        _processes.Add(process);
+        return process;
+    }
+
+    public Task<(int ExitCode, string Output, string Error)> RunAsync(params string[] arguments) => Start(arguments).EndAsync();
+
+    public async Task<JsonElement> SucceedAsync(params string[] arguments)
+    {
+        string[] all = arguments.Contains("--json") ? arguments : [.. arguments, "--json"];
+        (int exitCode, string output, string error) = await RunAsync(all);
+        Assert.True(exitCode == 0, $"{string.Join(' ', arguments)} ended with {exitCode}: {error}\n{output}");
+        return JsonDocument.Parse(output).RootElement.Clone();
+    }
+
+    /// <summary>Begins the stream of the region that the site file calls primary.</summary>
+    public SmcdrProcess StartStream() => Start("wal", "stream");
+
+    /// <summary>Starts the standby by hand, with the environment that its restore_command needs.</summary>
+    public async Task StartWestAsync()
+    {
+        Core.Recovery.PostgresPrograms programs = await Core.Recovery.PostgresPrograms.FindAsync(PostgresPrograms.BinDirectory, null, default);
+        Environment.SetEnvironmentVariable(PasswordVariable, Primary.Password);
+        await new HostServer(programs, WestDirectory, PostgresPrograms.OsUser).StartAsync(null, null, TimeSpan.FromMinutes(2), default);
+    }
+
+    /// <summary>How many entries there are in the journals of plans.</summary>
+    public int CountJournal() => Directory.Exists(Path.Combine(Root, "repository", "journal"))
+        ? Directory.GetFiles(Path.Combine(Root, "repository", "journal"), "*", SearchOption.AllDirectories).Length
+        : 0;
+
+    public async Task<JsonElement> LookAsync(string region) => (await SucceedAsync("region", "list", "--region", region))[0];
+
+    public Task<T> AskWestAsync<T>(string sql) => AskAsync<T>(WestConnection, sql);
+
+    public static async Task<T> AskAsync<T>(string connectionString, string sql)
+    {
+        await using NpgsqlConnection connection = new(connectionString);
+        await connection.OpenAsync();
+        await using NpgsqlCommand command = new(sql, connection);
+        return (T)(await command.ExecuteScalarAsync())!;
+    }
+
+    /// <summary>Keeps the standby from its primary: new connections for replication are refused. Those that there are go on, but for the standby's.</summary>
+    /// <returns>What is given to <see cref="JoinStandbyAsync"/>.</returns>
+    public async Task<string> CutStandbyAsync()
+    {
+        string access = Path.Combine(Primary.DataDirectory, "pg_hba.conf");
+        string before = await File.ReadAllTextAsync(access);
+        await File.WriteAllTextAsync(access, "host replication all all reject\n" + before);
+        await Primary.ExecuteAsync("SELECT pg_reload_conf()");
+        await UntilAsync(
+            async () =>
+            {
+                await Primary.ExecuteAsync("SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = 'smcdr_regions_west' " +
+                    "AND active");
+                return await Primary.ScalarAsync<bool>("SELECT NOT active FROM pg_replication_slots WHERE slot_name = 'smcdr_regions_west'");
+            },
+            "the standby is cut off");
+        return before;
+    }
+
+    /// <summary>Lets the standby come back.</summary>
+    public async Task JoinStandbyAsync(string before)
+    {
+        await File.WriteAllTextAsync(Path.Combine(Primary.DataDirectory, "pg_hba.conf"), before);
+        await Primary.ExecuteAsync("SELECT pg_reload_conf()");
+    }
+
+    /// <summary>The ids of all rows.</summary>
+    public static async Task<HashSet<long>> ReadIdsAsync(string connectionString)
+    {
+        await using NpgsqlConnection connection = new(connectionString);
+        await connection.OpenAsync();
+        await using NpgsqlCommand command = new("SELECT id FROM t", connection);
+        await using NpgsqlDataReader reader = await command.ExecuteReaderAsync();
+        HashSet<long> ids = [];
+        while (await reader.ReadAsync())
+        {
+            ids.Add(reader.GetInt64(0));
+        }
+
+        return ids;
+    }
+
+    /// <summary>Waits until something holds; what takes longer than anything here may is a failure.</summary>
+    public static async Task UntilAsync(Func<Task<bool>> condition, string what)
+    {
+        Stopwatch watch = Stopwatch.StartNew();
+        while (!await condition())
+        {
+            Assert.True(watch.Elapsed < TimeSpan.FromSeconds(120), $"It did not come to this: {what}.");
+            await Task.Delay(100);
+        }
+    }
+
+    /// <summary>Waits until the repository has all that the primary has written.</summary>
+    public async Task UntilArchivedAsync()
+    {
+        Lsn last = Lsn.Parse(await Primary.ScalarAsync<string>("SELECT pg_current_wal_flush_lsn()::text"));
+        await UntilAsync(
+            async () => Lsn.Parse(await Primary.ScalarAsync<string>("SELECT restart_lsn::text FROM pg_replication_slots WHERE slot_name = " +
+                "'smcdr_regions'")) >= last,
+            "the repository has the WAL");
+    }
+
+    /// <summary>Waits until the standby has as many rows as the primary.</summary>
+    public Task UntilWestHasAsync(long rows) => UntilAsync(async () => await AskWestAsync<long>("SELECT count(*) FROM t") == rows, $"{rows} rows in west");
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (SmcdrProcess process in _processes)
+        {
+            await process.KillAsync();
+            process.Dispose();
+        }
+
+        if (Directory.Exists(WestDirectory))
+        {
+            Core.Recovery.PostgresPrograms programs = await Core.Recovery.PostgresPrograms.FindAsync(PostgresPrograms.BinDirectory, null, default);
+            await new HostServer(programs, WestDirectory, PostgresPrograms.OsUser).EndAsync();
+        }
+
+        await Primary.DisposeAsync();
+        Directory.Delete(Root, recursive: true);
+    }
+}
