@@ -17,9 +17,6 @@ public sealed class SitePlan
     /// <summary>The plan's id; null before it has begun, and where it keeps no journal.</summary>
     public string? PlanId => _run.PlanId ?? _resumed?.Id;
 
-    /// <summary>Whether it goes on with what was begun before.</summary>
-    public bool IsResumed => _resumed is not null;
-
     /// <summary>The steps with what they will do and how long they are expected to take. Changes nothing.</summary>
     public Task<IReadOnlyList<PlanStepResult>> PreviewAsync(CancellationToken cancellationToken) => _run.PreviewAsync(cancellationToken);
 

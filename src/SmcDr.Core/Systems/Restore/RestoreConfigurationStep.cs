@@ -21,8 +21,8 @@ internal sealed class RestoreConfigurationStep(SitePlanContext context, SystemRe
 
     public override long? SizeBytes => Intent.Configuration!.SizeBytes;
 
-    public override string Describe() => $"Restore the backup {Intent.Configuration!.Id}; what is there and differs is changed back. " +
-        $"Not started by it: {string.Join(", ", Held().Keys)}.";
+    public override string Describe() => $"Restore the backup {Intent.Configuration!.Id}; what is there and differs is changed back." +
+        (Held() is { Count: > 0 } held ? $" Not started by it: {string.Join(", ", held.Keys)}." : "");
 
     public override async Task<string> ActAsync(StepContext context, CancellationToken cancellationToken)
     {
