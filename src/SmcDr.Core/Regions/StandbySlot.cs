@@ -46,6 +46,31 @@ internal sealed record StandbySlot(string Type, string? State, bool IsActive)
         }
     }
 
+    /// <summary>Drops physical slots that nobody streams by, where they are there.</summary>
+    public static async Task DropAsync(PostgresConnector server, string[] names, CancellationToken cancellationToken)
+    {
+        NpgsqlConnection connection = await server.OpenAsync(cancellationToken).ConfigureAwait(false);
+        await using (connection.ConfigureAwait(false))
+        {
+            NpgsqlCommand command = new(
+                "SELECT pg_catalog.pg_drop_replication_slot(slot_name) FROM pg_catalog.pg_replication_slots " +
+                "WHERE slot_type = 'physical' AND NOT active AND slot_name::pg_catalog.text = ANY ($1)",
+                connection);
+            command.Parameters.Add(new NpgsqlParameter<string[]> { TypedValue = names });
+            await using (command.ConfigureAwait(false))
+            {
+                try
+                {
+                    await command.ExecuteNonQueryAsync(cancellationToken).ConfigureAwait(false);
+                }
+                catch (NpgsqlException e)
+                {
+                    throw server.Translate(e);
+                }
+            }
+        }
+    }
+
     private static async Task<string?> EnsureAsync(NpgsqlConnection connection, string name, string server, CancellationToken cancellationToken)
     {
         StandbySlot? there = await ReadAsync(connection, name, cancellationToken).ConfigureAwait(false);

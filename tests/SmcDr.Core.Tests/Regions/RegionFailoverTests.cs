@@ -196,6 +196,8 @@ public sealed partial class RegionFailoverTests
         const string Follows = "SELECT pg_is_in_recovery() AND EXISTS (SELECT FROM t WHERE v = 'in the new region')";
         await RegionLab.UntilAsync(async () => await RegionLab.AskAsync<bool>(east, Follows), "east follows");
 
+        Assert.Equal(0L, await RegionLab.AskAsync<long>(east, "SELECT count(*) FROM pg_replication_slots WHERE slot_name = 'smcdr_regions_west'"));
+
         // Redis follows as well.
         await RegionLab.UntilAsync(async () => await redisEast.ExecuteAsync("EXISTS", "k2") is 1L, "the key of west in east");
         Assert.Contains("role:slave", await redisEast.InfoAsync("replication"), StringComparison.Ordinal);
@@ -272,7 +274,7 @@ public sealed partial class RegionFailoverTests
         Assert.Equal(1L, (await lab.LookAsync("west")).GetProperty("epoch").GetInt64());
         Assert.True(await lab.AskWestAsync<long>("INSERT INTO t (v) VALUES ('in the new region') RETURNING id") > 0);
         Assert.Equal(2, await lab.AskWestAsync<int>("SELECT timeline_id FROM pg_control_checkpoint()"));
-        Assert.Empty((await lab.SucceedAsync("plan", "list")).EnumerateArray().Where(static plan => plan.GetProperty("state").GetString() != "Succeeded"));
+        Assert.All((await lab.SucceedAsync("plan", "list")).EnumerateArray(), static plan => Assert.Equal("Succeeded", plan.GetProperty("state").GetString()));
     }
 
     internal static string StateOf(JsonElement steps, string key) => Step(steps, key).GetProperty("state").GetString()!;

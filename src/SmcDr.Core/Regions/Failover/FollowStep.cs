@@ -40,6 +40,9 @@ internal sealed class FollowStep(FailoverWork work, params string[] after)
             await server.StartAsync(null, null, s_limit, cancellationToken).ConfigureAwait(false);
         }
 
+        // A standby keeps WAL for its slots as a primary does, and nobody streams by these any more: its disk would fill.
+        await StandbySlot.DropAsync(
+            Work.OldDatabase, [Work.From.Database!.Slot, Work.Site.GetStandbySlot(Work.To)], cancellationToken).ConfigureAwait(false);
         return $"It follows '{Intent.To}'.";
     }
 
