@@ -106,7 +106,7 @@ Describe 'Start-SmcIncident' -Skip:$cannot {
         $timeline.Kind | Should -Be 'Opened', 'Command', 'Command', 'Note'
         $timeline[1].Text | Should -Be "Backup-SmcFileStore -Label 'in the incident'"
         $timeline[1].Outcome | Should -Be 'Succeeded'
-        $timeline[2].Text | Should -Be 'Restore-SmcFileStore -Name config -BackupId 20260101T000000Z-full'
+        $timeline[2].Text | Should -Be 'Restore-SmcFileStore -BackupId 20260101T000000Z-full -Name config'
         $timeline[2].Outcome, $timeline[2].ErrorId | Should -Be 'Failed', 'SmcBackupNotFound'
         $timeline[3].Phase | Should -Be 'Recovery'
     }
