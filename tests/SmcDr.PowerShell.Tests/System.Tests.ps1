@@ -89,7 +89,7 @@ Describe 'Restore-SmcSystem' -Skip:$cannot {
 
     It 'refuses what the site does not have, and an instant without a zone' {
         Assert-SmcError SmcArgumentInvalid { Restore-SmcSystem -Component Database -Confirm:$false }
-        { Restore-SmcSystem -TargetTime '2026-11-05 10:00' -Confirm:$false } | Should -Throw '*TargetTime*'
+        { Restore-SmcSystem -TargetTime '2026-11-05 10:00' -Confirm:$false } | Should -Throw '*time zone*'
     }
 
     It 'stops what builds on a step that fails, leaves a plan, and nothing else begins over it' {
