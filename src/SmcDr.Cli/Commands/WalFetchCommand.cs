@@ -27,6 +27,9 @@ internal sealed class WalFetchCommand : CliCommand
         Options.Add(_cluster);
     }
 
+    // A standby asks for segment after segment, and every few seconds for the next one: each would be a listing, and during an incident two entries.
+    protected override bool IsNoted => false;
+
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
         Repository repository = await context.OpenForReadingAsync(context.LoadSite(), cancellationToken).ConfigureAwait(false);

@@ -20,6 +20,7 @@ public sealed class CliIncidentTests : IDisposable
         CliRun failed = await RunAsync("restore", "filestore", "tree", "--backup", "20260101T000000Z-full", "--yes");
         CliRun planned = await RunAsync("retention", "--dry-run");
         CliRun listed = await RunAsync("backup", "list");
+        CliRun fetched = await RunAsync("wal", "fetch", "000000010000000000000001", "segment", "--cluster", "7000000000000000001");
         CliRun noted = await RunAsync("incident", "note", "The volume is back", "--phase", "recovery", "--json");
         CliRun stopped = await RunAsync("incident", "stop", "--summary", "All is there", "--root-cause", "A script", "--json");
         CliRun after = await RunAsync("backup", "filestore");
@@ -31,6 +32,7 @@ public sealed class CliIncidentTests : IDisposable
         Assert.Equal("Ransomware", started.Json.GetProperty("scenario").GetString());
         Assert.NotEqual(0, failed.ExitCode);
         Assert.Equal(0, planned.ExitCode);
+        Assert.Equal(SmcErrors.Get(SmcErrorCode.ObjectNotFound).ExitCode, fetched.ExitCode);
         JsonElement[] timeline = [.. stopped.Json.GetProperty("timeline").EnumerateArray()];
         Assert.Equal(["Opened", "Command", "Command", "Note", "Closed"], timeline.Select(static entry => entry.GetProperty("kind").GetString()));
         Assert.Equal("smcdr backup filestore --label 'before it' --exclude *.log", timeline[1].GetProperty("text").GetString());
