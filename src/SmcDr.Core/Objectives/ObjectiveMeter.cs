@@ -184,7 +184,7 @@ public sealed class ObjectiveMeter
     /// <summary>Where there are dumps alone, the newest one is all that is left.</summary>
     private static async Task<ObjectiveResult> MeasureDumpsAsync(Repository repository, ObjectiveResult result, CancellationToken cancellationToken)
     {
-        BackupHeader? newest = await FindNewestAsync(repository, Component.Database, static header => header.Logical is not null, cancellationToken).ConfigureAwait(false);
+        BackupHeader? newest = await repository.FindNewestAsync(Component.Database, static header => header.Logical is not null, cancellationToken).ConfigureAwait(false);
         return newest is null
             ? Without(result)
             : With(result, newest) with
@@ -196,8 +196,7 @@ public sealed class ObjectiveMeter
     private static async Task<ObjectiveResult> MeasureBackupsAsync(
         Repository repository, ObjectiveResult result, ExpectedBackup expected, CancellationToken cancellationToken)
     {
-        BackupHeader? newest = await FindNewestAsync(
-            repository,
+        BackupHeader? newest = await repository.FindNewestAsync(
             expected.Component,
             header => expected.Subject is null || BackupRetention.SubjectOf(header) == expected.Subject,
             cancellationToken).ConfigureAwait(false);
@@ -222,21 +221,6 @@ public sealed class ObjectiveMeter
         BackupTime = backup.StartTime,
         BackupBytes = backup.SizeBytes,
     };
-
-    private static async Task<BackupHeader?> FindNewestAsync(
-        Repository repository, Component component, Func<BackupHeader, bool> isMeant, CancellationToken cancellationToken)
-    {
-        BackupHeader? newest = null;
-        await foreach (BackupEntry entry in repository.ListBackupsAsync(component, cancellationToken).ConfigureAwait(false))
-        {
-            if (entry.Header is { } header && isMeant(header) && !(newest?.StartTime > header.StartTime))
-            {
-                newest = header;
-            }
-        }
-
-        return newest;
-    }
 
     private ObjectiveResult Predict(ObjectiveResult result, IReadOnlyList<RecoveryMeasurement> all)
     {

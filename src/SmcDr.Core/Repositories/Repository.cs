@@ -137,6 +137,24 @@ public sealed partial class Repository
         }
     }
 
+    /// <summary>The complete backup of a component that began last of those that are meant; null where there is none.</summary>
+    /// <param name="component">The component.</param>
+    /// <param name="isMeant">Which count.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
+    internal async Task<BackupHeader?> FindNewestAsync(Component component, Func<BackupHeader, bool> isMeant, CancellationToken cancellationToken)
+    {
+        BackupHeader? newest = null;
+        await foreach (BackupEntry entry in ListBackupsAsync(component, cancellationToken).ConfigureAwait(false))
+        {
+            if (entry.Header is { } header && isMeant(header) && !(newest?.StartTime > header.StartTime))
+            {
+                newest = header;
+            }
+        }
+
+        return newest;
+    }
+
     /// <summary>All backups of a component, oldest first, the incomplete ones among them.</summary>
     public async IAsyncEnumerable<BackupEntry> ListBackupsAsync(
         Component component, [EnumeratorCancellation] CancellationToken cancellationToken)

@@ -60,16 +60,11 @@ internal sealed class BackupHealth(Site site, SecretResolver secrets, TimeProvid
 
     private async Task<CheckFinding> FindAsync(Repository repository, ExpectedBackup expected, CancellationToken cancellationToken)
     {
-        BackupHeader? newest = null;
-        await foreach (BackupEntry entry in repository.ListBackupsAsync(expected.Component, cancellationToken).ConfigureAwait(false))
-        {
-            if (entry.Header is { } header && (expected.Component != Component.Database || header.Database is not null) &&
-                (expected.Subject is null || BackupRetention.SubjectOf(header) == expected.Subject) && !(newest?.StartTime > header.StartTime))
-            {
-                newest = header;
-            }
-        }
-
+        BackupHeader? newest = await repository.FindNewestAsync(
+            expected.Component,
+            header => (expected.Component != Component.Database || header.Database is not null) &&
+                (expected.Subject is null || BackupRetention.SubjectOf(header) == expected.Subject),
+            cancellationToken).ConfigureAwait(false);
         if (newest is null)
         {
             return CheckFinding.Failed("There is no backup.", "Take one now: Backup-SmcSystem (or 'smcdr system backup').");

@@ -133,15 +133,10 @@ public sealed class BackupVerification
         foreach (ExpectedBackup one in expected)
         {
             long started = Stopwatch.GetTimestamp();
-            BackupHeader? newest = null;
-            await foreach (BackupEntry entry in _repository.ListBackupsAsync(one.Component, cancellationToken).ConfigureAwait(false))
-            {
-                if (entry.Header is { Logical: null } header && (one.Subject is null || BackupRetention.SubjectOf(header) == one.Subject) &&
-                    !(newest?.StartTime > header.StartTime))
-                {
-                    newest = header;
-                }
-            }
+            BackupHeader? newest = await _repository.FindNewestAsync(
+                one.Component,
+                header => header.Logical is null && (one.Subject is null || BackupRetention.SubjectOf(header) == one.Subject),
+                cancellationToken).ConfigureAwait(false);
 
             string name = one.Subject is null ? one.Component.ToString() : $"{one.Component} {one.Subject}";
             string what = one.Component == Component.Database ? $"complete physical backup of {name}" : $"complete backup of {name}";

@@ -167,15 +167,8 @@ internal sealed class SystemRestoreDecision(SitePlanContext context, SystemResto
     /// <summary>The newest backup from before the instant that is wanted.</summary>
     private async Task<ChosenBackup> FindAsync(Component component, Func<BackupHeader, bool> isMeant, string? subject, CancellationToken cancellationToken)
     {
-        BackupHeader? newest = null;
-        await foreach (BackupEntry entry in context.Repository.ListBackupsAsync(component, cancellationToken).ConfigureAwait(false))
-        {
-            if (entry.Header is { } header && isMeant(header) && !(header.StartTime > options.TargetTime) && !(newest?.StartTime > header.StartTime))
-            {
-                newest = header;
-            }
-        }
-
+        BackupHeader? newest = await context.Repository.FindNewestAsync(
+            component, header => isMeant(header) && !(header.StartTime > options.TargetTime), cancellationToken).ConfigureAwait(false);
         if (newest is null)
         {
             string when = options.TargetTime is { } time ? $" from before {DisplayText.Time(time)}" : "";
