@@ -50,8 +50,8 @@ internal sealed class CliApplication
             {
                 new PlanListCommand(host),
                 new PlanShowCommand(host),
-                new PlanResumeCommand(host),
-                new PlanUndoCommand(host),
+                PlanContinueCommand.Resume(host),
+                PlanContinueCommand.Undo(host),
                 new PlanStopCommand(host),
             },
             new Command("system", "Backs up, restores and checks the system as a whole.")

@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using SmcDr.Core.Kubernetes;
 using SmcDr.Core.Kubernetes.Configuration;
+using SmcDr.Core.Kubernetes.Jobs;
 using SmcDr.Core.Kubernetes.Workloads;
 using SmcDr.Core.ObjectStores;
 using SmcDr.Core.Operations;
@@ -25,12 +26,6 @@ internal sealed class CronJobScheduler : IScheduler
     // more than 100 runs that were
     // missed within this time, which even one a minute does not come to.
     private const int StartingDeadlineSeconds = 3600;
-
-    // 0440: for the group of the pod, and nobody else.
-    private const int GroupMode = 288;
-
-    // The account of the image.
-    private const int UserId = 65532;
 
     private readonly Site _site;
     private readonly KubernetesSettings _settings;
@@ -291,82 +286,38 @@ internal sealed class CronJobScheduler : IScheduler
             volumes.Add((JsonNode)new JsonObject { ["name"] = "site", ["configMap"] = SiteSource() });
         }
 
-        foreach ((int number, JobMountSettings mount) in job.Mounts.Index())
+        foreach ((int number, JobMountSettings settings) in job.Mounts.Index())
         {
             string name = FormattableString.Invariant($"mount-{number}");
-            mounts.Add((JsonNode)new JsonObject { ["name"] = name, ["mountPath"] = mount.Path, ["readOnly"] = mount.Claim is null });
-            volumes.Add((JsonNode)CreateVolume(name, mount));
+            JobMount mount = settings.ToMount();
+            mounts.Add((JsonNode)JobPod.Mount(name, mount));
+            volumes.Add((JsonNode)(IsBesideSite(settings)
+                ? JobPod.VolumeWith(name, mount, new JsonObject { ["configMap"] = SiteSource() })
+                : JobPod.Volume(name, mount)));
         }
+
+        JsonObject security = JobPod.Security();
+        security["runAsUser"] = JobPod.UserId;
+        security["runAsGroup"] = JobPod.UserId;
 
         JsonObject pod = new()
         {
             ["restartPolicy"] = "Never",
-            ["securityContext"] = new JsonObject
-            {
-                ["runAsNonRoot"] = true,
-                ["runAsUser"] = UserId,
-                ["runAsGroup"] = UserId,
-                ["fsGroup"] = UserId,
-                ["seccompProfile"] = new JsonObject { ["type"] = "RuntimeDefault" },
-            },
+            ["securityContext"] = security,
             ["containers"] = new JsonArray(new JsonObject
             {
                 ["name"] = "smcdr",
                 ["image"] = job.Image,
                 ["args"] = new JsonArray("--site", _site.Path, "schedule", "run", task),
                 ["env"] = new JsonArray(new JsonObject { ["name"] = "SMCDR_STATE_DIR", ["value"] = "/tmp" }),
-                ["envFrom"] = new JsonArray([.. job.EnvironmentSecrets.Select(static secret => new JsonObject { ["secretRef"] = new JsonObject { ["name"] = secret } })]),
-                ["securityContext"] = new JsonObject
-                {
-                    ["allowPrivilegeEscalation"] = false,
-                    ["readOnlyRootFilesystem"] = true,
-                    ["capabilities"] = new JsonObject { ["drop"] = new JsonArray("ALL") },
-                },
+                ["envFrom"] = JobPod.EnvironmentFrom(job.EnvironmentSecrets),
+                ["securityContext"] = JobPod.ContainerSecurity(),
                 ["volumeMounts"] = mounts,
             }),
             ["volumes"] = volumes,
         };
-        if (job.ServiceAccount is { } account)
-        {
-            pod["serviceAccountName"] = account;
-        }
-
-        if (job.ImagePullSecrets.Count > 0)
-        {
-            pod["imagePullSecrets"] = new JsonArray([.. job.ImagePullSecrets.Select(static secret => new JsonObject { ["name"] = secret })]);
-        }
-
+        JobPod.SetAccounts(pod, job.ServiceAccount, job.ImagePullSecrets);
         return pod;
-    }
-
-    private JsonObject CreateVolume(string name, JobMountSettings mount)
-    {
-        JsonObject volume = new() { ["name"] = name };
-        if (mount.Claim is not null)
-        {
-            volume["persistentVolumeClaim"] = new JsonObject { ["claimName"] = mount.Claim };
-        }
-        else if (IsBesideSite(mount))
-        {
-            JsonObject source = mount.Secret is { } secret
-                ? new JsonObject { ["secret"] = new JsonObject { ["name"] = secret } }
-                : new JsonObject { ["configMap"] = new JsonObject { ["name"] = mount.ConfigMap } };
-            volume["projected"] = new JsonObject
-            {
-                ["defaultMode"] = GroupMode,
-                ["sources"] = new JsonArray(source, new JsonObject { ["configMap"] = SiteSource() }),
-            };
-        }
-        else if (mount.Secret is not null)
-        {
-            volume["secret"] = new JsonObject { ["secretName"] = mount.Secret, ["defaultMode"] = GroupMode };
-        }
-        else
-        {
-            volume["configMap"] = new JsonObject { ["name"] = mount.ConfigMap };
-        }
-
-        return volume;
     }
 
     /// <summary>The site file under the name that it has here.</summary>

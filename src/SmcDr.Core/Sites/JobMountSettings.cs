@@ -1,3 +1,5 @@
+using SmcDr.Core.Kubernetes.Jobs;
+
 namespace SmcDr.Core.Sites;
 
 /// <summary>What of the cluster the pods of Jobs have in a directory.</summary>
@@ -17,6 +19,8 @@ public sealed record JobMountSettings : ISiteRules
 
     [SiteKey("A PersistentVolumeClaim of the namespace.", Kind = SiteValueKind.ObjectName)]
     public string? Claim { get; init; }
+
+    internal JobMount ToMount() => new() { Path = Path, Secret = Secret, ConfigMap = ConfigMap, Claim = Claim };
 
     IEnumerable<(string Key, string Problem)> ISiteRules.FindProblems()
     {

@@ -200,10 +200,7 @@ public static class SiteJobs
             EnvironmentSecrets = settings.EnvironmentSecrets,
             Mounts =
             [
-                .. settings.Mounts.Select(static mount => new JobMount
-                {
-                    Path = mount.Path, Secret = mount.Secret, ConfigMap = mount.ConfigMap, Claim = mount.Claim,
-                }),
+                .. settings.Mounts.Select(static mount => mount.ToMount()),
                 .. secrets.OrderBy(static secret => secret.Key, StringComparer.Ordinal).Select(static secret => new JobMount
                 {
                     Path = $"{SecretsDirectory}/{secret.Key}", Secret = secret.Key, Keys = [.. secret.Value],

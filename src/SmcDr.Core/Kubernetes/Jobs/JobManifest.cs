@@ -14,9 +14,6 @@ internal static class JobManifest
     public const string SiteDirectory = "/run/smcdr/site";
     private const string SiteFileName = "smcdr.yaml";
 
-    // The image's own user (New-OciImage.ps1); files of volumes belong to its group, so that secrets need not be open to all.
-    private const int Group = 65532;
-
     /// <summary>Which command, image and site it is: what changes makes other pods.</summary>
     public static string RevisionOf(JobSpec spec)
     {
@@ -127,76 +124,34 @@ internal static class JobManifest
         {
             JobMount mount = spec.Mounts[i];
             string name = string.Create(CultureInfo.InvariantCulture, $"mount-{i}");
-            volumes.Add((JsonNode)Volume(name, mount));
-            mounts.Add((JsonNode)new JsonObject { ["name"] = name, ["mountPath"] = mount.Path, ["readOnly"] = mount.Claim is null });
+            volumes.Add((JsonNode)JobPod.Volume(name, mount));
+            mounts.Add((JsonNode)JobPod.Mount(name, mount));
         }
 
         JsonObject pod = new()
         {
             ["restartPolicy"] = restartPolicy,
             ["terminationGracePeriodSeconds"] = (long)spec.EndTimeout.TotalSeconds,
-            ["securityContext"] = new JsonObject
-            {
-                ["runAsNonRoot"] = true,
-                ["fsGroup"] = Group,
-                ["seccompProfile"] = new JsonObject { ["type"] = "RuntimeDefault" },
-            },
+            ["securityContext"] = JobPod.Security(),
             ["containers"] = new JsonArray(new JsonObject
             {
                 ["name"] = ContainerName,
                 ["image"] = spec.Image,
                 ["imagePullPolicy"] = "IfNotPresent",
                 ["args"] = Texts(["--site", $"{SiteDirectory}/{SiteFileName}", .. spec.Arguments]),
-                ["envFrom"] = new JsonArray(
-                    [.. spec.EnvironmentSecrets.Select(static name => new JsonObject { ["secretRef"] = new JsonObject { ["name"] = name } })]),
+                ["envFrom"] = JobPod.EnvironmentFrom(spec.EnvironmentSecrets),
                 ["resources"] = new JsonObject
                 {
                     ["requests"] = new JsonObject { ["cpu"] = spec.Cpu, ["memory"] = Bytes(spec.Memory) },
                     ["limits"] = new JsonObject { ["memory"] = Bytes(spec.MemoryLimit) },
                 },
-                ["securityContext"] = new JsonObject
-                {
-                    ["readOnlyRootFilesystem"] = true,
-                    ["allowPrivilegeEscalation"] = false,
-                    ["capabilities"] = new JsonObject { ["drop"] = new JsonArray("ALL") },
-                },
+                ["securityContext"] = JobPod.ContainerSecurity(),
                 ["volumeMounts"] = mounts,
             }),
             ["volumes"] = volumes,
         };
-        if (spec.ServiceAccount is not null)
-        {
-            pod["serviceAccountName"] = spec.ServiceAccount;
-        }
-
-        if (spec.ImagePullSecrets.Count > 0)
-        {
-            pod["imagePullSecrets"] = new JsonArray([.. spec.ImagePullSecrets.Select(static name => new JsonObject { ["name"] = name })]);
-        }
-
+        JobPod.SetAccounts(pod, spec.ServiceAccount, spec.ImagePullSecrets);
         return pod;
-    }
-
-    private static JsonObject Volume(string name, JobMount mount)
-    {
-        if (mount.Claim is not null)
-        {
-            return new() { ["name"] = name, ["persistentVolumeClaim"] = new JsonObject { ["claimName"] = mount.Claim } };
-        }
-
-        if (mount.ConfigMap is not null)
-        {
-            return new() { ["name"] = name, ["configMap"] = new JsonObject { ["name"] = mount.ConfigMap } };
-        }
-
-        // 440 in decimal, as the API has it.
-        JsonObject secret = new() { ["secretName"] = mount.Secret, ["defaultMode"] = 0x120 };
-        if (mount.Keys.Count > 0)
-        {
-            secret["items"] = new JsonArray([.. mount.Keys.Select(static key => new JsonObject { ["key"] = key, ["path"] = key })]);
-        }
-
-        return new() { ["name"] = name, ["secret"] = secret };
     }
 
     private static string Bytes(long count) => count.ToString(CultureInfo.InvariantCulture);
