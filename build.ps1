@@ -52,19 +52,34 @@ function Assert-Staged {
     }
 }
 
+# Writes help in a process of its own: this one would keep the module's assemblies until it ends, and the next build could not replace them.
+function Invoke-HelpScript {
+    param([hashtable] $Arguments)
+
+    $write = {
+        param([string] $Script, [hashtable] $Arguments)
+        $ErrorActionPreference = 'Stop'
+        & $Script @Arguments
+    }
+    $script = Join-Path $PSScriptRoot 'src' 'SmcDr.PowerShell' 'Help' 'New-ModuleHelp.ps1'
+    & (Get-Shell) -NoProfile -NonInteractive -Command $write -args $script, $Arguments
+    Assert-Native 'pwsh'
+}
+
 function Invoke-BuildTask {
     if (Test-Path -LiteralPath $staged) {
         Remove-Item -LiteralPath $staged -Recurse -Force
     }
 
     $source = Join-Path $PSScriptRoot 'src' 'SmcDr.PowerShell'
-    dotnet publish $source -c $dotnetConfiguration -o (Join-Path $staged 'bin') -v quiet -nologo
+    dotnet publish $source -c $dotnetConfiguration -o (Join-Path $staged 'bin') -v quiet -nologo -p:RunAnalyzers=false
     Assert-Native 'dotnet publish'
 
     Copy-Item -LiteralPath (Join-Path $PSScriptRoot 'SmcDr.psd1') -Destination $staged
     Get-ChildItem -LiteralPath $source -File |
         Where-Object Extension -In '.psm1', '.ps1xml' |
         Copy-Item -Destination $staged
+    Copy-Item -LiteralPath (Join-Path $source 'Drills') -Destination $staged -Recurse
     # One beside the module would be loaded in place of PowerShell's own, and then no cmdlet is one.
     $intruder = Get-ChildItem -LiteralPath $staged -Recurse -Filter 'System.Management.Automation.dll'
     if ($intruder) {
@@ -73,19 +88,7 @@ function Invoke-BuildTask {
 
     $manifest = Join-Path $staged 'SmcDr.psd1'
     $null = Test-ModuleManifest -Path $manifest
-    # In a process of its own: this one would keep the assemblies until it ends, and the next build could not replace them.
-    $splatHelp = @{
-        Module        = $manifest
-        Documentation = [System.IO.Path]::Combine($staged, 'bin', 'SmcDr.PowerShell.xml')
-        Path          = [System.IO.Path]::Combine($staged, 'en-US', 'SmcDr-Help.xml')
-    }
-    $write = {
-        param([string] $Script, [hashtable] $Arguments)
-        $ErrorActionPreference = 'Stop'
-        & $Script @Arguments
-    }
-    & (Get-Shell) -NoProfile -NonInteractive -Command $write -args ([System.IO.Path]::Combine($source, 'Help', 'New-MamlHelp.ps1')), $splatHelp
-    Assert-Native 'pwsh'
+    Invoke-HelpScript @{ Module = $manifest }
     Write-Host "Staged in $staged"
 }
 
@@ -136,7 +139,7 @@ function Invoke-AnalyzeTask {
         Join-Path $PSScriptRoot 'build.ps1'
         # The staged manifest: only there are the files that it names beside it.
         Join-Path $staged 'SmcDr.psd1'
-        Get-ChildItem -Path (Join-Path $PSScriptRoot 'src'), (Join-Path $PSScriptRoot 'tests') -Recurse -File -Include '*.ps1', '*.psm1', '*.psd1' |
+        Get-ChildItem -Path ('src', 'tests', 'docs' | ForEach-Object { Join-Path $PSScriptRoot $_ }) -Recurse -File -Include '*.ps1', '*.psm1', '*.psd1' |
             Where-Object FullName -NotMatch '[\\/](bin|obj)[\\/]' |
             ForEach-Object FullName
     )
@@ -173,7 +176,8 @@ function Invoke-DocsTask {
     }
     & (Get-Shell) -NoProfile -NonInteractive -Command $write -args (Join-Path $staged 'bin'), $path
     Assert-Native 'pwsh'
-    Write-Host "Wrote $path"
+    Invoke-HelpScript @{ Module = (Join-Path $staged 'SmcDr.psd1'); Docs = (Join-Path $PSScriptRoot 'docs') }
+    Write-Host "Wrote $path, docs/en-US and the table of errors in docs/troubleshooting.md"
 }
 
 function Invoke-PackTask {
@@ -184,6 +188,20 @@ function Invoke-PackTask {
     $hash = (Get-FileHash -LiteralPath $archive -Algorithm SHA256).Hash.ToLowerInvariant()
     Set-Content -LiteralPath "$archive.sha256" -Value "$hash  $(Split-Path -Path $archive -Leaf)"
     Write-Host "Packed $archive"
+    if (-not (Get-Command -Name Compress-PSResource -ErrorAction Ignore)) {
+        Write-Host 'Microsoft.PowerShell.PSResourceGet is not here, or older than 1.1: no .nupkg was made.'
+        return
+    }
+
+    $package = Join-Path $output "SmcDr.$version.nupkg"
+    if (Test-Path -LiteralPath $package) {
+        Remove-Item -LiteralPath $package
+    }
+
+    Compress-PSResource -Path $staged -DestinationPath $output
+    $hash = (Get-FileHash -LiteralPath $package -Algorithm SHA256).Hash.ToLowerInvariant()
+    Set-Content -LiteralPath "$package.sha256" -Value "$hash  $(Split-Path -Path $package -Leaf)"
+    Write-Host "Packed $package"
 }
 
 function Invoke-ImageTask {
@@ -194,7 +212,7 @@ function Invoke-ImageTask {
 
     $source = Join-Path $PSScriptRoot 'src' 'SmcDr.Cli'
     # The image has no ICU, which is larger than all the rest.
-    dotnet publish $source -c $dotnetConfiguration -r linux-x64 --self-contained -p:InvariantGlobalization=true -o $application -v quiet -nologo
+    dotnet publish $source -c $dotnetConfiguration -r linux-x64 --self-contained -p:InvariantGlobalization=true -o $application -v quiet -nologo -p:RunAnalyzers=false
     Assert-Native 'dotnet publish'
     $version = (Import-PowerShellDataFile -LiteralPath (Join-Path $PSScriptRoot 'SmcDr.psd1')).ModuleVersion
     $splatImage = @{
@@ -204,6 +222,7 @@ function Invoke-ImageTask {
     }
     $image = & ([System.IO.Path]::Combine($source, 'Image', 'New-OciImage.ps1')) @splatImage
     $postgres = if ($image.PostgresVersion) { "logical backups with PostgreSQL's programs of $($image.PostgresVersion -join ', ')" } else { "no logical backups: this machine has none of PostgreSQL's programs" }
+    $postgres += $image.ServerVersion ? ", tests of recovery with its server of $($image.ServerVersion -join ', ')" : ', no tests of recovery: this machine has no server of it'
     Write-Host "Made $($image.Path): $($image.Image), $([System.Math]::Round($image.SizeBytes / 1MB)) MB, $($image.Digest); $postgres"
 }
 

@@ -18,7 +18,7 @@ import time
 
 import report
 from contenders import ALL, PROCESSES, Smcdr
-from measure import Meter, alternate, call, settle
+from measure import Meter, alternate, available_memory, call, settle
 from postgres import Server
 from s3 import Bucket
 
@@ -67,7 +67,7 @@ def run_round(options, meter, server, pristine, work, bucket, number):
 
 def take(meter, contender, step, commands):
     if commands:
-        settle()
+        settle(meter.warm)
         meter.run(contender.name, step, *commands)
     return commands is not None
 
@@ -117,6 +117,8 @@ def wait_for_archive(server):
 
 def measure(options, work, megabytes, with_s3):
     meter = Meter()
+    # What the largest step puts into memory: the restored files, the WAL, and the buffers of the server that replays it.
+    meter.warm = min(2 * megabytes + options.wal, available_memory() // 2)
     place = os.path.join(work, "s3" if with_s3 else "directory")
     os.makedirs(place)
     os.chmod(place, 0o755)
@@ -158,6 +160,8 @@ one page of a hundred, at random. *Restore* is to a server that has taken writes
 with %d MB of WAL to replay.
 
 %s
+The largest process of a recovery by smcdr is the PostgreSQL server that replays, which is given more shared buffers for it; smcdr's own are
+those of the other steps.
 `pg_basebackup` and `pg_dump` know neither increments nor restoring over what is there (`pg_basebackup` from PostgreSQL 17 on does), and what `pg_dump` wrote cannot be recovered to a time.
 moto, the S3 server, is a program in Python on the same two processors: those times are more its own than anybody's, and are there to be compared.
 """ % (options.rounds, report.machine(), server, report.version("pgbackrest", "version"), report.version("zstd", "--version").strip("* "),

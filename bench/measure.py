@@ -25,6 +25,8 @@ class Meter:
     def __init__(self):
         self.costs = {}
         self.sizes = {}
+        # Megabytes of memory to have in use once before each step (settle).
+        self.warm = 0
 
     def run(self, side, step, *commands):
         """Runs commands one behind the other as one step."""
@@ -94,9 +96,23 @@ def directory_size(path):
     return sum(os.lstat(os.path.join(directory, name)).st_size for directory, _, files in os.walk(path) for name in files)
 
 
-def settle():
-    """What was written is on the disk, so that nobody pays for the one before."""
+def available_memory():
+    """Megabytes of memory that programs can have without others being pushed out."""
+    with open("/proc/meminfo", encoding="ascii") as file:
+        return next(int(line.split()[1]) >> 10 for line in file if line.startswith("MemAvailable:"))
+
+
+def settle(megabytes=0):
+    """What was written is on the disk, and so much of the memory that is free has been in use, so that nobody pays for the one before.
+
+    A virtual machine's memory is given to it when it is touched for the first time, at the cost of processor time. Otherwise the side that comes first
+    in a round, and fills the cache of files, pays that for all others.
+    """
     os.sync()
+    if megabytes:
+        # In a process of its own: what this one ever had counts as the memory of each program that it starts afterwards (getrusage, ru_maxrss).
+        use = "import sys; parts = [bytearray(b'\\1') * (1 << 20) for _ in range(int(sys.argv[1]))]"
+        subprocess.run([sys.executable, "-c", use, str(megabytes)], check=True)
 
 
 def empty(path, user=None):

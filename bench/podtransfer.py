@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures the transfer of a large file into and out of a pod beside kubectl cp, in one run.
 
-    bench/podtransfer.py --kubeconfig FILE [--megabytes N] [--rounds N] [--image IMAGE] [--no-sync] [--program FILE] [--write]
+    bench/podtransfer.py --kubeconfig FILE [--megabytes N] [--rounds N] [--image IMAGE] [--no-sync] [--websocket] [--program FILE] [--write]
 
 The two take turns, into the same pod of a namespace that is made for it. The file is random, so that nothing on the way can compress it. After each transfer
 its SHA-256 is compared, outside of the time. Ours hashes both ends and has the file on the disk before it counts, which kubectl cp does not;
@@ -37,6 +37,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--image", default="postgres:15")
     parser.add_argument("--no-sync", action="store_true", help="do not wait for the disks, as kubectl cp does not")
+    parser.add_argument("--websocket", action="store_true", help="take a WebSocket also where SPDY would be taken")
     parser.add_argument("--program", help="measure this build of bench/PodTransfer, and publish none")
     parser.add_argument("--write", action="store_true", help="write the results to docs/benchmarks/podtransfer.md")
     options = parser.parse_args()
@@ -78,6 +79,8 @@ def main():
             cluster("--namespace", namespace, "create", "-f", "-", input=json.dumps(pod), stdout=sys.stderr)
             cluster("--namespace", namespace, "wait", "--for=condition=Ready", "--timeout=120s", "pod/target", stdout=sys.stderr)
             environment = {"NO_SYNC": "1"} if options.no_sync else {}
+            if options.websocket:
+                environment["WEBSOCKET"] = "1"
             into = {
                 "SmcDr": command(ours, "in", options.kubeconfig, namespace, "target", "main", here, POD_FILE, env=environment),
                 "kubectl cp": command(*kubectl, "cp", here, "%s/target:%s" % (namespace, POD_FILE))}
@@ -97,8 +100,9 @@ def main():
         cluster("delete", "namespace", namespace, "--wait=false", stdout=sys.stderr)
 
     lines = report.table(meter, STEPS, SIDES, "SmcDr")
-    text = "%d MiB, median of %d rounds%s. %s. In parentheses processor seconds of the whole machine.\n\n%s\n" % (
-        options.megabytes, options.rounds, ", without waiting for the disks" if options.no_sync else "", report.machine(),
+    text = "%d MiB, median of %d rounds%s%s. %s. In parentheses processor seconds of the whole machine.\n\n%s\n" % (
+        options.megabytes, options.rounds, ", without waiting for the disks" if options.no_sync else "",
+        ", over WebSockets" if options.websocket else "", report.machine(),
         lines if isinstance(lines, str) else "\n".join(lines))
     print(text)
     for step in STEPS:

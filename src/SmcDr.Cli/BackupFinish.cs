@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using SmcDr.Core.Repositories;
 using SmcDr.Core.Sites;
 
@@ -25,6 +26,42 @@ internal static class BackupFinish
             return true;
         }).ConfigureAwait(false);
         return backup;
+    }
+
+    /// <summary>Does the same to each of several things: one that fails is warned of, and is no reason to leave the next out.</summary>
+    /// <param name="context">The run of the command.</param>
+    /// <param name="items">What it is done to. Where it is one alone, its failure is thrown at once.</param>
+    /// <param name="describe">The beginning of the warning.</param>
+    /// <param name="work">What is done.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
+    /// <returns>What the first failed with, for <see cref="ThrowIf"/> once what was done is written; null where none failed.</returns>
+    public static async Task<SmcException?> ForEachAsync<T>(
+        CliContext context, IReadOnlyCollection<T> items, Func<T, string> describe, Func<T, Task> work, CancellationToken cancellationToken)
+    {
+        SmcException? failure = null;
+        foreach (T item in items)
+        {
+            try
+            {
+                await work(item).ConfigureAwait(false);
+            }
+            catch (SmcException e) when (items.Count > 1 && !cancellationToken.IsCancellationRequested)
+            {
+                context.CreatePlainObserver().Warning($"{describe(item)}: {e.Message}");
+                failure ??= e;
+            }
+        }
+
+        return failure;
+    }
+
+    /// <summary>Ends the command with a failure, after which the others were done nonetheless.</summary>
+    public static void ThrowIf(SmcException? failure)
+    {
+        if (failure is not null)
+        {
+            ExceptionDispatchInfo.Throw(failure);
+        }
     }
 
     /// <summary>The exit code: a script that looks at nothing else must not take a part for the whole, or one place for several.</summary>

@@ -65,6 +65,7 @@ internal sealed class CliApplication
                 new RegionListCommand(host),
                 new RegionInitCommand(host),
                 new RegionFailoverCommand(host),
+                new RegionFailbackCommand(host),
             },
             new Command("window", "Shows what can be recovered.")
             {
@@ -123,9 +124,10 @@ internal sealed class CliApplication
                 new IncidentListCommand(host),
                 new IncidentReportCommand(host),
             },
-            new Command("runbook", "Shows what is to be done in a scenario.")
+            new Command("runbook", "Shows what is to be done in a scenario, and does it.")
             {
                 new RunbookShowCommand(host),
+                new RunbookRunCommand(host),
             },
             new Command("schedule", "Registers what is done again and again, and does it.")
             {
@@ -218,7 +220,7 @@ internal sealed class CliApplication
         catch (SmcException e)
         {
             WriteError(e, isLines);
-            return e.Code == SmcErrorCode.InternalError ? ExitCodes.Failure : SmcErrors.Get(e.Code).ExitCode;
+            return SmcErrors.Get(e.Code).ExitCode;
         }
         catch (Exception e)
         {
@@ -229,7 +231,7 @@ internal sealed class CliApplication
                 await _host.Error.WriteLineAsync(e.ToString()).ConfigureAwait(false);
             }
 
-            return ExitCodes.Failure;
+            return SmcErrors.Get(SmcErrorCode.InternalError).ExitCode;
         }
     }
 

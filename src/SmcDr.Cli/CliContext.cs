@@ -43,6 +43,7 @@ internal sealed class CliContext(CliHost host, ParseResult parsed, bool isNoted 
     /// Loads the site file that the command line, the environment or the current directory names. From here on the command is noted in the site's
     /// open incidents.
     /// </summary>
+    /// <remarks>It does not ask which region leads: for what works on the repository alone, or finds that out by itself.</remarks>
     public Site LoadSite()
     {
         Site site = FindSite();
@@ -54,6 +55,10 @@ internal sealed class CliContext(CliHost host, ParseResult parsed, bool isNoted 
 
         return site;
     }
+
+    /// <summary>Loads the site as <see cref="LoadSite"/> does, and finds out which of its regions leads.</summary>
+    public Task<Site> LoadSiteAsync(CancellationToken cancellationToken) =>
+        LoadSite().FindLeaderAsync(Secrets, CreatePlainObserver(), cancellationToken);
 
     /// <summary>The words of the command line, without which site is meant: that is the incident's.</summary>
     private IEnumerable<string> Words()
@@ -151,22 +156,28 @@ internal sealed class CliContext(CliHost host, ParseResult parsed, bool isNoted 
 
     /// <summary>Asks whether to go on.</summary>
     /// <exception cref="SmcException"><see cref="SmcErrorCode.ArgumentInvalid"/>: nobody is there to answer.</exception>
-    public async Task<bool> ConfirmAsync(string what, bool yes, CancellationToken cancellationToken)
-    {
-        if (yes)
-        {
-            return true;
-        }
+    public async Task<bool> ConfirmAsync(string what, bool yes, CancellationToken cancellationToken) => yes || await AskAsync(
+        $"{what} Continue?",
+        $"{what} This needs a confirmation, and nobody is there to give one.",
+        "Add --yes to confirm, or --dry-run to see the plan only.",
+        cancellationToken).ConfigureAwait(false);
 
+    /// <summary>Asks what only a person can decide.</summary>
+    /// <inheritdoc cref="ConfirmAsync"/>
+    public Task<bool> DecideAsync(string question, CancellationToken cancellationToken) => AskAsync(
+        question,
+        $"{question} Nobody is there to answer.",
+        "Add --force to say yes to all such questions, or --dry-run to see the plan only.",
+        cancellationToken);
+
+    private async Task<bool> AskAsync(string question, string refusal, string recommendation, CancellationToken cancellationToken)
+    {
         if (!host.IsInteractive)
         {
-            throw new SmcException(
-                SmcErrorCode.ArgumentInvalid,
-                $"{what} This needs a confirmation, and nobody is there to give one.",
-                recommendation: "Add --yes to confirm, or --dry-run to see the plan only.");
+            throw new SmcException(SmcErrorCode.ArgumentInvalid, refusal, recommendation: recommendation);
         }
 
-        await host.Error.WriteAsync($"{what} Continue? [y/N] ").ConfigureAwait(false);
+        await host.Error.WriteAsync($"{question} [y/N] ").ConfigureAwait(false);
         string? answer = await host.In.ReadLineAsync(cancellationToken).ConfigureAwait(false);
         return answer?.Trim().ToUpperInvariant() is "Y" or "YES";
     }

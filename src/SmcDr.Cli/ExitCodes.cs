@@ -5,9 +5,6 @@ internal static class ExitCodes
 {
     public const int Success = 0;
 
-    /// <summary>A defect.</summary>
-    public const int Failure = 1;
-
     /// <summary>Done in part: the result and the warnings say what is missing.</summary>
     public const int Partial = 3;
 

@@ -34,11 +34,16 @@ internal static class JobArguments
     /// <summary>Whether the command is to run in the cluster.</summary>
     public static bool IsJob(CliContext context) => context.Parsed.GetValue(s_asJob);
 
+    /// <inheritdoc cref="IsJob(CliContext)"/>
+    public static bool IsJob(CommandResult result) => result.GetValue(s_asJob);
+
     /// <summary>What runs in the cluster: the same command with the options that were given.</summary>
     /// <param name="context">The run of the command.</param>
     /// <param name="command">The command.</param>
     /// <param name="databases">The option whose values get a Job each; null = there is none.</param>
-    public static IReadOnlyList<SiteJob> CreateJobs(CliContext context, JobCommand command, Option<string[]>? databases = null)
+    /// <param name="cancellationToken">Stops the work.</param>
+    public static async Task<IReadOnlyList<SiteJob>> CreateJobsAsync(
+        CliContext context, JobCommand command, Option<string[]>? databases, CancellationToken cancellationToken)
     {
         List<string> arguments = [];
         List<string> positions = [];
@@ -61,7 +66,8 @@ internal static class JobArguments
             }
         }
 
-        return context.LoadSite().CreateJobs(
+        Site site = await context.LoadSiteAsync(cancellationToken).ConfigureAwait(false);
+        return site.CreateJobs(
             command, [.. positions, .. arguments], databases is null ? [] : context.Parsed.GetValue(databases)!, context.CreatePlainObserver());
     }
 

@@ -302,6 +302,15 @@ Describe 'Progress' {
         $shown[-1].PercentComplete | Should -Be 25
     }
 
+    It 'says nothing of when it will be done where that is beyond all measure' {
+        $shown = Get-TestProgress -Report @(
+            @{ At = 0; Activity = 'Copy'; Done = 0; Total = 8TB }
+            @{ At = 5000; Activity = 'Copy'; Done = 40; Total = 8TB }
+        )
+        $shown[-1].StatusDescription | Should -Be '40 B of 8.0 TiB, 8 B/s'
+        $shown[-1].SecondsRemaining | Should -Be -1
+    }
+
     It 'measures the rate over the last seconds' {
         $reports = @{ At = 0; Activity = 'Copy'; Done = 0; Total = 200MB }, @{ At = 1000; Activity = 'Copy'; Done = 100MB; Total = 200MB }
         $slow = foreach ($second in 2..20) { @{ At = $second * 1000; Activity = 'Copy'; Done = 100MB + $second * 1MB; Total = 200MB } }

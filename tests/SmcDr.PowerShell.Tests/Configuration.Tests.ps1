@@ -117,7 +117,7 @@ fileStores: [ { name: etc, path: "$files", withConfiguration: true } ]
     }
 
     It 'is backed up, and the file stores that belong to it behind it' {
-        $backups = Backup-SmcConfiguration -Label 'before'
+        $backups = Get-SmcSite encrypted | Backup-SmcConfiguration -Label 'before'
         $backups | Should -BeOfType [SmcDr.BackupInfo]
         $backups.Component | Should -Be 'Configuration', 'FileStore'
         $backups[0].State | Should -Be 'Complete'
@@ -126,6 +126,7 @@ fileStores: [ { name: etc, path: "$files", withConfiguration: true } ]
         $backups[0].Encrypted | Should -BeTrue
         $backups[1].Name | Should -Be 'etc'
         Compare-SmcConfiguration | Should -BeNullOrEmpty
+        Get-SmcBackup -Component Configuration | Compare-SmcConfiguration | Should -BeNullOrEmpty
     }
 
     It 'is the same: nothing is to be done' {

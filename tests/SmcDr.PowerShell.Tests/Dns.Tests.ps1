@@ -111,6 +111,14 @@ Describe 'Set-SmcDnsRecord' {
         (Get-SmcDnsRecord).Region | Should -Be 'east'
     }
 
+    It 'changes what comes through the pipeline, a record as well as an earlier change' {
+        $given = Get-SmcDnsRecord | Set-SmcDnsRecord -Value other.example.test -NoWait -Confirm:$false
+        $given.Name, $given.Type, $given.After | Should -Be 'api.example.test', 'CNAME', 'other.example.test (TTL 60)'
+        ($given | Set-SmcDnsRecord -NoWait -Confirm:$false).After | Should -Be $given.Before
+        (Get-SmcDnsRecord | Set-SmcDnsRecord -Region west -NoWait -Confirm:$false).Region | Should -Be 'west'
+        (Get-SmcDnsRecord | Set-SmcDnsRecord -Region east -Ttl 300 -NoWait -Confirm:$false).Region | Should -Be 'east'
+    }
+
     It 'takes the text of an undo, and refuses what is none' {
         (Set-SmcDnsRecord -Undo $switch.Undo -SkipAuthoritative).State | Should -Be 'Unchanged'
         Assert-SmcError SmcArgumentInvalid { Set-SmcDnsRecord -Undo '{}' }

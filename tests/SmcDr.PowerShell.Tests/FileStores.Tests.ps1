@@ -65,8 +65,22 @@ Describe 'Backup-SmcFileStore' -Skip:$cannot {
         (Backup-SmcFileStore config -Full).Kind | Should -Be 'Full'
     }
 
+    It 'goes on with the others where one fails, but not where it is the only one' {
+        Rename-Item -LiteralPath $config -NewName 'moved'
+        try {
+            $backups = Backup-SmcFileStore -ErrorVariable failures -ErrorAction SilentlyContinue
+            $null = Assert-SmcError SmcArgumentInvalid { Backup-SmcFileStore config }
+        }
+        finally {
+            Rename-Item -LiteralPath (Join-Path $root 'moved') -NewName 'config'
+        }
+
+        $backups.Name | Should -Be 'logs'
+        $failures.TargetObject | Should -Be 'config'
+    }
+
     It 'is listed by name' {
-        Get-SmcBackup -Component FileStore | Where-Object Name -EQ logs | Should -HaveCount 1
+        Get-SmcBackup -Component FileStore | Where-Object Name -EQ logs | Should -HaveCount 2
         (Get-SmcBackup -Component FileStore | Out-String -Width 120) | Should -BeLike '*FileStore config in file://*'
     }
 
@@ -112,7 +126,7 @@ Describe 'Restore-SmcFileStore' -Skip:$cannot {
 
     It 'refuses several backups, the backup of another file store, and one that is not there' {
         Assert-SmcError SmcArgumentInvalid { Get-SmcBackup -Component FileStore | Restore-SmcFileStore -Confirm:$false }
-        $logBackup = (Get-SmcBackup -Component FileStore | Where-Object Name -EQ logs).Id
+        $logBackup = (Get-SmcBackup -Component FileStore | Where-Object Name -EQ logs | Select-Object -First 1).Id
         Assert-SmcError SmcBackupUnsuitable { Restore-SmcFileStore config -BackupId $logBackup -Confirm:$false }
         Assert-SmcError SmcBackupNotFound { Restore-SmcFileStore config -BackupId 20200101T000000Z-full -Confirm:$false }
     }

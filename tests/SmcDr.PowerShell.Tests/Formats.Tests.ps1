@@ -63,9 +63,10 @@ BeforeDiscovery {
         @{
             Model = [SmcDr.RunbookInfo]@{
                 Site = 'smc-trading'; Scenario = 'DataCenterFailure'; Title = 'A data centre is gone'; Objective = [timespan]::FromMinutes(15)
-                Measured = [timespan]::FromSeconds(192); Steps = [SmcDr.RunbookStep[]]@()
+                Estimated = [timespan]::FromSeconds(130); Measured = [timespan]::FromSeconds(192); Steps = [SmcDr.RunbookStep[]]@()
+                Command = 'Invoke-SmcRunbook DataCenterFailure'; Program = 'smcdr runbook run DataCenterFailure'
             }
-            Shows = 'DataCenterFailure', '15 min', '3 min 12 s', 'A data centre is gone'
+            Shows = 'DataCenterFailure', '15 min', '2 min 10 s', '3 min 12 s', 'A data centre is gone'
         }
         @{
             Model = [SmcDr.RunbookStep]@{
@@ -108,6 +109,28 @@ BeforeDiscovery {
                 SkewSeconds = 1.2; Problems = [string[]]@('Redis is away.'); Repository = $repository
             }
             Shows = 'smc-trading', 'Partial', '2026-11-05 10:00:00Z', '3 min 12 s', '1.2 s', 'nightly', 'Redis is away.'
+        }
+        @{
+            Model = [SmcDr.SystemRestoreResult]@{
+                Site = 'smc-trading'; Verdict = 'Missed'; StartTime = $time; Duration = [timespan]::FromSeconds(192)
+                Components = [SmcDr.ComponentRecovery[]]@(
+                    [SmcDr.ComponentRecovery]@{ Component = 'Redis'; BackupId = '20261122T081500Z-redis'; RecoverySeconds = 130; LossSeconds = 0 })
+            }
+            Shows = 'Missed', 'smc-trading', '2026-11-05 10:00:00Z', '3 min 12 s', 'Redis back after 2 min 10 s, nothing lost'
+        }
+        @{
+            Model = [SmcDr.RegionFailoverResult]@{
+                Site = 'smc-trading'; From = 'east'; To = 'west'; StartTime = $time; WriteTime = $time.AddSeconds(42.4)
+                Rto = [timespan]::FromSeconds(30); LostTransactions = 7; LostBytes = 2048; LossSeconds = 1.2; Rpo = [timespan]::FromMinutes(5)
+            }
+            Shows = 'Missed', 'east', 'west', '2026-11-05 10:00:00Z', '42.4 s', '30.0 s', '7', '2.0 KiB'
+        }
+        @{
+            Model = [SmcDr.ComponentRecovery]@{
+                Component = 'FileStore'; Subject = 'config'; BackupId = '20261122T081500Z-full'; RecoverySeconds = 130; LossSeconds = 270
+                Rto = [timespan]::FromMinutes(1); Rpo = [timespan]::FromMinutes(5)
+            }
+            Shows = 'Missed', 'FileStore config', '2 min 10 s', '1 min', '4 min 30 s', '5 min', '20261122T081500Z-full'
         }
         @{
             Model = [SmcDr.WorkloadInfo]@{
@@ -306,7 +329,58 @@ BeforeDiscovery {
             }
             Shows = '*', 'smc-trading', 'eu-central-1', 'east, west', '15 min', '5 min'
         }
+        @{
+            Model = [SmcDr.BackupTestResult]@{
+                Id = '20261122T081500Z-full'; Component = 'FileStore'; Subject = 'config'; Outcome = 'Failed'; StartTime = $time; ObjectCount = 12; CheckedBytes = 2GB
+                Problems = [SmcDr.BackupProblem[]]@([SmcDr.BackupProblem]::new('x', 'SmcChecksumMismatch', 'A pack is damaged.'))
+                Duration = [timespan]::FromSeconds(192); Repository = $repository
+            }
+            Shows = 'Failed', '20261122T081500Z-full', 'A pack is damaged.'
+        }
+        @{
+            Model = [SmcDr.FileStoreRestoreResult]@{
+                BackupId = '20261122T081500Z-full'; Name = 'config'; TargetPath = '/etc/smc-trading'; State = 'Complete'; FileCount = 1234; KeptFileCount = 1
+                SizeBytes = 2GB; DirectoryCount = 12; LinkCount = 1; ProblemCount = 0; Problems = [string[]]@(); Duration = [timespan]::FromSeconds(192)
+            }
+            Shows = '20261122T081500Z-full', 'Complete', '1234', '2.0 GiB', '3 min 12 s', '/etc/smc-trading'
+        }
+        @{
+            Model = [SmcDr.KeyFileInfo]@{ Path = '/etc/smcdr/repository.key'; Fingerprint = '0123456789abcdef' }
+            Shows = '/etc/smcdr/repository.key', '0123456789abcdef'
+        }
+        @{
+            Model = [SmcDr.RepositoryKeyInfo]@{
+                Name = 'vault'; Kind = 'KeyFile'; KeyId = 'fedcba9876543210'; Current = $true; Opens = $true; Fingerprint = '0123456789abcdef'
+                CreatedTime = $time; Repository = $repository
+            }
+            Shows = 'vault', 'KeyFile', '2026-11-05 10:00:00Z'
+        }
+        @{
+            Model = [SmcDr.ProtectionInfo]@{
+                BackupId = '20261122T081500Z-full'; Component = 'Database'; Kind = 'Lock'; Until = $time; By = 'ada@ops-1'; CreatedTime = $time
+                Repository = $repository
+            }
+            Shows = '20261122T081500Z-full', 'Lock', '2026-11-05 10:00:00Z', 'ada@ops-1'
+        }
+        @{
+            Model = [SmcDr.RecoveryTestResult]@{
+                TestId = '20261105T100000Z-test'; Site = 'smc-trading'; Component = 'Database'; Outcome = 'Passed'; TargetKind = 'Latest'; StartTime = $time
+                Duration = [timespan]::FromSeconds(192); RecoverySeconds = 130; ObjectiveSeconds = 900; By = 'ada@ops-1'; Repository = $repository
+                Checks = [SmcDr.CheckResult[]]@([SmcDr.CheckResult]@{ Name = 'Rows'; Target = 'trades'; Outcome = 'Passed'; Message = 'All are there.' })
+            }
+            Shows = '20261105T100000Z-test', 'Passed', '2 min 10 s'
+        }
+        @{
+            Model = [SmcDr.RetentionResult]@{
+                Id = '20261122T081500Z-full'; Component = 'Database'; Kind = 'Backup'; Action = 'Remove'; Reasons = [string[]]@('no rule keeps it')
+                Repository = $repository
+            }
+            Shows = '20261122T081500Z-full', 'Remove', 'no rule keeps it'
+        }
     ) | ForEach-Object { $_ + @{ Type = $_.Model.GetType().Name } }
+
+    # What any cmdlet says that it writes.
+    $written = (Get-Command -Module SmcDr -CommandType Cmdlet).OutputType.Type | Where-Object Namespace -EQ 'SmcDr' | ForEach-Object Name | Sort-Object -Unique
 }
 
 BeforeAll {
@@ -345,6 +419,133 @@ Describe 'The view of <Type>' -ForEach $models {
         foreach ($name in $set) {
             $Model.PSObject.Properties.Name | Should -Contain $name
         }
+    }
+}
+
+Describe 'What cmdlets write' {
+    It 'has a case above: <_>' -ForEach $written {
+        $_ | Should -BeIn $known
+    }
+} -ForEach @{ known = $models.Type }
+
+Describe '<Type> for other programs' -ForEach $models {
+    BeforeAll {
+        $properties = $Model.GetType().GetProperties()
+        $names = [regex] '(System|SmcDr)\.[A-Z]|`\d'
+    }
+
+    It 'is JSON without names of types, with times in UTC by ISO 8601' {
+        $json = ConvertTo-Json -InputObject $Model -Depth 8 -WarningAction Stop
+        $json | Should -Not -Match $names
+        $back = $json | ConvertFrom-Json -DateKind String
+        foreach ($property in $properties) {
+            $value = $property.GetValue($Model)
+            if ($value -is [DateTimeOffset]) {
+                $back.($property.Name) | Should -Match '^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)$'
+                [DateTimeOffset] $back.($property.Name) | Should -Be $value
+            } elseif ($value -is [string] -or ($value -is [ValueType] -and $value.GetType().IsPrimitive)) {
+                $back.($property.Name) | Should -Be $value -Because $property.Name
+            }
+        }
+    }
+
+    It 'is a row of CSV in which each value stands as a text, and comes back' {
+        $file = Join-Path $TestDrive "$Type.csv"
+        $Model | Export-Csv -LiteralPath $file
+        $back = Import-Csv -LiteralPath $file
+        foreach ($property in $properties) {
+            $text = $back.($property.Name)
+            $value = $property.GetValue($Model)
+            $text | Should -Not -Match $names -Because $property.Name
+            if ($value -is [DateTimeOffset]) {
+                # To the second, as .NET writes a time.
+                [DateTimeOffset]::Parse($text).ToUnixTimeSeconds() | Should -Be $value.ToUnixTimeSeconds() -Because $property.Name
+            } elseif ($value -is [timespan]) {
+                [timespan] $text | Should -Be $value -Because $property.Name
+            } elseif ($value -is [string]) {
+                $text | Should -Be $value -Because $property.Name
+            } elseif ($value -is [ValueType] -and $value.GetType().IsPrimitive -and $value -isnot [bool]) {
+                [double]::Parse($text) | Should -Be $value -Because $property.Name
+            }
+        }
+    }
+
+    It 'has lists that are a text as well' {
+        foreach ($property in $properties | Where-Object { $_.PropertyType.Name -like 'IReadOnlyList*' }) {
+            $value = $property.GetValue($Model)
+            $value.GetType().Name | Should -Be 'ResultList`1' -Because $property.Name
+            $value.ToString() | Should -Be ($value -join '; ')
+        }
+    }
+}
+
+Describe 'Lists within results' {
+    BeforeAll {
+        function New-Result {
+            [SmcDr.FileStoreRestoreResult]@{
+                BackupId = 'a'; Name = 'b'; TargetPath = '/c'; State = 'Partial'; FileCount = 1; KeptFileCount = 0; SizeBytes = 1; DirectoryCount = 1; LinkCount = 0
+                ProblemCount = 2; Problems = [string[]]@('One is away.', 'Two is in use.'); Duration = '00:00:01'
+            }
+        }
+
+        $result = New-Result
+    }
+
+    It 'are lists' {
+        $result.Problems.Count | Should -Be 2
+        $result.Problems[0], $result.Problems[-1] | Should -Be 'One is away.', 'Two is in use.'
+        @($result.Problems | Where-Object { $_ -like 'Two*' }) | Should -HaveCount 1
+        'Two is in use.' | Should -BeIn $result.Problems
+    }
+
+    It 'are their items as a text' {
+        ($result | ConvertTo-Csv | ConvertFrom-Csv).Problems | Should -Be 'One is away.; Two is in use.'
+        ($result | ConvertTo-Json | ConvertFrom-Json).Problems | Should -Be 'One is away.', 'Two is in use.'
+    }
+
+    It 'are equal where their items are' {
+        (New-Result).Equals($result) | Should -BeTrue
+        (New-Result).GetHashCode() | Should -Be $result.GetHashCode()
+    }
+}
+
+Describe 'Colours' {
+    BeforeAll {
+        function Get-Shown([string] $Rendering) {
+            $set = $Rendering ? "`$PSStyle.OutputRendering = '$Rendering'" : ''
+            Invoke-FreshPwsh -Parameters @{ Module = Get-SmcModulePath } -Script ([scriptblock]::Create(@"
+param(`$Module)
+Import-Module `$Module
+$set
+`$failed = [SmcDr.CheckResult]@{ Name = 'WalLevel'; Target = 'east'; Outcome = 'Failed'; Message = 'It is minimal.' }
+"`$(`$PSStyle.OutputRendering)"
+(`$failed | Format-Table | Out-String) + (`$failed | Format-List | Out-String)
+"@))
+        }
+    }
+
+    It 'are there where the terminal shows them' {
+        (Get-Shown Ansi)[1] | Should -Match "`e\["
+    }
+
+    It 'are not there with NO_COLOR' {
+        $before = $env:NO_COLOR
+        $env:NO_COLOR = '1'
+        try {
+            $rendering, $text = Get-Shown
+        } finally {
+            $env:NO_COLOR = $before
+        }
+
+        $rendering | Should -Be 'PlainText'
+        $text | Should -Match 'Failed'
+        $text | Should -Not -Match "`e"
+    }
+
+    It 'are not there in plain text' {
+        $text = (Get-Shown PlainText)[1]
+        $text | Should -Match 'Failed'
+        $text | Should -Not -Match "`e"
     }
 }
 

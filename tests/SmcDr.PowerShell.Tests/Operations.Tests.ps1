@@ -100,15 +100,21 @@ Describe 'Start-SmcIncident' -Skip:$cannot {
         $null = Backup-SmcFileStore -WhatIf
         $null = Get-SmcBackup
         Assert-SmcError SmcBackupNotFound { Restore-SmcFileStore config -BackupId 20260101T000000Z-full -Confirm:$false }
+        Assert-SmcError SmcBackupNotFound {
+            Restore-SmcSystem -TargetTime '2020-01-01T02:00:00+02:00' -Component FileStore -Confirm:$false
+        }
+        Assert-SmcError SmcSiteInvalid { $site | Backup-SmcRedis -Confirm:$false }
         $null = 'The volume is back' | Add-SmcIncidentNote -Phase Recovery
 
         $timeline = (Get-SmcIncident -Open).Timeline
-        $timeline.Kind | Should -Be 'Opened', 'Command', 'Command', 'Note'
+        $timeline.Kind | Should -Be 'Opened', 'Command', 'Command', 'Command', 'Command', 'Note'
         $timeline[1].Text | Should -Be "Backup-SmcFileStore -Label 'in the incident'"
         $timeline[1].Outcome | Should -Be 'Succeeded'
         $timeline[2].Text | Should -Be 'Restore-SmcFileStore -BackupId 20260101T000000Z-full -Name config'
         $timeline[2].Outcome, $timeline[2].ErrorId | Should -Be 'Failed', 'SmcBackupNotFound'
-        $timeline[3].Phase | Should -Be 'Recovery'
+        $timeline[3].Text | Should -Be 'Restore-SmcSystem -TargetTime 2020-01-01T00:00:00Z -Component FileStore'
+        $timeline[4].Text, $timeline[4].Outcome | Should -Be 'Backup-SmcRedis', 'Failed'
+        $timeline[5].Phase | Should -Be 'Recovery'
     }
 
     It 'notes a command whose pipeline was ended early as stopped' {
@@ -138,7 +144,7 @@ Describe 'Get-SmcRunbook' -Skip:$cannot {
     It 'has commands that there are, with parameters that they have' {
         $books = Get-SmcRunbook
         $books.Scenario | Should -Be 'PodFailure', 'DatabaseCorruption', 'RegionFailure', 'DataCenterFailure', 'Ransomware'
-        foreach ($step in $books.Steps) {
+        foreach ($step in @($books.Steps) + $books) {
             $ast = [System.Management.Automation.Language.Parser]::ParseInput($step.Command, [ref] $null, [ref] $null)
             foreach ($command in $ast.FindAll({ $args[0] -is [System.Management.Automation.Language.CommandAst] }, $true)) {
                 $found = Get-Command $command.GetCommandName() -Module SmcDr

@@ -12,23 +12,7 @@ BeforeAll {
     $server = Open-TestServer
     $null = Invoke-TestSql $server 'create table trades as select i as id from generate_series(1, 2000) i'
     $standby = Open-TestStandby $server
-    $site = Join-Path $server.Root 'regions.yaml'
-    Set-Content -LiteralPath $site -Value @"
-name: pester-regions
-repository:
-  location: $(Join-Path $server.Root 'repository')
-regions:
-  east:
-    role: primary
-    database:
-      connection: "Host=127.0.0.1;Port=$($server.Port);Username=postgres;Database=postgres"
-      password: file:$($server.SecretFile)
-  west:
-    role: standby
-    database:
-      connection: "Host=127.0.0.1;Port=$($standby.Port);Username=postgres;Database=postgres"
-      password: file:$($server.SecretFile)
-"@
+    $site = New-TestRegionSite -Name pester-regions -Server $server -Standby $standby
     Set-SmcSite $site
     $null = Backup-SmcDatabase -Confirm:$false
 }
@@ -63,6 +47,38 @@ Describe 'Initialize-SmcRegionReplica' {
         Assert-SmcError SmcSiteInvalid { Initialize-SmcRegionReplica -NoArchive -Confirm:$false }
         Assert-SmcError SmcArgumentInvalid { Initialize-SmcRegionReplica east -NoArchive -Confirm:$false }
     }
+
+    It 'makes a standby of the newest base backup on this host, and nothing a second time' {
+        $follower = Join-Path $server.Root 'follower'
+        $here = Join-Path $server.Root 'here.yaml'
+        Set-Content -LiteralPath $here -Value @"
+name: pester-replica
+repository: { location: "file://$($server.Root)/replica" }
+regions:
+  east:
+    role: primary
+    database:
+      connection: "Host=127.0.0.1;Port=$($server.Port);Username=postgres;Database=postgres"
+      password: file:$($server.SecretFile)
+      dataDirectory: $($server.DataDirectory)
+      binDirectory: $(Get-PostgresBin)
+  west:
+    role: standby
+    database:
+      connection: "Host=127.0.0.1;Port=$(Get-FreePort);Username=postgres;Database=postgres"
+      password: file:$($server.SecretFile)
+      dataDirectory: $follower
+      binDirectory: $(Get-PostgresBin)
+"@
+        $null = Backup-SmcDatabase -Site $here -Confirm:$false
+        $made = Initialize-SmcRegionReplica -Site $here -NoArchive -Confirm:$false
+        $made | Should -BeOfType [SmcDr.RegionReplicaResult]
+        $made.State, $made.DataDirectory | Should -Be 'Created', $follower
+        (Initialize-SmcRegionReplica -Site $here -NoArchive -Confirm:$false).State | Should -Be 'Unchanged'
+        Get-HostText { Initialize-SmcRegionReplica -Site $here -NoArchive -WhatIf | Should -BeNullOrEmpty } | Should -BeLike '*follows ''east'' already*'
+        $null = Invoke-PostgresProgram pg_ctl @('stop', '-w', '-s', '-m', 'fast', '-D', $follower)
+        $null = Invoke-TestSql $server 'select pg_drop_replication_slot(slot_name) from pg_replication_slots where not active'
+    }
 }
 
 Describe 'Start-SmcRegionFailover' {
@@ -75,7 +91,7 @@ Describe 'Start-SmcRegionFailover' {
 
     It 'shows the steps with -WhatIf, and changes nothing' {
         $steps = Start-SmcRegionFailover -Force -WhatIf
-        $steps.Step | Should -Be 'assess-region', 'fence-region', 'stop-primary', 'drain-wal', 'promote-database', 'prepare-primary', 'verify-region', 'report-failover'
+        $steps.Step | Should -Be 'assess-region', 'fence-region', 'keep-wal', 'stop-primary', 'drain-wal', 'promote-database', 'prepare-primary', 'verify-region', 'report-failover'
         $steps.State | Select-Object -Unique | Should -Be 'Pending'
         (Get-SmcRegion east).Fencing | Should -Be 'Open'
     }
@@ -91,7 +107,34 @@ Describe 'Start-SmcRegionFailover' {
         $east.Fencing | Should -Be 'Fenced'
         $east.CanTakeOver | Should -BeFalse
         $west.Fencing | Should -Be 'Leads'
-        Assert-SmcError SmcFenced { Backup-SmcDatabase -Confirm:$false }
+        $west.Role, $west.FileRole | Should -Be 'Primary', 'Standby'
+        $east.Role, $east.FileRole | Should -Be 'Standby', 'Primary'
+        $east.Problems -join ' ' | Should -BeLike '*The site file calls it primary*'
         (Get-SmcPlan).Operation | Should -Be 'Start-SmcRegionFailover'
+    }
+
+    It 'goes by the region that leads from then on, whatever the site file says' {
+        (Backup-SmcDatabase -Confirm:$false).Timeline | Should -Be 2
+        (Test-SmcSite | Where-Object Name -EQ 'DatabaseConnection').Outcome | Should -Be 'Passed'
+    }
+
+    It 'changes nothing when it is run again, and says so' {
+        $steps = Start-SmcRegionFailover -Force -Confirm:$false
+        $steps.State | Should -Be 'AlreadyDone'
+        $steps.Detail | Should -BeLike "'west' leads already, on timeline 2, in epoch 1*"
+        (Get-SmcRegion west).Epoch | Should -Be 1
+    }
+}
+
+Describe 'Start-SmcRegionFailback' {
+    It 'says that it works on the former primary''s own host, and changes nothing' {
+        $refusal = Assert-SmcError SmcRegionUnsuitable { Start-SmcRegionFailback -Confirm:$false }
+        $refusal.Exception.Message | Should -BeLike '*is not on this host*'
+        Assert-SmcError SmcRegionUnsuitable { Start-SmcRegionFailback east -WhatIf }
+        (Get-SmcRegion west).Fencing | Should -Be 'Leads'
+    }
+
+    It 'changes nothing where the region leads already' {
+        (Start-SmcRegionFailback west -Confirm:$false).State | Should -Be 'AlreadyDone'
     }
 }

@@ -107,9 +107,17 @@ Describe 'Restore-SmcSystem' -Skip:$cannot {
     }
 
     It 'is gone on with by Resume-SmcPlan, by the plan alone' {
-        $steps = Get-SmcPlan | Where-Object State -EQ Unfinished | Resume-SmcPlan -Confirm:$false
+        $results = Get-SmcPlan | Where-Object State -EQ Unfinished | Resume-SmcPlan -Confirm:$false
+        $steps = $results | Where-Object { $_ -is [SmcDr.PlanStepResult] }
         ($steps | Where-Object Step -EQ 'restore-redis').State | Should -Be 'AlreadyDone'
         ($steps | Where-Object Step -EQ 'measure').Detail | Should -BeLike '*Redis back after*(objective 5 min, met)*'
+        $whole = $results[-1]
+        $whole | Should -BeOfType [SmcDr.SystemRestoreResult]
+        $whole.Verdict | Should -Be 'Met'
+        $whole.Components.Component | Should -Be 'Redis', 'FileStore'
+        $whole.Components[0].RtoVerdict, $whole.Components[0].RpoVerdict | Should -Be 'Met', 'Met'
+        $whole.Components[0].RecoverySeconds | Should -BeGreaterThan 0
+        $whole.Components[1].Verdict | Should -BeNullOrEmpty
         Get-Content -LiteralPath $limits | Should -Be 'limit = 10'
         $plan = Get-SmcPlan -First 1
         $plan.State | Should -Be 'Succeeded'
@@ -128,6 +136,46 @@ Describe 'Restore-SmcSystem' -Skip:$cannot {
         (Get-SmcPlan $open.PlanId).State | Should -Be 'Unfinished'
         ($open | Stop-SmcPlan -Confirm:$false).State | Should -Be 'Abandoned'
         Remove-Item -LiteralPath $files
-        (Restore-SmcSystem -Component FileStore -Confirm:$false).State | Select-Object -Unique | Should -Be 'Succeeded'
+        (Restore-SmcSystem -Component FileStore -Confirm:$false | Where-Object { $_ -is [SmcDr.PlanStepResult] }).State | Select-Object -Unique | Should -Be 'Succeeded'
+    }
+}
+
+Describe 'Invoke-SmcRunbook' -Skip:$cannot {
+    It 'writes the plan with -WhatIf, and changes nothing' {
+        $null = Invoke-TestRedisCommand $server FLUSHALL
+        $steps = Invoke-SmcRunbook DataCenterFailure -WhatIf
+        $steps.Step | Should -Be 'assess', 'restore-redis', 'restore-filestore-config', 'verify', 'measure'
+        $steps.State | Select-Object -Unique | Should -Be 'Pending'
+        Invoke-TestRedisCommand $server DBSIZE | Should -Be 0
+        Get-SmcPlan | Where-Object State -EQ Unfinished | Should -BeNullOrEmpty
+    }
+
+    It 'asks for what only a person can decide, and fails where nobody can be asked' {
+        # A copy cannot be locked here, so that it has to be decided whether it is restored all the same.
+        $target = [DateTimeOffset]::UtcNow.ToString('o')
+        {
+            Invoke-FreshPwsh -Parameters @{ Module = Get-SmcModulePath; Site = $site; Target = $target } -Script {
+                param($Module, $Site, $Target)
+                Import-Module $Module
+                Invoke-SmcRunbook Ransomware -Site $Site -TargetTime $Target -Confirm:$false
+            }
+        } | Should -Throw '*NonInteractive*'
+        Invoke-TestRedisCommand $server DBSIZE | Should -Be 0
+        $warned = Invoke-SmcRunbook Ransomware -TargetTime $target -WhatIf 3>&1
+        $warned | Where-Object { $_ -is [System.Management.Automation.WarningRecord] } | Should -BeLike '*It will be asked:*locked*'
+        Assert-SmcError SmcArgumentInvalid { Invoke-SmcRunbook Ransomware -Confirm:$false }
+        Assert-SmcError SmcArgumentInvalid { Invoke-SmcRunbook Other -Confirm:$false }
+    }
+
+    It 'carries it out, and Get-SmcRunbook has what it took' {
+        (Get-SmcRunbook Ransomware).Measured | Should -BeNullOrEmpty
+        $done = Invoke-SmcRunbook Ransomware -TargetTime ([DateTimeOffset]::UtcNow.ToString('o')) -Force -Confirm:$false
+        # Redis and the files are restored beside each other.
+        ($done | Where-Object { $_ -is [SmcDr.PlanStepResult] }).Step | Sort-Object |
+            Should -Be 'assess', 'hold-backups', 'measure', 'restore-filestore-config', 'restore-redis', 'verify', 'verify-backups'
+        $done[-1] | Should -BeOfType [SmcDr.SystemRestoreResult]
+        Invoke-TestRedisCommand $server DBSIZE | Should -Be 200
+        (Get-SmcRunbook Ransomware).Measured | Should -BeGreaterThan ([timespan]::Zero)
+        (Get-SmcRunbook Ransomware).MeasuredCount | Should -Be 1
     }
 }

@@ -78,7 +78,7 @@ writers: [ deployment/trading-engine, deployment/api-gateway, deployment/not-the
     It 'says what it would do with -WhatIf, and does nothing' {
         $text = Get-HostText { Suspend-SmcWorkload api-gateway -WhatIf }
         $text | Should -BeLike "*Scale from 2 to 0, and wait until its pods are gone*deployment/api-gateway in the namespace $namespace*"
-        (Get-SmcWorkload api-gateway).State | Should -Be 'Running'
+        ('api-gateway' | Get-SmcWorkload).State | Should -Be 'Running'
     }
 
     It 'stops what comes through the pipeline, and starts it as it was' {
@@ -89,7 +89,7 @@ writers: [ deployment/trading-engine, deployment/api-gateway, deployment/not-the
         Invoke-Kubectl -n $namespace get pods -l app=api-gateway -o name | Should -BeNullOrEmpty
         (Suspend-SmcWorkload api-gateway -Confirm:$false).RememberedReplicas | Should -Be 2
         (Get-SmcWorkload trading-engine).State | Should -Be 'Running'
-        $started = Resume-SmcWorkload api-gateway -Wait -Timeout 3m
+        $started = Get-SmcWorkload '*gate*' | Resume-SmcWorkload -Wait -Timeout 3m
         $started.State | Should -Be 'Running'
         $started.Replicas | Should -Be 2
     }

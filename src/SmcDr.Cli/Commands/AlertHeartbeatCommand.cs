@@ -19,7 +19,7 @@ internal sealed class AlertHeartbeatCommand : CliCommand
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
         DeliveryOptions options = new();
-        AlertSender sender = new(context.LoadSite(), context.Secrets, context.CreatePlainObserver());
+        AlertSender sender = new(await context.LoadSiteAsync(cancellationToken).ConfigureAwait(false), context.Secrets, context.CreatePlainObserver());
         return AlertOutput.Write(
             context,
             [await sender.SendHeartbeatAsync(options with { Timeout = context.Parsed.GetValue(_timeout) ?? options.Timeout }, cancellationToken).ConfigureAwait(false)]);

@@ -85,7 +85,7 @@ internal sealed class AlertSendCommand : CliCommand
 
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
-        Site site = context.LoadSite();
+        Site site = await context.LoadSiteAsync(cancellationToken).ConfigureAwait(false);
         string? text = context.Parsed.GetValue(_text);
         Alert alert = Alert.Create(
             site.Name,

@@ -43,33 +43,61 @@ internal sealed class BackupConfigurationCommand : CliCommand
         {
             return await JobArguments.BackUpAsync(
                 context,
-                JobArguments.CreateJobs(context, JobCommand.BackupConfiguration),
+                await JobArguments.CreateJobsAsync(context, JobCommand.BackupConfiguration, null, cancellationToken).ConfigureAwait(false),
                 backups => Write(context, backups),
                 cancellationToken).ConfigureAwait(false);
         }
 
-        Site site = context.LoadSite();
+        Site site = await context.LoadSiteAsync(cancellationToken).ConfigureAwait(false);
         string? label = context.Parsed.GetValue(_label);
         ConfigurationBackupOptions options = site.CreateConfigurationBackupOptions(context.Parsed.GetValue(_namespaces)!) with
         {
             SkipSecrets = context.Parsed.GetValue(_skipSecrets),
             Label = label,
         };
-        using KubernetesClient client = await site.ConnectPatientlyAsync(null, context.CreatePlainObserver(), cancellationToken).ConfigureAwait(false);
         Repository repository = await site.OpenOrCreateRepositoryAsync(context.Secrets, cancellationToken).ConfigureAwait(false);
         List<BackupInfo> backups = [];
-        BackupInfo backup = await context.ObserveAsync(
-            observer => ConfigurationBackup.RunAsync(client, repository, options, observer, cancellationToken)).ConfigureAwait(false);
-        await BackupFinish.RunAsync(context, site, repository, backup, backups.Add, cancellationToken).ConfigureAwait(false);
-        foreach (FileStoreSettings store in site.GetConfigurationFileStores())
+        bool hasCluster = false;
+        FileStoreSettings?[] parts = [null, .. site.GetConfigurationFileStores()];
+        SmcException? failure = await BackupFinish.ForEachAsync(
+            context,
+            parts,
+            static store => store is null ? "The cluster's configuration is not backed up" : $"The file store '{store.Name}' is not backed up",
+            async store =>
+            {
+                BackupInfo backup = store is null
+                    ? await BackUpClusterAsync(context, site, repository, options, cancellationToken).ConfigureAwait(false)
+                    : await context.ObserveAsync(observer => FileStoreBackup.RunAsync(
+                        store.Name, store.Path, repository, site.CreateBackupOptions(store) with { Label = label }, observer, cancellationToken))
+                        .ConfigureAwait(false);
+                await BackupFinish.RunAsync(context, site, repository, backup, Add, cancellationToken).ConfigureAwait(false);
+
+                void Add(BackupInfo made)
+                {
+                    backups.Add(made);
+                    hasCluster |= store is null;
+                }
+            },
+            cancellationToken).ConfigureAwait(false);
+        if (hasCluster)
         {
-            BackupInfo files = await context.ObserveAsync(observer => FileStoreBackup.RunAsync(
-                store.Name, store.Path, repository, site.CreateBackupOptions(store) with { Label = label }, observer, cancellationToken)).ConfigureAwait(false);
-            await BackupFinish.RunAsync(context, site, repository, files, backups.Add, cancellationToken).ConfigureAwait(false);
+            Write(context, backups);
+        }
+        else if (backups.Count > 0)
+        {
+            context.WriteList(backups, BackupListCommand.Columns, "");
         }
 
-        Write(context, backups);
+        BackupFinish.ThrowIf(failure);
         return BackupFinish.ExitCodeOf(backups);
+    }
+
+    private static async Task<BackupInfo> BackUpClusterAsync(
+        CliContext context, Site site, Repository repository, ConfigurationBackupOptions options, CancellationToken cancellationToken)
+    {
+        using KubernetesClient client = await site.ConnectPatientlyAsync(null, context.CreatePlainObserver(), cancellationToken).ConfigureAwait(false);
+        return await context.ObserveAsync(
+            observer => ConfigurationBackup.RunAsync(client, repository, options, observer, cancellationToken)).ConfigureAwait(false);
     }
 
     private static void Write(CliContext context, IReadOnlyList<BackupInfo> backups)

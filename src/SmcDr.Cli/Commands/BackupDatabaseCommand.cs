@@ -105,12 +105,12 @@ internal sealed class BackupDatabaseCommand : CliCommand
         {
             return await JobArguments.BackUpAsync(
                 context,
-                JobArguments.CreateJobs(context, JobCommand.BackupDatabase, _databases),
+                await JobArguments.CreateJobsAsync(context, JobCommand.BackupDatabase, _databases, cancellationToken).ConfigureAwait(false),
                 backups => context.WriteEach(backups, WriteText),
                 cancellationToken).ConfigureAwait(false);
         }
 
-        Site site = context.LoadSite();
+        Site site = await context.LoadSiteAsync(cancellationToken).ConfigureAwait(false);
         Repository repository = await site.OpenOrCreateRepositoryAsync(context.Secrets, cancellationToken).ConfigureAwait(false);
         PostgresConnector primary = site.CreateConnector(context.Secrets);
         bool fromStandby = context.Parsed.GetValue(_fromStandby);

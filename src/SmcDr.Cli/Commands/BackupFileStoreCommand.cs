@@ -36,25 +36,34 @@ internal sealed class BackupFileStoreCommand : CliCommand
 
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
-        Site site = context.LoadSite();
+        Site site = await context.LoadSiteAsync(cancellationToken).ConfigureAwait(false);
         IReadOnlyList<FileStoreSettings> stores = site.GetFileStores(context.Parsed.GetValue(_names)!);
         Repository repository = await site.OpenOrCreateRepositoryAsync(context.Secrets, cancellationToken).ConfigureAwait(false);
         List<BackupInfo> backups = [];
-        foreach (FileStoreSettings store in stores)
-        {
-            FileStoreBackupOptions options = site.CreateBackupOptions(store);
-            options = options with
+        SmcException? failure = await BackupFinish.ForEachAsync(
+            context,
+            stores,
+            static store => $"The file store '{store.Name}' is not backed up",
+            async store =>
             {
-                Label = context.Parsed.GetValue(_label),
-                Full = context.Parsed.GetValue(_full),
-                Exclude = [.. options.Exclude, .. context.Parsed.GetValue(_exclude)!],
-            };
-            BackupInfo backup = await context.ObserveAsync(observer => FileStoreBackup.RunAsync(
-                store.Name, store.Path, repository, options, observer, cancellationToken)).ConfigureAwait(false);
-            await BackupFinish.RunAsync(context, site, repository, backup, backups.Add, cancellationToken).ConfigureAwait(false);
+                FileStoreBackupOptions options = site.CreateBackupOptions(store);
+                options = options with
+                {
+                    Label = context.Parsed.GetValue(_label),
+                    Full = context.Parsed.GetValue(_full),
+                    Exclude = [.. options.Exclude, .. context.Parsed.GetValue(_exclude)!],
+                };
+                BackupInfo backup = await context.ObserveAsync(observer => FileStoreBackup.RunAsync(
+                    store.Name, store.Path, repository, options, observer, cancellationToken)).ConfigureAwait(false);
+                await BackupFinish.RunAsync(context, site, repository, backup, backups.Add, cancellationToken).ConfigureAwait(false);
+            },
+            cancellationToken).ConfigureAwait(false);
+        if (failure is null || backups.Count > 0)
+        {
+            context.WriteList(backups, BackupListCommand.Columns, "There are no file stores.");
         }
 
-        context.WriteList(backups, BackupListCommand.Columns, "There are no file stores.");
+        BackupFinish.ThrowIf(failure);
         return BackupFinish.ExitCodeOf(backups);
     }
 }

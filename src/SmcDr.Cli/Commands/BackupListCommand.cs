@@ -42,7 +42,7 @@ internal sealed class BackupListCommand : CliCommand
 
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
-        Site site = context.LoadSite();
+        Site site = await context.LoadSiteAsync(cancellationToken).ConfigureAwait(false);
         bool includeCopies = context.Parsed.GetValue(_copies);
         IOperationObserver observer = context.CreatePlainObserver();
         Component[] components = context.Parsed.GetValue(_component) is { } one ? [one] : Enum.GetValues<Component>();

@@ -47,12 +47,12 @@ internal sealed class BackupRedisCommand : CliCommand
         {
             return await JobArguments.BackUpAsync(
                 context,
-                JobArguments.CreateJobs(context, JobCommand.BackupRedis),
+                await JobArguments.CreateJobsAsync(context, JobCommand.BackupRedis, null, cancellationToken).ConfigureAwait(false),
                 backups => context.WriteEach(backups, WriteText),
                 cancellationToken).ConfigureAwait(false);
         }
 
-        Site site = context.LoadSite();
+        Site site = await context.LoadSiteAsync(cancellationToken).ConfigureAwait(false);
         RedisConnector connector = site.CreateRedisConnector(context.Secrets);
         RedisBackupOptions options = site.CreateRedisBackupOptions(
             context.Parsed.GetValue(_method),

@@ -24,7 +24,7 @@ internal sealed class CompareConfigurationCommand : CliCommand
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
         ParseResult parsed = context.Parsed;
-        Site site = context.LoadSite();
+        Site site = await context.LoadSiteAsync(cancellationToken).ConfigureAwait(false);
         string? region = _arguments.Region(parsed);
         Repository repository = await context.OpenForReadingAsync(site, cancellationToken).ConfigureAwait(false);
         BackupReader backup = await site.OpenConfigurationBackupAsync(repository, _arguments.Backup(parsed), cancellationToken).ConfigureAwait(false);

@@ -65,16 +65,18 @@ internal sealed class CopyBackupCommand : CliCommand
 
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
-        Site site = context.LoadSite();
+        Site site = await context.LoadSiteAsync(cancellationToken).ConfigureAwait(false);
         string? given = context.Parsed.GetValue(_destination);
         string[] destinations = site.CopyDestinations(
             given is null || given.Contains("://", StringComparison.Ordinal) ? given : context.FullPath(given));
         string[] ids = context.Parsed.GetValue(_ids) ?? [];
         Repository repository = await site.OpenRepositoryAsync(context.Secrets, cancellationToken).ConfigureAwait(false);
-        List<BackupCopyResult> results = await context.ObserveAsync(async observer =>
-        {
-            List<BackupCopyResult> results = [];
-            foreach (string destination in destinations)
+        List<BackupCopyResult> results = [];
+        SmcException? failure = await BackupFinish.ForEachAsync(
+            context,
+            destinations,
+            static destination => $"The copy at {destination} is not up to date",
+            destination => context.ObserveAsync(async observer =>
             {
                 RepositoryCopy copy = await site.OpenCopyAsync(context.Secrets,
                     repository, destination, observer, context.Parsed.GetValue(_parallelism), cancellationToken).ConfigureAwait(false);
@@ -89,12 +91,16 @@ internal sealed class CopyBackupCommand : CliCommand
                 {
                     results.Add(result);
                 }
-            }
 
-            return results;
-        }).ConfigureAwait(false);
+                return true;
+            }),
+            cancellationToken).ConfigureAwait(false);
+        if (failure is null || results.Count > 0)
+        {
+            context.WriteList(results, s_columns, "There is nothing to copy.");
+        }
 
-        context.WriteList(results, s_columns, "There is nothing to copy.");
+        BackupFinish.ThrowIf(failure);
         return results.TrueForAll(static result => result.State == "Complete")
             ? ExitCodes.Success
             : SmcErrors.Get(SmcErrorCode.CopyIncomplete).ExitCode;

@@ -39,7 +39,7 @@ internal sealed class DnsSetCommand : CliCommand
 
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
-        Site site = context.LoadSite();
+        Site site = await context.LoadSiteAsync(cancellationToken).ConfigureAwait(false);
         DnsRecordRequest request = site.CreateDnsRequest(
             context.Parsed.GetValue(_name),
             context.Parsed.GetValue(_type),

@@ -43,7 +43,7 @@ internal sealed class DnsShowCommand : CliCommand
 
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
-        Site site = context.LoadSite();
+        Site site = await context.LoadSiteAsync(cancellationToken).ConfigureAwait(false);
         bool askServers = context.Parsed.GetValue(_authoritative);
         using DnsRecords records = site.CreateDns(context.CreatePlainObserver());
         IReadOnlyList<DnsRecordInfo> found = await site.ReadDnsAsync(

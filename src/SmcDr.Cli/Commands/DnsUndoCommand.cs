@@ -30,7 +30,7 @@ internal sealed class DnsUndoCommand : CliCommand
 
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
-        Site site = context.LoadSite();
+        Site site = await context.LoadSiteAsync(cancellationToken).ConfigureAwait(false);
         DnsUndo? undo = Read(await ReadTextAsync(context, cancellationToken).ConfigureAwait(false));
         if (undo is null)
         {

@@ -56,7 +56,7 @@ internal sealed class EnablePitrCommand : CliCommand
 
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
-        Site site = context.LoadSite();
+        Site site = await context.LoadSiteAsync(cancellationToken).ConfigureAwait(false);
         var administrator = Account(context, _admin, _adminPassword);
         var role = Account(context, _role, _rolePassword);
 

@@ -95,7 +95,7 @@ internal sealed class ExportTableCommand : CliCommand
             Force = parsed.GetValue(_force),
         };
         options.Validate();
-        Site site = context.LoadSite();
+        Site site = await context.LoadSiteAsync(cancellationToken).ConfigureAwait(false);
         IOperationObserver reading = context.CreatePlainObserver();
         Repository repository = await site.OpenForReadingAsync(context.Secrets, reading, cancellationToken).ConfigureAwait(false);
         SideInstanceOptions side = new()

@@ -24,7 +24,8 @@ internal sealed class KeyRemoveCommand : KeyCommand
             if (!await context.ConfirmAsync(
                 $"'{name}' will no longer open {store.Location}.", context.Parsed.GetValue(_yes), cancellationToken).ConfigureAwait(false))
             {
-                return ExitCodes.Cancelled;
+                await context.Host.Error.WriteLineAsync("Nothing was changed.").ConfigureAwait(false);
+                return SmcErrors.Get(SmcErrorCode.OperationStopped).ExitCode;
             }
 
             await RepositoryRecipients.RemoveAsync(store, opener, name, cancellationToken).ConfigureAwait(false);

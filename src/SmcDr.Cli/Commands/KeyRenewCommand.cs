@@ -30,7 +30,8 @@ internal sealed class KeyRenewCommand : KeyCommand
             if (!await context.ConfirmAsync(
                 $"What is written to {store.Location} from now on will need a new key.", context.Parsed.GetValue(_yes), cancellationToken).ConfigureAwait(false))
             {
-                return ExitCodes.Cancelled;
+                await context.Host.Error.WriteLineAsync("Nothing was changed.").ConfigureAwait(false);
+                return SmcErrors.Get(SmcErrorCode.OperationStopped).ExitCode;
             }
 
             List<RepositoryKeySource> others = [];

@@ -33,7 +33,7 @@ internal sealed class MetricsCommand : CliCommand
     {
         IOperationObserver observer = context.CreatePlainObserver();
         System.Net.IPEndPoint address = MetricsServer.ParseAddress(context.Parsed.GetValue(_listen)!);
-        Site site = context.LoadSite();
+        Site site = await context.LoadSiteAsync(cancellationToken).ConfigureAwait(false);
         ObjectiveMeter meter = new(site, context.Secrets, context.Parsed.GetValue(_offline), observer);
         MetricsServer server = new(site.Name, meter.MeasureAsync, context.Parsed.GetValue(_interval) ?? s_interval, observer);
         CurrentActivity.Name = "serving metrics";

@@ -39,7 +39,7 @@ internal sealed class ObjectiveCommand : CliCommand
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
         IOperationObserver observer = context.CreatePlainObserver();
-        Site site = context.LoadSite();
+        Site site = await context.LoadSiteAsync(cancellationToken).ConfigureAwait(false);
         string? path = context.Parsed.GetValue(_outFile) is { } given ? context.FullPath(given) : null;
         ObjectiveMeter meter = new(site, context.Secrets, context.Parsed.GetValue(_offline), observer);
         IReadOnlyList<ObjectiveResult> results = await MetricsFile.MeasureAsync(site.Name, meter.MeasureAsync, path, cancellationToken).ConfigureAwait(false);

@@ -1,5 +1,5 @@
 using System.CommandLine;
-using SmcDr.Core.Systems;
+using SmcDr.Core.Sites.Plans;
 
 namespace SmcDr.Cli.Commands;
 

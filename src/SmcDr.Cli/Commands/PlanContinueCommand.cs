@@ -1,5 +1,6 @@
 using System.CommandLine;
-using SmcDr.Core.Systems;
+using SmcDr.Core.Runbooks;
+using SmcDr.Core.Sites.Plans;
 
 namespace SmcDr.Cli.Commands;
 
@@ -29,7 +30,7 @@ internal sealed class PlanContinueCommand : PlanCommand
 
     protected override Task<int> RunAsync(CliContext context, CancellationToken cancellationToken) => CarryOutAsync(
         context,
-        plan => SitePlans.ResumeAsync(plan, null, Plan.Options(context.Parsed, context.Parsed.GetValue(_plan)), cancellationToken),
+        plan => SitePlans.ResumeAsync(plan, SitePlanKinds.All, Plan.Options(context.Parsed, context.Parsed.GetValue(_plan)), cancellationToken),
         _isUndo,
         cancellationToken);
 }

@@ -1,7 +1,7 @@
 using System.CommandLine;
 using SmcDr.Cli.Output;
 using SmcDr.Core.Sites;
-using SmcDr.Core.Systems;
+using SmcDr.Core.Sites.Plans;
 
 namespace SmcDr.Cli.Commands;
 

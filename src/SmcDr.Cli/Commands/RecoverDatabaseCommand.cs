@@ -46,7 +46,7 @@ internal sealed class RecoverDatabaseCommand : CliCommand
 
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
-        Site site = context.LoadSite();
+        Site site = await context.LoadSiteAsync(cancellationToken).ConfigureAwait(false);
         Repository repository = await context.OpenForReadingAsync(site, cancellationToken).ConfigureAwait(false);
         PostgresConnector connector = site.CreateConnector(context.Secrets);
         string database = context.Parsed.GetValue(_database)!;

@@ -1,6 +1,6 @@
 using System.CommandLine;
 using SmcDr.Core.Regions.Failover;
-using SmcDr.Core.Systems;
+using SmcDr.Core.Sites.Plans;
 
 namespace SmcDr.Cli.Commands;
 
@@ -9,7 +9,7 @@ internal sealed class RegionFailoverCommand : PlanCommand
 {
     private readonly Option<string?> _region = new("--region")
     {
-        Description = "The region that is to lead. Default: the only one that does not.",
+        Description = "The region that is to lead. Default: the only one that the site file calls standby.",
         HelpName = "NAME",
     };
 

@@ -39,7 +39,7 @@ internal sealed class RestoreConfigurationCommand : CliCommand
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
         ParseResult parsed = context.Parsed;
-        Site site = context.LoadSite();
+        Site site = await context.LoadSiteAsync(cancellationToken).ConfigureAwait(false);
         string? region = _arguments.Region(parsed);
         bool isPlan = parsed.GetValue(_dryRun);
         Repository repository = await context.OpenForReadingAsync(site, cancellationToken).ConfigureAwait(false);

@@ -148,7 +148,7 @@ internal sealed class RestoreDatabaseCommand : CliCommand
 
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
-        Site site = context.LoadSite();
+        Site site = await context.LoadSiteAsync(cancellationToken).ConfigureAwait(false);
         Repository repository = await context.OpenForReadingAsync(site, cancellationToken).ConfigureAwait(false);
         BackupReader? logical = context.Parsed.GetValue(_backup) is { } id
             ? await repository.TryOpenLogicalBackupAsync(id, cancellationToken).ConfigureAwait(false)

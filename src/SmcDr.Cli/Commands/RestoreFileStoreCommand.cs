@@ -53,9 +53,9 @@ internal sealed class RestoreFileStoreCommand : CliCommand
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
         ParseResult parsed = context.Parsed;
-        Site site = context.LoadSite();
+        Site site = await context.LoadSiteAsync(cancellationToken).ConfigureAwait(false);
         Repository repository = await context.OpenForReadingAsync(site, cancellationToken).ConfigureAwait(false);
-        BackupReader backup = await SiteFileStores.OpenFileStoreBackupAsync(
+        BackupReader backup = await site.OpenFileStoreBackupAsync(
             repository, parsed.GetValue(_backup), parsed.GetValue(_name), cancellationToken).ConfigureAwait(false);
         FileStoreRestoreOptions options = new()
         {

@@ -76,7 +76,7 @@ internal sealed class RestoreRedisCommand : CliCommand
 
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
-        Site site = context.LoadSite();
+        Site site = await context.LoadSiteAsync(cancellationToken).ConfigureAwait(false);
         Repository repository = await context.OpenForReadingAsync(site, cancellationToken).ConfigureAwait(false);
         BackupReader backup = await site.OpenRedisBackupAsync(
             repository, context.Parsed.GetValue(_backup), cancellationToken).ConfigureAwait(false);

@@ -22,7 +22,7 @@ internal sealed class RetentionCommand : CliCommand
 
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
-        Site site = context.LoadSite();
+        Site site = await context.LoadSiteAsync(cancellationToken).ConfigureAwait(false);
         Repository repository = await site.OpenRepositoryAsync(context.Secrets, cancellationToken).ConfigureAwait(false);
         RetentionPlan plan = await context.ObserveAsync(observer => new BackupRetention(repository, null, observer)
             .PlanAsync(site.GetRetentionPolicy(), cancellationToken)).ConfigureAwait(false);

@@ -10,6 +10,9 @@ namespace SmcDr.Cli.Commands;
 /// <summary><c>smcdr runbook show</c>.</summary>
 internal sealed class RunbookShowCommand : CliCommand
 {
+    /// <summary>What scenarios there are, for help.</summary>
+    public const string ScenarioText = "podFailure, databaseCorruption, regionFailure, dataCenterFailure or ransomware.";
+
     private static readonly Column<RunbookStep>[] s_columns =
     [
         new("#", static step => step.Number.ToString(CultureInfo.InvariantCulture), IsNumber: true),
@@ -21,7 +24,7 @@ internal sealed class RunbookShowCommand : CliCommand
 
     private readonly Argument<IncidentScenario> _scenario = new("scenario")
     {
-        Description = "podFailure, databaseCorruption, regionFailure, dataCenterFailure or ransomware.",
+        Description = ScenarioText,
     };
 
     public RunbookShowCommand(CliHost host)
@@ -33,12 +36,14 @@ internal sealed class RunbookShowCommand : CliCommand
 
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
-        Site site = context.LoadSite();
+        Site site = await context.LoadSiteAsync(cancellationToken).ConfigureAwait(false);
         Repository? repository = await SiteRunbooks.TryOpenAsync(site, context.Secrets, context.CreatePlainObserver(), cancellationToken).ConfigureAwait(false);
         RunbookInfo runbook = await SiteRunbooks.GetAsync(site, repository, context.Parsed.GetValue(_scenario), cancellationToken).ConfigureAwait(false);
         context.Write(runbook, (writer, info) =>
         {
-            writer.WriteLine(ErrorText.OneLine($"{info.Title}: objective {Or(info.Objective, "none")}, measured {Or(info.Measured, "not yet")}."));
+            writer.WriteLine(ErrorText.OneLine(
+                $"{info.Title}: objective {Or(info.Objective, "none")}, estimated {Or(info.Estimated, "not yet")}, measured {Or(info.Measured, "not yet")}."));
+            writer.WriteLine(ErrorText.OneLine($"All of it as one plan: {info.Program}"));
             TableOutput.Write(writer, info.Steps, s_columns, context.IsRichOut);
         });
         return ExitCodes.Success;

@@ -23,7 +23,7 @@ internal sealed class ScheduleRegisterCommand : CliCommand
 
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
-        Site site = context.LoadSite();
+        Site site = await context.LoadSiteAsync(cancellationToken).ConfigureAwait(false);
         ScheduleOptions options = _arguments.Read(context);
         IReadOnlyList<ScheduleInfo> plan = SiteSchedules.Plan(site, options);
         if (context.Parsed.GetValue(_dryRun))

@@ -26,7 +26,7 @@ internal sealed class ScheduleRunCommand : CliCommand
 
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
-        Site site = context.LoadSite();
+        Site site = await context.LoadSiteAsync(cancellationToken).ConfigureAwait(false);
         string task = context.Parsed.GetValue(_task)!;
         IReadOnlyList<string> command = SiteSchedules.GetCommand(site, task);
         string? state = AlertSendOptions.FindStateDirectory(context.Host.Environment);
@@ -74,8 +74,10 @@ internal sealed class ScheduleRunCommand : CliCommand
         AlertSender sender = new(site, context.Secrets, context.CreatePlainObserver());
         List<AlertResult> results = [];
         bool isWell = exitCode == ExitCodes.Success;
+        // What a test of recovery has found it tells by itself.
+        bool isTold = task == SiteSchedules.RecoveryTestTask && exitCode == TestRecoveryCommand.FailedExitCode;
         // That it works again is news to those alone who know that it did not; without a directory for that, nobody knows who they are.
-        if (site.Notifications.Count > 0 && (!isWell || state is not null))
+        if (site.Notifications.Count > 0 && !isTold && (!isWell || state is not null))
         {
             Alert alert = Alert.Create(
                 site.Name,

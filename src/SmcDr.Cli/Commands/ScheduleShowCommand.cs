@@ -18,9 +18,9 @@ internal sealed class ScheduleShowCommand : CliCommand
         }
     }
 
-    protected override Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
+    protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
-        Site site = context.LoadSite();
+        Site site = await context.LoadSiteAsync(cancellationToken).ConfigureAwait(false);
         context.Write(SiteSchedules.Plan(site, _arguments.Read(context)), static (writer, all) =>
         {
             foreach (ScheduleInfo one in all)
@@ -31,6 +31,6 @@ internal sealed class ScheduleShowCommand : CliCommand
                 writer.Write(one.Text);
             }
         });
-        return Task.FromResult(ExitCodes.Success);
+        return ExitCodes.Success;
     }
 }

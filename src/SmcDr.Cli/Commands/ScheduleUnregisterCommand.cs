@@ -23,7 +23,7 @@ internal sealed class ScheduleUnregisterCommand : CliCommand
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
         const string None = "Nothing is registered of the site.";
-        Site site = context.LoadSite();
+        Site site = await context.LoadSiteAsync(cancellationToken).ConfigureAwait(false);
         ScheduleOptions options = _arguments.Read(context);
         IReadOnlyList<ScheduleInfo> registered = await SiteSchedules
             .ListRegisteredAsync(site, options, context.CreatePlainObserver(), cancellationToken).ConfigureAwait(false);

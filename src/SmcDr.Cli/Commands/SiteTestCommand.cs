@@ -23,7 +23,7 @@ internal sealed class SiteTestCommand : CliCommand
 
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
-        SiteChecks checks = new(context.LoadSite(), context.Secrets, ObjectStoreFactory.Open);
+        SiteChecks checks = new(await context.LoadSiteAsync(cancellationToken).ConfigureAwait(false), context.Secrets, ObjectStoreFactory.Open);
         List<CheckResult> results = [];
         await foreach (CheckResult result in checks.RunAsync(cancellationToken).ConfigureAwait(false))
         {

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using SmcDr.Cli.Output;
+using SmcDr.Core.Sites;
 using SmcDr.Core.Systems;
 
 namespace SmcDr.Cli.Commands;
@@ -37,7 +38,8 @@ internal sealed class SystemBackupCommand : CliCommand
             Label = context.Parsed.GetValue(_label),
             Components = context.Parsed.GetValue(_components)!,
         };
-        SystemBackupResult result = await context.ObserveAsync(observer => new SystemBackup(context.LoadSite(), context.Secrets, options, observer)
+        Site site = await context.LoadSiteAsync(cancellationToken).ConfigureAwait(false);
+        SystemBackupResult result = await context.ObserveAsync(observer => new SystemBackup(site, context.Secrets, options, observer)
             .RunAsync(static _ => Task.CompletedTask, cancellationToken)).ConfigureAwait(false);
         context.Write(result, (writer, whole) =>
         {

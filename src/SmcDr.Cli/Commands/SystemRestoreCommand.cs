@@ -1,6 +1,6 @@
 using System.CommandLine;
 using SmcDr.Core.Sites;
-using SmcDr.Core.Systems;
+using SmcDr.Core.Sites.Plans;
 using SmcDr.Core.Systems.Restore;
 
 namespace SmcDr.Cli.Commands;

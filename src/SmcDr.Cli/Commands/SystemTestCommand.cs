@@ -31,7 +31,8 @@ internal sealed class SystemTestCommand : CliCommand
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
         List<CheckResult> results = [];
-        await foreach (CheckResult result in new SystemChecks(context.LoadSite(), context.Secrets)
+        Site site = await context.LoadSiteAsync(cancellationToken).ConfigureAwait(false);
+        await foreach (CheckResult result in new SystemChecks(site, context.Secrets)
             .RunAsync(context.Parsed.GetValue(_components)!, !context.Parsed.GetValue(_skipBackups), cancellationToken).ConfigureAwait(false))
         {
             results.Add(result);

@@ -55,11 +55,14 @@ internal sealed class TestBackupCommand : CliCommand
         if (JobArguments.IsJob(context))
         {
             (IReadOnlyList<BackupTestResult> tested, int? failure) = await JobArguments.RunAsync<BackupTestResult>(
-                context, JobArguments.CreateJobs(context, JobCommand.TestBackup), null, cancellationToken).ConfigureAwait(false);
+                context,
+                await JobArguments.CreateJobsAsync(context, JobCommand.TestBackup, null, cancellationToken).ConfigureAwait(false),
+                null,
+                cancellationToken).ConfigureAwait(false);
             return failure ?? Finish(context, tested);
         }
 
-        Site site = context.LoadSite();
+        Site site = await context.LoadSiteAsync(cancellationToken).ConfigureAwait(false);
         Repository repository = await site.OpenRepositoryAsync(context.Secrets, cancellationToken).ConfigureAwait(false);
         List<(Component Component, string Id)> backups = [];
         foreach (string id in context.Parsed.GetValue(_ids) ?? [])

@@ -1,7 +1,8 @@
-using System.CommandLine.Parsing;
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using SmcDr.Cli.Output;
 using SmcDr.Core.Certification;
+using SmcDr.Core.Notifications;
 using SmcDr.Core.Operations;
 using SmcDr.Core.Recovery;
 using SmcDr.Core.Repositories;
@@ -12,6 +13,9 @@ namespace SmcDr.Cli.Commands;
 /// <summary><c>smcdr test recovery</c>.</summary>
 internal sealed class TestRecoveryCommand : CliCommand
 {
+    /// <summary>With what it ends where the test has failed, which it has told the site's channels then.</summary>
+    public static int FailedExitCode { get; } = SmcErrors.Get(SmcErrorCode.VerificationFailed).ExitCode;
+
     private static readonly Column<CheckResult>[] s_columns =
     [
         new("Outcome", static check => check.Outcome),
@@ -45,10 +49,23 @@ internal sealed class TestRecoveryCommand : CliCommand
         HelpName = "PATH",
     };
 
+    private readonly Option<bool> _inCluster = new("--in-cluster")
+    {
+        Description = "Recover it in a namespace of its own of the database's cluster, and not on this host.",
+    };
+
+    private readonly Option<string?> _namespace = new("--namespace")
+    {
+        Description = "The namespace for --in-cluster, made where it is not there. Default: the database's own with -recovery-test behind it.",
+        HelpName = "NAME",
+    };
+
+    private readonly Option<bool> _noAlert = new("--no-alert") { Description = "Tell nobody of the result." };
+
     public TestRecoveryCommand(CliHost host)
         : base(host, "recovery", "Recovers the database to a server that is thrown away, looks at what came back, and certifies it.")
     {
-        foreach (Option option in new Option[] { _backup, _at, _random, _queriesOnly, _work }.Concat(JobArguments.Options))
+        foreach (Option option in new Option[] { _backup, _at, _random, _queriesOnly, _work, _inCluster, _namespace, _noAlert }.Concat(JobArguments.Options))
         {
             Options.Add(option);
         }
@@ -61,6 +78,17 @@ internal sealed class TestRecoveryCommand : CliCommand
             {
                 result.AddError("--random draws the point itself: give neither --at nor --backup with it.");
             }
+
+            bool isInCluster = result.GetValue(_inCluster);
+            if ((isInCluster && result.GetResult(_work) is { Implicit: false }) || (!isInCluster && result.GetResult(_namespace) is { Implicit: false }))
+            {
+                result.AddError("--in-cluster recovers to no directory of this host, and --namespace is for --in-cluster.");
+            }
+
+            if (isInCluster && JobArguments.IsJob(result))
+            {
+                result.AddError("--in-cluster recovers from here, and not in a Job.");
+            }
         });
     }
 
@@ -69,12 +97,15 @@ internal sealed class TestRecoveryCommand : CliCommand
         if (JobArguments.IsJob(context))
         {
             (IReadOnlyList<RecoveryTestResult> tests, _) = await JobArguments.RunAsync<RecoveryTestResult>(
-                context, JobArguments.CreateJobs(context, JobCommand.TestRecovery), null, cancellationToken).ConfigureAwait(false);
-            return Finish(context, tests.Single());
+                context,
+                await JobArguments.CreateJobsAsync(context, JobCommand.TestRecovery, null, cancellationToken).ConfigureAwait(false),
+                null,
+                cancellationToken).ConfigureAwait(false);
+            return await FinishAsync(context, context.LoadSite(), tests.Single(), cancellationToken).ConfigureAwait(false);
         }
 
         ParseResult parsed = context.Parsed;
-        Site site = context.LoadSite();
+        Site site = await context.LoadSiteAsync(cancellationToken).ConfigureAwait(false);
         IOperationObserver reading = context.CreatePlainObserver();
         Repository repository = await site.OpenForReadingAsync(context.Secrets, reading, cancellationToken).ConfigureAwait(false);
         string? work = parsed.GetValue(_work);
@@ -84,13 +115,14 @@ internal sealed class TestRecoveryCommand : CliCommand
             Target = parsed.GetValue(_at) is { } at ? RecoveryTarget.AtTime(InstantText.Parse(at)) : null,
             IsRandom = parsed.GetValue(_random),
             IsWhole = !parsed.GetValue(_queriesOnly),
+            Pod = parsed.GetValue(_inCluster) ? site.CreateTestPlace(parsed.GetValue(_namespace), reading) : null,
         };
         RecoveryTestResult test = await context.ObserveAsync(
             observer => RecoveryTest.RunAsync(options, observer, cancellationToken)).ConfigureAwait(false);
-        return Finish(context, test);
+        return await FinishAsync(context, site, test, cancellationToken).ConfigureAwait(false);
     }
 
-    private static int Finish(CliContext context, RecoveryTestResult test)
+    private async Task<int> FinishAsync(CliContext context, Site site, RecoveryTestResult test, CancellationToken cancellationToken)
     {
         context.Write(test, (writer, result) =>
         {
@@ -98,9 +130,24 @@ internal sealed class TestRecoveryCommand : CliCommand
             writer.WriteLine();
             writer.WriteLine(
                 result.RecoverySeconds is { } seconds
-                    ? $"{result.Outcome}: recovered in {DisplayText.Seconds(seconds)}, looked at in {DisplayText.Seconds(result.CheckSeconds)}. Certificate {result.TestId}."
+                    ? $"{result.Outcome}: recovered in {DisplayText.Seconds(seconds)}, looked at in {DisplayText.Seconds(result.CheckSeconds)}. " +
+                        $"Certificate {result.TestId}."
                     : $"{result.Outcome}. Certificate {result.TestId}.");
         });
-        return test.Outcome == CheckOutcomes.Failed ? SmcErrors.Get(SmcErrorCode.VerificationFailed).ExitCode : ExitCodes.Success;
+        IReadOnlyList<AlertResult> told = context.Parsed.GetValue(_noAlert) ? [] : await RecoveryTestAlert.TellAsync(
+            site,
+            test,
+            new AlertSender(site, context.Secrets, context.CreatePlainObserver()),
+            AlertSendOptions.FindStateDirectory(context.Host.Environment),
+            cancellationToken).ConfigureAwait(false);
+        SmcException? untold = AlertSender.FindFailure(told);
+        if (untold is not null)
+        {
+            ErrorText.Write(context.Host.Error, untold);
+        }
+
+        return test.Outcome == CheckOutcomes.Failed ? FailedExitCode
+            : untold is null ? ExitCodes.Success
+            : SmcErrors.Get(untold.Code).ExitCode;
     }
 }

@@ -101,7 +101,7 @@ internal sealed class WalFindCommand : CliCommand
             MinimumRows = parsed.GetValue(_minimumRows),
             Timeline = parsed.GetValue(_timeline),
         };
-        Site site = context.LoadSite();
+        Site site = await context.LoadSiteAsync(cancellationToken).ConfigureAwait(false);
         PostgresConnector? connector = parsed.GetValue(_offline) ? null : site.CreateConnector(context.Secrets);
         Repository repository = await context.OpenForReadingAsync(site, cancellationToken).ConfigureAwait(false);
         WalArchive archive = await TransactionSearch.OpenArchiveAsync(repository, parsed.GetValue(_systemId), cancellationToken)

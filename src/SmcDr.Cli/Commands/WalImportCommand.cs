@@ -33,7 +33,7 @@ internal sealed class WalImportCommand : CliCommand
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
         ParseResult parsed = context.Parsed;
-        Site site = context.LoadSite();
+        Site site = await context.LoadSiteAsync(cancellationToken).ConfigureAwait(false);
         WalImportPlan plan = await WalImportPlan.CreateAsync(
             new WalImportOptions
             {

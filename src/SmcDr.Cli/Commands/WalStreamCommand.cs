@@ -95,7 +95,7 @@ internal sealed class WalStreamCommand : CliCommand
             return await RunInClusterAsync(context, cancellationToken).ConfigureAwait(false);
         }
 
-        Site site = context.LoadSite();
+        Site site = await context.LoadSiteAsync(cancellationToken).ConfigureAwait(false);
         Repository repository = await site.OpenOrCreateRepositoryAsync(context.Secrets, cancellationToken).ConfigureAwait(false);
         Lsn? until = context.Parsed.GetValue(_until);
         if (context.Parsed.GetValue(_once))
@@ -117,16 +117,18 @@ internal sealed class WalStreamCommand : CliCommand
         WalReceiver receiver = site.CreateWalReceiver(
             repository, context.Secrets, context.Parsed.GetValue(_slot), options, context.Parsed.GetValue(_spillLimit), observer);
         CurrentActivity.Name = "flushing WAL to the repository";
-        await WalStreaming.RunAsync(receiver, until, context.JsonLines ? context.Host.Events : status, cancellationToken).ConfigureAwait(false);
+        bool isReached = await WalStreaming.RunAsync(
+            receiver, until, context.JsonLines ? context.Host.Events : status, cancellationToken).ConfigureAwait(false);
         status.WriteLast();
         context.Host.Events.WriteLastStatus();
-        return ExitCodes.Success;
+        // A stream without an end is stopped to end it. One that was to reach a position and did not is no success: as a Job it would count as done.
+        return isReached ? ExitCodes.Success : throw new OperationCanceledException(cancellationToken);
     }
 
     private static async Task<int> RunInClusterAsync(CliContext context, CancellationToken cancellationToken)
     {
         StreamStatusWriter status = new(context.Host.Out, context.Host.Error, context.Json, TimeProvider.System);
-        IReadOnlyList<SiteJob> jobs = JobArguments.CreateJobs(context, JobCommand.WalStream);
+        IReadOnlyList<SiteJob> jobs = await JobArguments.CreateJobsAsync(context, JobCommand.WalStream, null, cancellationToken).ConfigureAwait(false);
         if (!jobs.Single().IsDeployment)
         {
             await JobArguments.RunAsync<WalStreamStatus>(context, jobs, status.Report, cancellationToken).ConfigureAwait(false);

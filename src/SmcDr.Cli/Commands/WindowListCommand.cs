@@ -33,7 +33,7 @@ internal sealed class WindowListCommand : CliCommand
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
         IOperationObserver observer = context.CreatePlainObserver();
-        Site site = context.LoadSite();
+        Site site = await context.LoadSiteAsync(cancellationToken).ConfigureAwait(false);
         Repository repository = await site.OpenForReadingAsync(context.Secrets, observer, cancellationToken).ConfigureAwait(false);
         IReadOnlyList<RecoveryWindow> windows = await site
             .ListWindowsAsync(repository, context.Secrets, context.Parsed.GetValue(_offline), observer, cancellationToken).ConfigureAwait(false);

@@ -88,7 +88,7 @@ internal abstract class WorkloadCommand : CliCommand
         IOperationObserver observer,
         CancellationToken cancellationToken)
     {
-        Site site = context.LoadSite();
+        Site site = await context.LoadSiteAsync(cancellationToken).ConfigureAwait(false);
         string? region = context.Parsed.GetValue(_region);
         IReadOnlyList<WorkloadName> writers = site.SelectWriters(context.Parsed.GetValue(_names)!);
         using KubernetesClient client = await site.GetKubernetes(region).ConnectAsync(observer, cancellationToken).ConfigureAwait(false);

@@ -6,8 +6,10 @@ Makes a container image of smcdr as an OCI archive, without Docker.
 
 .DESCRIPTION
 The image has what smcdr needs and nothing else: the published program with its runtime, the shared libraries that the loader of this machine finds for it, the
-certificates of public authorities, time zones, and the programs of PostgreSQL that logical backups call where this machine has them. There is no shell and no
-package manager. It runs as user 65532 and writes nowhere but to /tmp, so that its root may be read-only where a volume is mounted there.
+certificates of public authorities, and time zones. Where this machine has PostgreSQL, its programs come along: those of its clients for logical backups, its
+server for tests of recovery, and then the locales of this machine, a shell and the few programs that restore_command calls, since pg_dumpall, pg_ctl and
+the server start others through a shell. Without PostgreSQL there is no shell; there is no package manager in any case. It runs as user 65532 and writes nowhere but
+to /tmp, so that its root may be read-only where a volume is mounted there.
 
 The same input makes the same bytes: names are sorted, times are 1970, owners are root.
 
@@ -27,7 +29,10 @@ param(
 
     # The version, which becomes the image's tag.
     [Parameter(Mandatory)]
-    [string] $Version
+    [string] $Version,
+
+    # Leave PostgreSQL's programs out, and with them the shell.
+    [switch] $WithoutPostgres
 )
 
 Set-StrictMode -Version 3.0
@@ -203,11 +208,44 @@ Add-Text $base 'etc/passwd' 'root:x:0:0:root:/:/sbin/nologin', "smcdr:x:${user}:
 Add-Text $base 'etc/group' 'root:x:0:', "smcdr:x:${user}:"
 Add-Text $base 'etc/nsswitch.conf' 'passwd: files', 'group: files', 'hosts: files dns'
 
-# PostgreSQL's programs call the server in its own version or an older one, so each version of this machine comes along.
-$tools = @(Get-ChildItem -Path '/usr/lib/postgresql/*/bin/*' -File -ErrorAction Ignore | Where-Object Name -In 'pg_dump', 'pg_dumpall', 'pg_restore', 'psql')
+# PostgreSQL's programs call the server in its own version or an older one, and a data directory wants a server of its own, so each version of this machine comes along.
+$tools = @(
+    if (-not $WithoutPostgres) {
+        Get-ChildItem -Path '/usr/lib/postgresql/*/bin/*' -File -ErrorAction Ignore |
+            Where-Object Name -In 'pg_dump', 'pg_dumpall', 'pg_restore', 'psql', 'postgres', 'pg_ctl', 'pg_controldata'
+    }
+)
 foreach ($tool in $tools) {
     $native.Add($tool.FullName)
     Add-File $base $tool.FullName.TrimStart('/') $tool.FullName $executable
+}
+
+foreach ($server in $tools | Where-Object Name -EQ 'postgres') {
+    $release = $server.Directory.Parent
+    # Bitcode and the compiler for it stay here: they are larger than all the rest, and without them queries are only not compiled.
+    foreach ($file in Get-ChildItem -LiteralPath "$release/lib" -File -Filter '*.so' | Where-Object Name -NE 'llvmjit.so') {
+        $native.Add($file.FullName)
+        Add-File $base $file.FullName.TrimStart('/') $file.FullName
+    }
+
+    foreach ($file in Get-ChildItem -LiteralPath "/usr/share/postgresql/$($release.Name)" -File -Recurse | Where-Object FullName -NotMatch '/man/') {
+        Add-File $base $file.FullName.TrimStart('/') $file.FullName
+    }
+}
+
+if ($tools) {
+    # pg_dumpall and pg_ctl ask for the version of the program beside them by popen, and the server runs restore_command by system.
+    foreach ($name in 'sh', 'cp', 'mv', 'rm', 'grep', 'sleep') {
+        $found = Get-Command -Name $name -CommandType Application -TotalCount 1
+        $target = [System.IO.Path]::GetFullPath((Get-Item -LiteralPath $found.Source).ResolvedTarget)
+        $native.Add($target)
+        Add-File $base "usr/bin/$name" $target $executable
+    }
+
+    # A database is sorted by a locale of the system, and does not open without it.
+    foreach ($file in Get-ChildItem -LiteralPath '/usr/lib/locale' -File -Recurse -ErrorAction Ignore) {
+        Add-File $base $file.FullName.TrimStart('/') $file.FullName
+    }
 }
 
 # The runtime and smcdr open these by name. Without the last one nothing but Kerberos is missing.
@@ -318,5 +356,6 @@ finally {
     Image           = "smcdr:$Version"
     Digest          = $manifest.digest
     SizeBytes       = [System.IO.FileInfo]::new($Path).Length
-    PostgresVersion = @($tools | ForEach-Object { $_.Directory.Parent.Name } | Sort-Object -Unique)
+    PostgresVersion = @($tools | Where-Object Name -EQ 'pg_dump' | ForEach-Object { $_.Directory.Parent.Name } | Sort-Object -Unique)
+    ServerVersion   = @($tools | Where-Object Name -EQ 'postgres' | ForEach-Object { $_.Directory.Parent.Name } | Sort-Object -Unique)
 }

@@ -13,6 +13,17 @@ internal static class PlanDisplay
         new("What it does", static step => step.Detail),
     ];
 
+    private static readonly Column<ComponentRecovery>[] s_recoveries =
+    [
+        new("Verdict", static part => part.Verdict),
+        new("Component", static part => part.Subject is null ? part.Component : $"{part.Component} {part.Subject}"),
+        new("Recovery", static part => DisplayText.Seconds(part.RecoverySeconds), IsNumber: true),
+        new("RTO", static part => DisplayText.Duration(part.Rto), IsNumber: true),
+        new("Loss", static part => $"{(part.LossIsBound ? "≤ " : "")}{DisplayText.Seconds(part.LossSeconds)}", IsNumber: true),
+        new("RPO", static part => DisplayText.Duration(part.Rpo), IsNumber: true),
+        new("Backup", static part => part.BackupId),
+    ];
+
     public static void WritePlanned(CliContext context, IReadOnlyList<PlanStepResult> steps) => context.WriteList(steps, s_planned, "There are no steps.");
 
     /// <summary>Shows each step as it ends; as JSON all of them at the end, also where the plan fails or is stopped.</summary>
@@ -36,6 +47,11 @@ internal static class PlanDisplay
 
                 return true;
             }).ConfigureAwait(false);
+            if (!context.Json && steps.Select(static step => step.Recovery).LastOrDefault(static recovery => recovery is not null) is { } result)
+            {
+                context.Host.Out.WriteLine();
+                TableOutput.Write(context.Host.Out, result.Components, s_recoveries, context.IsRichOut);
+            }
         }
         finally
         {

@@ -5,6 +5,7 @@ using SmcDr.Core.Operations;
 using SmcDr.Core.Postgres;
 using SmcDr.Core.Postgres.Wal;
 using SmcDr.Core.Recovery;
+using SmcDr.Core.Recovery.Pods;
 using SmcDr.Core.Repositories;
 using SmcDr.Core.Sites;
 using SmcDr.Core.Verification;
@@ -33,11 +34,12 @@ public static class RecoveryTest
         try
         {
             (RecoveryTestResult result, RecoveryResult? recovery) = await new Run(options, observer).ExecuteAsync(cancellationToken).ConfigureAwait(false);
-            await RecoveryCertificates.WriteAsync(options.Repository, result, cancellationToken).ConfigureAwait(false);
+            Repository certificates = options.Certificates ?? options.Repository;
+            await RecoveryCertificates.WriteAsync(certificates, result, cancellationToken).ConfigureAwait(false);
             if (recovery is not null && result.Outcome != CheckOutcomes.Failed)
             {
                 // Objectives go by what was measured and proven.
-                await options.Repository.NoteAsync(options.Site, recovery, observer, cancellationToken).ConfigureAwait(false);
+                await certificates.NoteAsync(options.Site, recovery, observer, cancellationToken).ConfigureAwait(false);
             }
 
             return result;
@@ -57,6 +59,12 @@ public static class RecoveryTest
             or SmcErrorCode.KeyMissing or SmcErrorCode.KeyWrong or SmcErrorCode.KeyInvalid or SmcErrorCode.KeyNeeded or SmcErrorCode.KeyNotFound
             or SmcErrorCode.TargetUnsuitable or SmcErrorCode.TargetNotEmpty or SmcErrorCode.TargetInUse or SmcErrorCode.DiskSpaceInsufficient
             or SmcErrorCode.ProgramNotFound or SmcErrorCode.TargetTimeAmbiguous => true,
+        // The cluster in which it was to be tested, and not what is tested there.
+        SmcErrorCode.KubeconfigInvalid or SmcErrorCode.ClusterUnavailable or SmcErrorCode.ClusterAuthenticationFailed or SmcErrorCode.ClusterForbidden
+            or SmcErrorCode.ResourceNotFound or SmcErrorCode.ResourceConflict or SmcErrorCode.ResourceInvalid or SmcErrorCode.QuotaExceeded
+            or SmcErrorCode.AdmissionRefused or SmcErrorCode.NamespaceTerminating or SmcErrorCode.WorkloadUnsuitable or SmcErrorCode.VolumeInUse
+            or SmcErrorCode.PodNotStarted or SmcErrorCode.PodStreamBroken or SmcErrorCode.PodTransferFailed or SmcErrorCode.PodCommandFailed
+            or SmcErrorCode.OperationInProgress => options.Pod is not null,
         // A wrong wish of the operator's; but that there is no backup at all, or none of a point that was drawn from the windows, is a finding.
         SmcErrorCode.BackupNotFound => options.BackupId is not null,
         SmcErrorCode.TargetOutsideWindow or SmcErrorCode.TargetNotReached => options.Target is not null,
@@ -88,7 +96,7 @@ public static class RecoveryTest
 
             await CheckWindowAsync(windows, cancellationToken).ConfigureAwait(false);
             RecoveryTestResult? last = options.IsWhole ? await FindLastAsync(cancellationToken).ConfigureAwait(false) : null;
-            SideInstance? instance = await RecoverAsync(systemId, cancellationToken).ConfigureAwait(false);
+            ISideInstance? instance = await RecoverAsync(systemId, cancellationToken).ConfigureAwait(false);
             if (instance is not null)
             {
                 await using (instance.ConfigureAwait(false))
@@ -154,7 +162,10 @@ public static class RecoveryTest
             BackupEntry? newest = null;
             await foreach (BackupEntry backup in options.Repository.ListBackupsAsync(Component.Database, cancellationToken).ConfigureAwait(false))
             {
-                newest = backup.Header?.Database is null ? newest : backup;
+                // One whose marker cannot be believed any more was one to count on, by what its claim says.
+                bool isBase = backup.Header?.Database is not null ||
+                    backup is { Problem: not null, Start: { Kind: not (BackupKinds.Logical or BackupKinds.Emergency) } };
+                newest = isBase ? backup : newest;
             }
 
             if (newest is null)
@@ -199,31 +210,31 @@ public static class RecoveryTest
         private async Task<RecoveryTestResult?> FindLastAsync(CancellationToken cancellationToken)
         {
             IReadOnlyList<RecoveryTestResult> earlier = await RecoveryCertificates
-                .ListAsync(options.Repository, options.Site, 50, observer, cancellationToken).ConfigureAwait(false);
+                .ListAsync(options.Certificates ?? options.Repository, options.Site, 50, observer, cancellationToken).ConfigureAwait(false);
             return earlier.FirstOrDefault(static result => result.Outcome != CheckOutcomes.Failed && result.Tables.Count > 0);
         }
 
-        private async Task<SideInstance?> RecoverAsync(ulong? systemId, CancellationToken cancellationToken)
+        private async Task<ISideInstance?> RecoverAsync(ulong? systemId, CancellationToken cancellationToken)
         {
             long clock = TimeProvider.System.GetTimestamp();
             try
             {
-                SideInstance instance = await SideInstance.StartAsync(
-                    new SideInstanceOptions
-                    {
-                        Repository = options.Repository,
-                        BackupId = options.BackupId,
-                        SystemId = options.BackupId is null ? systemId : null,
-                        Target = _target,
-                        WorkDirectory = options.WorkDirectory,
-                        BinDirectory = options.BinDirectory,
-                        OsUser = options.OsUser,
-                        // amcheck is an extension, which is installed in a transaction that is rolled back.
-                        ReadWrite = true,
-                        Planned = plan => _backup = plan.Backup,
-                    },
-                    observer,
-                    cancellationToken).ConfigureAwait(false);
+                SideInstanceOptions side = new()
+                {
+                    Repository = options.Repository,
+                    BackupId = options.BackupId,
+                    SystemId = options.BackupId is null ? systemId : null,
+                    Target = _target,
+                    WorkDirectory = options.WorkDirectory,
+                    BinDirectory = options.BinDirectory,
+                    OsUser = options.OsUser,
+                    // amcheck is an extension, which is installed in a transaction that is rolled back.
+                    ReadWrite = true,
+                    Planned = plan => _backup = plan.Backup,
+                };
+                ISideInstance instance = options.Pod is { } pod
+                    ? await PodSideInstance.StartAsync(pod, side, observer, cancellationToken).ConfigureAwait(false)
+                    : await SideInstance.StartAsync(side, observer, cancellationToken).ConfigureAwait(false);
                 RecoveryResult recovery = instance.Recovery;
                 Add(
                     "Recovery",
@@ -246,7 +257,7 @@ public static class RecoveryTest
             }
         }
 
-        private async Task LookAsync(SideInstance instance, RecoveryTestResult? last, CancellationToken cancellationToken)
+        private async Task LookAsync(ISideInstance instance, RecoveryTestResult? last, CancellationToken cancellationToken)
         {
             PostgresConnector server = instance.Connector;
             List<string> databases = [];
@@ -300,7 +311,7 @@ public static class RecoveryTest
             {
                 using NpgsqlCommand command = new(
                     "SELECT datname::text FROM pg_catalog.pg_database WHERE datallowconn AND NOT datistemplate ORDER BY 1", connection);
-                return await ReadAsync(command, static reader => reader.GetString(0), cancellationToken).ConfigureAwait(false);
+                return await TableRows.ReadAsync(command, static reader => reader.GetString(0), cancellationToken).ConfigureAwait(false);
             }
         }
 
@@ -330,7 +341,8 @@ public static class RecoveryTest
         private async Task<CheckFinding> CheckRowsAsync(
             PostgresConnector server, string database, RecoveryTestResult? last, CancellationToken cancellationToken)
         {
-            List<TableRowCount> tables = await CountAsync(server.WithDatabase(database), database, cancellationToken).ConfigureAwait(false);
+            List<TableRowCount> tables = await TableRows
+                .CountAsync(server.WithDatabase(database), database, options.QueryTimeout, cancellationToken).ConfigureAwait(false);
             _tables.AddRange(tables);
             string found = string.Create(CultureInfo.InvariantCulture, $"{tables.Count} tables hold {tables.Sum(static table => table.RowCount):N0} rows");
             if (last is null || last.SystemId != _backup?.Database?.SystemId)
@@ -339,79 +351,12 @@ public static class RecoveryTest
             }
 
             // An older state rightly holds less.
-            if (_recovery!.RecoveredTime < last.RecoveredTime)
+            if (TableRows.IsOlder(_recovery!.RecoveredLsn, _recovery.RecoveredTime, last))
             {
                 return CheckFinding.Passed($"{found}. They are not compared with the test '{last.TestId}', which recovered a later state.");
             }
 
-            List<string> lost = [];
-            List<string> fewer = [];
-            foreach (TableRowCount before in last.Tables.Where(table => table.Database == database && table.RowCount > 0))
-            {
-                string name = $"{before.Schema}.{before.Table}";
-                TableRowCount? now = tables.Find(table => table.Schema == before.Schema && table.Table == before.Table);
-                if (now is null)
-                {
-                    fewer.Add(string.Create(CultureInfo.InvariantCulture, $"{name} is gone, which had {before.RowCount:N0} rows"));
-                }
-                else if (now.RowCount == 0)
-                {
-                    lost.Add(string.Create(CultureInfo.InvariantCulture, $"{name} is empty, and had {before.RowCount:N0} rows"));
-                }
-                else if (now.RowCount < before.RowCount / 2)
-                {
-                    fewer.Add(string.Create(CultureInfo.InvariantCulture, $"{name} has {now.RowCount:N0} rows, and had {before.RowCount:N0}"));
-                }
-            }
-
-            const string Advice = "Find out whether that is meant. If it is not, Find-SmcTransaction shows when it happened, and Export-SmcTable brings the rows back.";
-            return lost.Count > 0 ? CheckFinding.Failed($"{found}. In the test '{last.TestId}' it was otherwise: {Some([.. lost, .. fewer])}", Advice)
-                : fewer.Count > 0 ? CheckFinding.Warning($"{found}. In the test '{last.TestId}' it was otherwise: {Some(fewer)}", Advice)
-                : CheckFinding.Passed($"{found}, and no table lost half of those of the test '{last.TestId}'.");
-        }
-
-        private async Task<List<TableRowCount>> CountAsync(PostgresConnector server, string database, CancellationToken cancellationToken)
-        {
-            NpgsqlConnection connection = await server.OpenAsync(cancellationToken).ConfigureAwait(false);
-            await using (connection.ConfigureAwait(false))
-            {
-                // Partitions are counted each for itself. Nothing of an unlogged table survives a recovery.
-                using NpgsqlCommand list = new(
-                    """
-                    SELECT n.nspname::text, c.relname::text, pg_catalog.format('%I.%I', n.nspname, c.relname)
-                    FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-                    WHERE c.relpersistence = 'p' AND (c.relkind = 'r' OR (c.relkind = 'm' AND c.relispopulated))
-                      AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\_toast%'
-                    ORDER BY 1, 2
-                    """,
-                    connection);
-                List<(string Schema, string Table, string Sql)> tables = await ReadAsync(
-                    list, static reader => (reader.GetString(0), reader.GetString(1), reader.GetString(2)), cancellationToken).ConfigureAwait(false);
-                List<TableRowCount> counts = [];
-                foreach ((string schema, string table, string sql) in tables)
-                {
-                    using NpgsqlCommand count = new($"SELECT pg_catalog.count(*) FROM ONLY {sql}", connection) { CommandTimeout = (int)options.QueryTimeout.TotalSeconds };
-                    counts.Add(new TableRowCount(
-                        database, schema, table, (long)(await count.ExecuteScalarAsync(cancellationToken).ConfigureAwait(false))!));
-                }
-
-                return counts;
-            }
-        }
-
-        private static async Task<List<T>> ReadAsync<T>(NpgsqlCommand command, Func<NpgsqlDataReader, T> read, CancellationToken cancellationToken)
-        {
-            List<T> rows = [];
-            NpgsqlDataReader reader = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
-            await using (reader.ConfigureAwait(false))
-            {
-                while (await reader.ReadAsync(cancellationToken).ConfigureAwait(false))
-                {
-                    rows.Add(read(reader));
-                }
-            }
-
-            return rows;
+            return TableRows.Compare(found, database, tables, last, Some);
         }
 
         private static string Some(IReadOnlyList<string> problems) =>

@@ -1,4 +1,5 @@
 using SmcDr.Core.Recovery;
+using SmcDr.Core.Recovery.Pods;
 using SmcDr.Core.Repositories;
 using SmcDr.Core.Sites;
 
@@ -24,6 +25,12 @@ public sealed record RecoveryTestOptions
 
     /// <summary>The directory in which the cluster gets one of its own for the while, with room for all of it.</summary>
     public string WorkDirectory { get; init; } = SideInstance.DefaultWorkDirectory;
+
+    /// <summary>Where in a cluster it is recovered instead; null = in <see cref="WorkDirectory"/> of this host.</summary>
+    public PodSideInstanceOptions? Pod { get; init; }
+
+    /// <summary>Where the certificate goes and earlier ones are; null = <see cref="Repository"/>.</summary>
+    public Repository? Certificates { get; init; }
 
     /// <summary>The directory of PostgreSQL's programs; null = look for those of the backup's major version.</summary>
     public string? BinDirectory { get; init; }

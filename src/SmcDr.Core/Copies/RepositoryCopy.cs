@@ -75,11 +75,21 @@ public sealed partial class RepositoryCopy
     /// <param name="id">Its id.</param>
     /// <param name="cancellationToken">Stops the work.</param>
     /// <exception cref="SmcException"><see cref="SmcErrorCode.BackupNotFound"/> or <see cref="SmcErrorCode.BackupIncomplete"/>.</exception>
-    public async Task<BackupEntry> FindAsync(Component? component, string id, CancellationToken cancellationToken)
+    public Task<BackupEntry> FindAsync(Component? component, string id, CancellationToken cancellationToken) =>
+        FindAsync(_source, component, id, cancellationToken);
+
+    /// <summary>Finds a backup that is to be copied, before the copy is looked at.</summary>
+    /// <param name="source">What is copied from.</param>
+    /// <param name="component">Its component; any where null.</param>
+    /// <param name="id">Its id.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
+    /// <exception cref="SmcException"><see cref="SmcErrorCode.BackupNotFound"/>, <see cref="SmcErrorCode.BackupIncomplete"/>.</exception>
+    public static async Task<BackupEntry> FindAsync(Repository source, Component? component, string id, CancellationToken cancellationToken)
     {
+        ArgumentNullException.ThrowIfNull(source);
         foreach (Component one in component is { } only ? [only] : Enum.GetValues<Component>())
         {
-            if (await _source.TryFindAsync(one, id, cancellationToken).ConfigureAwait(false) is { } entry)
+            if (await source.TryFindAsync(one, id, cancellationToken).ConfigureAwait(false) is { } entry)
             {
                 return entry.IsComplete || entry.Problem is not null
                     ? entry
@@ -87,7 +97,7 @@ public sealed partial class RepositoryCopy
             }
         }
 
-        throw new SmcException(SmcErrorCode.BackupNotFound, $"There is no backup '{id}' in {_source.Location}.", target: id);
+        throw new SmcException(SmcErrorCode.BackupNotFound, $"There is no backup '{id}' in {source.Location}.", target: id);
     }
 
     /// <summary>Copies all complete backups, oldest first, and all WAL.</summary>
@@ -104,7 +114,21 @@ public sealed partial class RepositoryCopy
         IReadOnlyList<BackupEntry> entries = backups ?? await ListAsync(cancellationToken).ConfigureAwait(false);
         foreach (BackupEntry entry in entries)
         {
-            yield return await CopyBackupAsync(entry.Component, entry.Id, cancellationToken).ConfigureAwait(false);
+            BackupCopyResult? result = null;
+            try
+            {
+                result = await CopyBackupAsync(entry.Component, entry.Id, cancellationToken).ConfigureAwait(false);
+            }
+            catch (SmcException e) when (backups is null && e.Code is (SmcErrorCode.BackupNotFound or SmcErrorCode.BackupIncomplete))
+            {
+                // Retention has removed it since it was listed. Who named it is to know; of all that there are it is none any more.
+                _observer.Verbose(Describe(e));
+            }
+
+            if (result is not null)
+            {
+                yield return result;
+            }
         }
 
         if (wal == CopyWal.None)
@@ -278,8 +302,13 @@ public sealed partial class RepositoryCopy
         bool isMarked = await CopyDocumentAsync(marker, there, tally, cancellationToken).ConfigureAwait(false);
         try
         {
-            // Whoever removes packs at the destination looks for markers first. One that was not there when it looked was too late.
+            // Whoever removes packs at the destination looks for markers first. One that was not there when it looked was too late: the claim is gone
+            // by then, and the packs may still be about to go.
             await VerifyAsync(folders, [.. packs, manifestItem], cancellationToken).ConfigureAwait(false);
+            if (isMarked)
+            {
+                await EnsureClaimedAsync(component, id, cancellationToken).ConfigureAwait(false);
+            }
         }
         catch (SmcException) when (isMarked)
         {
@@ -431,6 +460,18 @@ public sealed partial class RepositoryCopy
                     $"The object '{item.Key}' was copied to {_destination.Location}, and is not listed there as it should be.",
                     target: item.Key);
             }
+        }
+    }
+
+    private async Task EnsureClaimedAsync(Component component, string id, CancellationToken cancellationToken)
+    {
+        string claim = RepositoryKeys.Started(component, id);
+        if (await _destination.Store.GetInfoAsync(claim, cancellationToken).ConfigureAwait(false) is null)
+        {
+            throw new SmcException(
+                SmcErrorCode.CopyIncomplete,
+                $"The copy of the backup '{id}' was removed from {_destination.Location} as one that nobody works on; copy it again.",
+                target: claim);
         }
     }
 

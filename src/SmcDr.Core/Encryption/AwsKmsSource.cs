@@ -90,6 +90,9 @@ internal sealed class AwsKmsSource : RepositoryKeySource
     }
 
     /// <inheritdoc/>
+    internal override void AppendSecret(IncrementalHash digest) => digest.AppendData(Encoding.UTF8.GetBytes(_key));
+
+    /// <inheritdoc/>
     protected override void Dispose(bool disposing)
     {
         // The secret is with KMS.

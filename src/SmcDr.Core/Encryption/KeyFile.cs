@@ -9,6 +9,17 @@ public static class KeyFile
 {
     private const string Label = "SMCDR-KEY-1";
 
+    /// <summary>Makes sure that nothing is where a key file is to be made, before anybody is asked.</summary>
+    /// <param name="path">Its path.</param>
+    /// <exception cref="SmcException"><see cref="SmcErrorCode.TargetNotEmpty"/>.</exception>
+    public static void CheckFree(string path)
+    {
+        if (Path.Exists(path))
+        {
+            throw Exists(path, null);
+        }
+    }
+
     /// <summary>Makes a new key file, readable by this account only.</summary>
     /// <param name="path">Its full path. What is there already is never replaced.</param>
     /// <exception cref="SmcException"><see cref="SmcErrorCode.TargetNotEmpty"/>, or <see cref="SmcErrorCode.TargetUnsuitable"/>.</exception>
@@ -38,12 +49,7 @@ public static class KeyFile
         }
         catch (IOException exception) when (File.Exists(path))
         {
-            throw new SmcException(
-                SmcErrorCode.TargetNotEmpty,
-                $"'{path}' exists, and a key file is never written over anything.",
-                exception,
-                "Choose another path, or use the key that is there.",
-                path);
+            throw Exists(path, exception);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
@@ -75,4 +81,11 @@ public static class KeyFile
             : throw new SmcException(
                 SmcErrorCode.KeyInvalid, $"The key file is not one: it should be one line, {Label} and 32 bytes in Base64. It may be cut or of a newer version.");
     }
+
+    private static SmcException Exists(string path, Exception? inner) => new(
+        SmcErrorCode.TargetNotEmpty,
+        $"'{path}' exists, and a key file is never written over anything.",
+        inner,
+        "Choose another path, or use the key that is there.",
+        path);
 }

@@ -65,6 +65,9 @@ internal sealed class KeyFileSource : RepositoryKeySource
     }
 
     /// <inheritdoc/>
+    internal override void AppendSecret(IncrementalHash digest) => digest.AppendData(_secret);
+
+    /// <inheritdoc/>
     protected override void Dispose(bool disposing) => CryptographicOperations.ZeroMemory(_secret);
 
     private void Derive(ReadOnlySpan<byte> salt, Span<byte> wrappingKey) =>

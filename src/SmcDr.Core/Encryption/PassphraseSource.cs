@@ -69,6 +69,9 @@ internal sealed class PassphraseSource : RepositoryKeySource
             : Task.FromResult<RepositoryKey?>(null);
 
     /// <inheritdoc/>
+    internal override void AppendSecret(IncrementalHash digest) => digest.AppendData(_passphrase);
+
+    /// <inheritdoc/>
     protected override void Dispose(bool disposing) => CryptographicOperations.ZeroMemory(_passphrase);
 
     private T UsingKey<T>(byte[] salt, int iterations, Func<byte[], T> use)

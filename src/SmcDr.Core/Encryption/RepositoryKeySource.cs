@@ -44,6 +44,9 @@ public abstract class RepositoryKeySource : IDisposable
     /// <summary>A name for a recipient that was given none.</summary>
     internal virtual string DefaultName => $"{Kind.ToString().ToLowerInvariant()}-{Fingerprint![..8]}";
 
+    /// <summary>Adds what this opens with to a digest that never leaves the process, so that two can be told apart by it.</summary>
+    internal abstract void AppendSecret(IncrementalHash digest);
+
     /// <summary>Fills in how the key is wrapped.</summary>
     internal abstract Task<Recipient> WrapAsync(Recipient recipient, RepositoryKey key, CancellationToken cancellationToken);
 

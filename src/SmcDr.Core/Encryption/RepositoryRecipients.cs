@@ -67,8 +67,26 @@ public static class RepositoryRecipients
     /// <returns>The new recipient's name.</returns>
     /// <exception cref="SmcException"><see cref="SmcErrorCode.KeyExists"/>, <see cref="SmcErrorCode.KeyWrong"/>.</exception>
     public static async Task<string> AddAsync(
-        IObjectStore store, RepositoryKeySource opener, RepositoryKeySource added, string? name, CancellationToken cancellationToken)
+        IObjectStore store, RepositoryKeySource opener, RepositoryKeySource added, string? name, CancellationToken cancellationToken) =>
+        (await AddAsync(store, opener, added, name, static _ => Task.FromResult(true), cancellationToken).ConfigureAwait(false))!;
+
+    /// <inheritdoc cref="AddAsync(IObjectStore, RepositoryKeySource, RepositoryKeySource, string, CancellationToken)"/>
+    /// <param name="store">Where the repository is.</param>
+    /// <param name="opener">A recipient that opens it.</param>
+    /// <param name="added">The new recipient.</param>
+    /// <param name="name">Its name; null = one by its kind.</param>
+    /// <param name="approve">Is asked with the name once all is found to be possible.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
+    /// <returns>The new recipient's name; null where it was not approved.</returns>
+    public static async Task<string?> AddAsync(
+        IObjectStore store,
+        RepositoryKeySource opener,
+        RepositoryKeySource added,
+        string? name,
+        Func<string, Task<bool>> approve,
+        CancellationToken cancellationToken)
     {
+        ArgumentNullException.ThrowIfNull(approve);
         ArgumentNullException.ThrowIfNull(store);
         ArgumentNullException.ThrowIfNull(opener);
         ArgumentNullException.ThrowIfNull(added);
@@ -112,6 +130,11 @@ public static class RepositoryRecipients
             }
         }
 
+        if (!await approve(name).ConfigureAwait(false))
+        {
+            return null;
+        }
+
         foreach (RepositoryKey key in missing)
         {
             await folder.AddAsync(key, added, name, cancellationToken).ConfigureAwait(false);
@@ -129,8 +152,19 @@ public static class RepositoryRecipients
     /// <param name="name">The name of the recipient to remove.</param>
     /// <param name="cancellationToken">Stops the work.</param>
     /// <exception cref="SmcException"><see cref="SmcErrorCode.KeyNeeded"/>, <see cref="SmcErrorCode.KeyNotFound"/>.</exception>
-    public static async Task RemoveAsync(IObjectStore store, RepositoryKeySource opener, string name, CancellationToken cancellationToken)
+    public static Task RemoveAsync(IObjectStore store, RepositoryKeySource opener, string name, CancellationToken cancellationToken) =>
+        RemoveAsync(store, opener, name, static () => Task.FromResult(true), cancellationToken);
+
+    /// <inheritdoc cref="RemoveAsync(IObjectStore, RepositoryKeySource, string, CancellationToken)"/>
+    /// <param name="store">Where the repository is.</param>
+    /// <param name="opener">Another recipient, which proves that the repository can still be opened afterwards.</param>
+    /// <param name="name">The name of the recipient to remove.</param>
+    /// <param name="approve">Is asked once all is found to be possible.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
+    public static async Task RemoveAsync(
+        IObjectStore store, RepositoryKeySource opener, string name, Func<Task<bool>> approve, CancellationToken cancellationToken)
     {
+        ArgumentNullException.ThrowIfNull(approve);
         ArgumentNullException.ThrowIfNull(store);
         ArgumentNullException.ThrowIfNull(opener);
         RepositoryRoot root = await ReadRootAsync(store, cancellationToken).ConfigureAwait(false);
@@ -158,6 +192,11 @@ public static class RepositoryRecipients
             }
         }
 
+        if (!await approve().ConfigureAwait(false))
+        {
+            return;
+        }
+
         foreach (string keyId in keyIds)
         {
             await folder.RemoveAsync(keyId, name, cancellationToken).ConfigureAwait(false);
@@ -174,8 +213,19 @@ public static class RepositoryRecipients
     /// <returns>The new key's id.</returns>
     /// <exception cref="SmcException"><see cref="SmcErrorCode.KeyMissing"/>: a recipient is not among those given.</exception>
     public static async Task<string> RenewAsync(
-        IObjectStore store, IReadOnlyList<RepositoryKeySource> recipients, CancellationToken cancellationToken)
+        IObjectStore store, IReadOnlyList<RepositoryKeySource> recipients, CancellationToken cancellationToken) =>
+        (await RenewAsync(store, recipients, static () => Task.FromResult(true), cancellationToken).ConfigureAwait(false))!;
+
+    /// <inheritdoc cref="RenewAsync(IObjectStore, IReadOnlyList{RepositoryKeySource}, CancellationToken)"/>
+    /// <param name="store">Where the repository is.</param>
+    /// <param name="recipients">What opens it: all recipients of the present key, so that none is left out unnoticed.</param>
+    /// <param name="approve">Is asked once all is found to be possible.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
+    /// <returns>The new key's id; null where it was not approved.</returns>
+    public static async Task<string?> RenewAsync(
+        IObjectStore store, IReadOnlyList<RepositoryKeySource> recipients, Func<Task<bool>> approve, CancellationToken cancellationToken)
     {
+        ArgumentNullException.ThrowIfNull(approve);
         ArgumentNullException.ThrowIfNull(store);
         ArgumentNullException.ThrowIfNull(recipients);
         ArgumentOutOfRangeException.ThrowIfZero(recipients.Count);
@@ -221,6 +271,11 @@ public static class RepositoryRecipients
                 $"The key can only be renewed for all recipients at once, and these are not given: {string.Join(", ", missing)}.",
                 recommendation: "Give their keys as well, or remove those recipients first and add them again afterwards.",
                 target: store.Location);
+        }
+
+        if (!await approve().ConfigureAwait(false))
+        {
+            return null;
         }
 
         using RepositoryKey key = RepositoryKey.Create();

@@ -81,7 +81,7 @@ public sealed class FileStoreBackup
         string activity = $"Backup of file store {name}";
         (BackupReader Reader, StreamedManifest Manifest)? parent = options.Full
             ? null
-            : await OpenParentAsync(name, repository, observer, cancellationToken).ConfigureAwait(false);
+            : await OpenParentAsync(name, options.Site, repository, observer, cancellationToken).ConfigureAwait(false);
         try
         {
             string kind = parent is null ? "Full" : "Incremental";
@@ -182,14 +182,14 @@ public sealed class FileStoreBackup
         }
     }
 
-    /// <summary>The newest complete backup of the same name whose manifest and packs are there; damage of it is no reason for having no new one.</summary>
+    /// <summary>The newest complete backup of the same name and site whose manifest and packs are there; damage of it is no reason for having no new one.</summary>
     private static async Task<(BackupReader, StreamedManifest)?> OpenParentAsync(
-        string name, Repository repository, IOperationObserver observer, CancellationToken cancellationToken)
+        string name, string? site, Repository repository, IOperationObserver observer, CancellationToken cancellationToken)
     {
         BackupHeader? newest = null;
         await foreach (BackupEntry entry in repository.ListBackupsAsync(Component.FileStore, cancellationToken).ConfigureAwait(false))
         {
-            if (entry.Header?.FileStore?.Name == name)
+            if (entry.Header?.FileStore?.Name == name && entry.Header.MayBeOf(site))
             {
                 newest = entry.Header;
             }

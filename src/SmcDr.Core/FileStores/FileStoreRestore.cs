@@ -21,6 +21,10 @@ public sealed class FileStoreRestore
     private const int OwnerAll = 0x1C0;
     private const int ProgressEvery = 128;
 
+    // Lies in a directory that was empty until the restore has given it its owner, mode and time: one that goes on after an interruption knows by it that
+    // the directory is as much the backup's as what is in it.
+    private static readonly byte[] s_rootMark = ".smcdr-root.partial\0"u8.ToArray();
+
     private readonly BackupReader _reader;
     private readonly StreamedManifest _manifest;
     private readonly FileStoreBackupDetails _details;
@@ -96,8 +100,14 @@ public sealed class FileStoreRestore
                 using RestoreTree tree = new(root);
                 FileStoreRestore restore = new(reader, manifest, options, tree, observer, activity);
                 await restore.ExamineAsync(target, isEmpty, cancellationToken).ConfigureAwait(false);
+                if (isEmpty)
+                {
+                    root.CreateFile(s_rootMark).Dispose();
+                }
+
+                bool withRoot = options.Force || root.TryGetStatus(s_rootMark) is not null;
                 await restore.RestoreEntriesAsync(cancellationToken).ConfigureAwait(false);
-                await restore.FinishDirectoriesAsync(withRoot: isEmpty || options.Force, cancellationToken).ConfigureAwait(false);
+                await restore.FinishDirectoriesAsync(withRoot, cancellationToken).ConfigureAwait(false);
                 root.SyncFileSystem();
                 return restore.Result(target, Stopwatch.GetElapsedTime(started));
             }
@@ -218,6 +228,8 @@ public sealed class FileStoreRestore
         long conflictCount = 0;
         long wanted = 0;
         long room = 0;
+        long most = 0;
+        long freed = 0;
         int index = -1;
         await foreach (ManifestEntry entry in _manifest.ReadEntriesAsync(cancellationToken).ConfigureAwait(false))
         {
@@ -269,7 +281,10 @@ public sealed class FileStoreRestore
                 _wantedFiles++;
                 _wantedBytes += entry.Size;
                 room += entry.Extents.Sum(static extent => extent.Block is null ? 0L : extent.Length);
+                most = Math.Max(most, room - freed);
             }
+
+            freed += finding is Finding.Differs ? FreedBy(entry) : 0;
         }
 
         if (obstacles.Count > 0)
@@ -301,13 +316,22 @@ public sealed class FileStoreRestore
         }
 
         long available = new DriveInfo(NearestDirectory(target)).AvailableFreeSpace;
-        if (room > available)
+        // A file is replaced when the new one is complete, and some are at work at a time.
+        long needed = freed > 0 ? Math.Min(room, most + WindowBytes) : room;
+        if (needed > available)
         {
             throw new SmcException(
                 SmcErrorCode.DiskSpaceInsufficient,
-                string.Create(CultureInfo.InvariantCulture, $"The restore to '{target}' needs {room} bytes, and {available} are free."),
+                string.Create(CultureInfo.InvariantCulture, $"The restore to '{target}' needs {needed} bytes, and {available} are free."),
                 target: target);
         }
+    }
+
+    /// <summary>What there will be room for when the file that is there has been replaced.</summary>
+    private long FreedBy(ManifestEntry entry)
+    {
+        (string directoryPath, byte[] name) = RestoreTree.Split(entry.Path);
+        return _tree.TryOpen(directoryPath)?.TryGetStatus(name) is { Type: FileType.Regular, LinkCount: 1 } status ? status.AllocatedBytes : 0;
     }
 
     private static void Note(List<string> list, string path)
@@ -743,6 +767,8 @@ public sealed class FileStoreRestore
 
         if (withRoot)
         {
+            // Before the mode, which may forbid it, and the time, which it changes.
+            _tree.Root.Remove(s_rootMark);
             _nodes.Apply(_tree.Root, Convert.ToInt32(_details.RootMode, 8), _details.Root, inheritsAccessList: true);
         }
 

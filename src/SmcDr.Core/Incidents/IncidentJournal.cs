@@ -1,4 +1,3 @@
-using System.Globalization;
 using SmcDr.Core.ObjectStores;
 using SmcDr.Core.Operations;
 using SmcDr.Core.Repositories;
@@ -7,14 +6,10 @@ namespace SmcDr.Core.Incidents;
 
 /// <summary>
 /// The durable record of an incident in a repository: each entry an object of its own, numbered, and never overwritten. Several hosts write to it at
-/// once, so who finds a number
-/// taken takes the next one.
+/// once, so who finds a number taken takes the next one.
 /// </summary>
 internal static class IncidentJournal
 {
-    private const string Ended = "ended";
-    private const int ParallelReads = 8;
-
     // Who looks for open incidents looks at the newest alone: one is closed before the next one is opened, and clocks of several hosts blur the order.
     private const int Newest = 8;
 
@@ -48,13 +43,10 @@ internal static class IncidentJournal
     /// <summary>Appends an entry. Durable when this returns.</summary>
     public static async Task AppendAsync(Repository repository, string site, IncidentJournalEntry entry, CancellationToken cancellationToken)
     {
-        string folder = FolderOf(site, entry.IncidentId);
-        long next = 1;
-        await foreach (ObjectInfo info in repository.Store.ListAsync(folder, cancellationToken).ConfigureAwait(false))
-        {
-            next = Math.Max(next, TryParse(info.Key, folder) + 1 ?? 0);
-        }
-
+        EntryFolder folder = FolderOf(site, entry.IncidentId);
+        IReadOnlyList<long> taken = await folder
+            .FindNumbersAsync(repository.Store.ListAsync(folder.Path, cancellationToken), cancellationToken).ConfigureAwait(false);
+        long next = taken.Count == 0 ? 1 : taken.Max() + 1;
         while (!await TryPutAsync(repository, site, entry with { Number = next }, cancellationToken).ConfigureAwait(false))
         {
             next++;
@@ -76,7 +68,7 @@ internal static class IncidentJournal
             Summary = summary,
             RootCause = rootCause,
         };
-        string key = FolderOf(site, incidentId) + Ended;
+        string key = FolderOf(site, incidentId).EndKey;
         try
         {
             await Repository.PutDocumentAsync(repository.Store, key, end, IncidentJson.Default.IncidentEnd, cancellationToken).ConfigureAwait(false);
@@ -87,31 +79,30 @@ internal static class IncidentJournal
             // An answer was lost where it is this very one.
             if (there != end)
             {
-                throw new SmcException(
-                    SmcErrorCode.IncidentUnsuitable,
-                    $"The incident '{incidentId}' was closed by {there?.User} on {there?.Host} at {DisplayText.Time(there?.Time)}.",
-                    e,
-                    recommendation: "A note can be added to it all the same: Add-SmcIncidentNote -Id (or 'smcdr incident note').",
-                    target: incidentId);
+                throw Closed(incidentId, there, e);
             }
+        }
+    }
+
+    /// <summary>Makes sure that an incident is not closed.</summary>
+    /// <param name="repository">The repository.</param>
+    /// <param name="site">The site's name.</param>
+    /// <param name="incidentId">The incident.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
+    /// <exception cref="SmcException"><see cref="SmcErrorCode.IncidentUnsuitable"/>: it is closed.</exception>
+    public static async Task CheckOpenAsync(Repository repository, string site, string incidentId, CancellationToken cancellationToken)
+    {
+        IncidentEnd? end = await repository
+            .TryReadDocumentAsync(FolderOf(site, incidentId).EndKey, IncidentJson.Default.IncidentEnd, cancellationToken).ConfigureAwait(false);
+        if (end is not null)
+        {
+            throw Closed(incidentId, end, null);
         }
     }
 
     /// <summary>The ids of a site's incidents, newest first.</summary>
-    public static async Task<IReadOnlyList<string>> ListIdsAsync(IObjectStore store, string site, CancellationToken cancellationToken)
-    {
-        List<string> ids = [];
-        await foreach (string id in store.ListFoldersAsync(RepositoryKeys.Incidents(site), cancellationToken).ConfigureAwait(false))
-        {
-            if (RepositoryKeys.IsId(id))
-            {
-                ids.Add(id);
-            }
-        }
-
-        ids.Reverse();
-        return ids;
-    }
+    public static Task<IReadOnlyList<string>> ListIdsAsync(IObjectStore store, string site, CancellationToken cancellationToken) =>
+        EntryFolder.ListIdsAsync(store.ListFoldersAsync(RepositoryKeys.Incidents(site), cancellationToken), RepositoryKeys.IsId, cancellationToken);
 
     /// <summary>
     /// The ids of the open ones, newest first. Names of objects are in clear also where their content is not, so a repository need not be opened to look.
@@ -121,7 +112,7 @@ internal static class IncidentJournal
         List<string> open = [];
         foreach (string id in (await ListIdsAsync(store, site, cancellationToken).ConfigureAwait(false)).Take(Newest))
         {
-            if (await store.GetInfoAsync(FolderOf(site, id) + Ended, cancellationToken).ConfigureAwait(false) is null)
+            if (!await FolderOf(site, id).IsEndedAsync(store, cancellationToken).ConfigureAwait(false))
             {
                 open.Add(id);
             }
@@ -135,33 +126,20 @@ internal static class IncidentJournal
     public static async Task<IncidentInfo> LoadAsync(
         Repository repository, string site, string incidentId, IOperationObserver observer, CancellationToken cancellationToken)
     {
-        List<long> numbers = [];
-        if (RepositoryKeys.IsId(incidentId))
-        {
-            string folder = FolderOf(site, incidentId);
-            await foreach (ObjectInfo info in repository.ListAsync(folder, cancellationToken).ConfigureAwait(false))
-            {
-                if (TryParse(info.Key, folder) is { } number)
-                {
-                    numbers.Add(number);
-                }
-            }
-        }
-
+        EntryFolder folder = FolderOf(site, incidentId);
+        IReadOnlyList<long> numbers = RepositoryKeys.IsId(incidentId)
+            ? await folder.FindNumbersAsync(repository.ListAsync(folder.Path, cancellationToken), cancellationToken).ConfigureAwait(false)
+            : [];
         if (!numbers.Contains(0))
         {
             throw new SmcException(
                 SmcErrorCode.IncidentUnsuitable, $"There is no incident '{incidentId}' of the site '{site}' in {repository.Location}.", target: incidentId);
         }
 
-        IncidentJournalEntry?[] entries = new IncidentJournalEntry?[numbers.Count];
-        await Parallel.ForAsync(
-            0,
-            entries.Length,
-            new ParallelOptions { MaxDegreeOfParallelism = ParallelReads, CancellationToken = cancellationToken },
-            async (i, token) => entries[i] = await TryReadAsync(repository, site, incidentId, numbers[i], observer, token).ConfigureAwait(false)).ConfigureAwait(false);
+        IncidentJournalEntry?[] entries = await EntryFolder.ReadAsync(
+            numbers, (number, token) => TryReadAsync(repository, site, incidentId, number, observer, token), cancellationToken).ConfigureAwait(false);
         IncidentEnd? end = await repository
-            .TryReadDocumentAsync(FolderOf(site, incidentId) + Ended, IncidentJson.Default.IncidentEnd, cancellationToken).ConfigureAwait(false);
+            .TryReadDocumentAsync(folder.EndKey, IncidentJson.Default.IncidentEnd, cancellationToken).ConfigureAwait(false);
         return ToInfo(repository, incidentId, [.. entries.OfType<IncidentJournalEntry>()], end);
     }
 
@@ -211,18 +189,12 @@ internal static class IncidentJournal
         By = $"{entry.User}@{entry.Host}",
     };
 
-    private static string FolderOf(string site, string incidentId) => $"{RepositoryKeys.Incidents(site)}{incidentId}/";
-
-    private static string KeyOf(string site, string incidentId, long number) =>
-        string.Create(CultureInfo.InvariantCulture, $"{FolderOf(site, incidentId)}{number:D10}");
-
-    private static long? TryParse(string key, string folder) =>
-        long.TryParse(key.AsSpan(folder.Length), NumberStyles.None, CultureInfo.InvariantCulture, out long number) ? number : null;
+    private static EntryFolder FolderOf(string site, string incidentId) => new($"{RepositoryKeys.Incidents(site)}{incidentId}/");
 
     /// <summary>Puts an entry under its number; false where that is taken by another.</summary>
     private static async Task<bool> TryPutAsync(Repository repository, string site, IncidentJournalEntry entry, CancellationToken cancellationToken)
     {
-        string key = KeyOf(site, entry.IncidentId, entry.Number);
+        string key = FolderOf(site, entry.IncidentId).KeyOf(entry.Number);
         try
         {
             await Repository.PutDocumentAsync(repository.Store, key, entry, IncidentJson.Default.IncidentJournalEntry, cancellationToken).ConfigureAwait(false);
@@ -241,17 +213,12 @@ internal static class IncidentJournal
     private static async Task<IncidentJournalEntry?> TryReadAsync(
         Repository repository, string site, string incidentId, long number, IOperationObserver observer, CancellationToken cancellationToken)
     {
-        string key = KeyOf(site, incidentId, number);
+        string key = FolderOf(site, incidentId).KeyOf(number);
         try
         {
             return await repository.TryReadDocumentAsync(key, IncidentJson.Default.IncidentJournalEntry, cancellationToken, entry =>
             {
-                if (entry.Format > Repository.FormatVersion)
-                {
-                    throw new SmcException(
-                        SmcErrorCode.RepositoryFormatUnknown, $"The object '{key}' has format {entry.Format}, which this version does not know.", target: key);
-                }
-
+                EntryFolder.EnsureKnown(entry.Format, key);
                 if (entry.RepositoryId != repository.Id || entry.IncidentId != incidentId || entry.Number != number || (number == 0) != (entry.Begin is not null))
                 {
                     throw new SmcException(SmcErrorCode.ManifestInvalid, $"The object '{key}' is another entry.", target: key);
@@ -264,4 +231,11 @@ internal static class IncidentJournal
             return null;
         }
     }
+
+    private static SmcException Closed(string incidentId, IncidentEnd? end, Exception? inner) => new(
+        SmcErrorCode.IncidentUnsuitable,
+        $"The incident '{incidentId}' was closed by {end?.User} on {end?.Host} at {DisplayText.Time(end?.Time)}.",
+        inner,
+        recommendation: "A note can be added to it all the same: Add-SmcIncidentNote -Id (or 'smcdr incident note').",
+        target: incidentId);
 }

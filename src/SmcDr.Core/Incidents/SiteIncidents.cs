@@ -19,15 +19,7 @@ public static class SiteIncidents
         ArgumentNullException.ThrowIfNull(site);
         ArgumentNullException.ThrowIfNull(repository);
         ArgumentNullException.ThrowIfNull(request);
-        if (await IncidentJournal.FindOpenAsync(repository.Store, site.Name, cancellationToken).ConfigureAwait(false) is [var open, ..])
-        {
-            throw new SmcException(
-                SmcErrorCode.IncidentUnsuitable,
-                $"The incident '{open}' of the site '{site.Name}' is open.",
-                recommendation: "Note what is new in it (Add-SmcIncidentNote, 'smcdr incident note'), or close it first (Stop-SmcIncident, 'smcdr incident stop').",
-                target: open);
-        }
-
+        await CheckNoneOpenAsync(site, repository, cancellationToken).ConfigureAwait(false);
         string id = await IncidentJournal.OpenAsync(
             repository,
             new IncidentBegin
@@ -40,6 +32,25 @@ public static class SiteIncidents
             },
             cancellationToken).ConfigureAwait(false);
         return await GetAsync(site, repository, id, NullObserver.Instance, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Makes sure that an incident can be opened, before anybody is asked.</summary>
+    /// <param name="site">The site.</param>
+    /// <param name="repository">The site's repository alone.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
+    /// <exception cref="SmcException"><see cref="SmcErrorCode.IncidentUnsuitable"/>: one is open.</exception>
+    public static async Task CheckNoneOpenAsync(Site site, Repository repository, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(site);
+        ArgumentNullException.ThrowIfNull(repository);
+        if (await IncidentJournal.FindOpenAsync(repository.Store, site.Name, cancellationToken).ConfigureAwait(false) is [var open, ..])
+        {
+            throw new SmcException(
+                SmcErrorCode.IncidentUnsuitable,
+                $"The incident '{open}' of the site '{site.Name}' is open.",
+                recommendation: "Note what is new in it (Add-SmcIncidentNote, 'smcdr incident note'), or close it first (Stop-SmcIncident, 'smcdr incident stop').",
+                target: open);
+        }
     }
 
     /// <summary>Adds a note to an incident, which may be closed.</summary>
@@ -166,12 +177,14 @@ public static class SiteIncidents
         return await sender.SendAsync(alert, new AlertSendOptions { StateDirectory = stateDirectory, Force = isOver }, cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>What people write may hold a password, and the record is kept for years.</summary>
-    internal static string Clean(string text) => new SecretText([]).Hide(text.ReplaceLineEndings("\n").Trim());
-
-    private static string? FirstOf(IReadOnlyList<string> ids) => ids.Count == 0 ? null : ids[0];
-
-    private static async Task<string> ResolveAsync(Site site, Repository repository, string? incidentId, CancellationToken cancellationToken)
+    /// <summary>Finds the incident that is meant.</summary>
+    /// <param name="site">The site.</param>
+    /// <param name="repository">The site's repository alone.</param>
+    /// <param name="incidentId">The incident; null = the open one.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
+    /// <returns>The incident's id.</returns>
+    /// <exception cref="SmcException"><see cref="SmcErrorCode.IncidentUnsuitable"/>: there is no such incident, or none or several are open.</exception>
+    public static async Task<string> ResolveAsync(Site site, Repository repository, string? incidentId, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(site);
         ArgumentNullException.ThrowIfNull(repository);
@@ -192,4 +205,19 @@ public static class SiteIncidents
                 target: site.Name),
         };
     }
+
+    /// <summary>Finds the incident that is to be closed.</summary>
+    /// <inheritdoc cref="ResolveAsync"/>
+    /// <exception cref="SmcException"><see cref="SmcErrorCode.IncidentUnsuitable"/>: there is no such incident, or it is closed.</exception>
+    public static async Task<string> ResolveUnfinishedAsync(Site site, Repository repository, string? incidentId, CancellationToken cancellationToken)
+    {
+        string id = await ResolveAsync(site, repository, incidentId, cancellationToken).ConfigureAwait(false);
+        await IncidentJournal.CheckOpenAsync(repository, site.Name, id, cancellationToken).ConfigureAwait(false);
+        return id;
+    }
+
+    /// <summary>What people write may hold a password, and the record is kept for years.</summary>
+    internal static string Clean(string text) => new SecretText([]).Hide(text.ReplaceLineEndings("\n").Trim());
+
+    private static string? FirstOf(IReadOnlyList<string> ids) => ids.Count == 0 ? null : ids[0];
 }

@@ -4,14 +4,13 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Security;
 using System.Net.Sockets;
-using System.Net.WebSockets;
 using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
 
 namespace SmcDr.Core.Kubernetes;
 
 /// <summary>Carries requests to an API server: TLS, credentials, attempts. Safe for concurrent use.</summary>
-internal sealed class ClusterTransport : IDisposable
+internal sealed partial class ClusterTransport : IDisposable
 {
     private const int MaximumErrorBody = 1 << 20;
     private static readonly ProductInfoHeaderValue s_userAgent = new(
@@ -52,61 +51,6 @@ internal sealed class ClusterTransport : IDisposable
     /// <summary>Sends a request whose answer is read as it comes; the time limit is over with its head.</summary>
     public Task<HttpResponseMessage> OpenAsync(ApiRequest request, CancellationToken cancellationToken) => SendAsync(
         request, static (response, _) => Task.FromResult(response), static _ => { }, cancellationToken);
-
-    /// <summary>Opens a WebSocket.</summary>
-    /// <param name="request">What for; a path with its query.</param>
-    /// <param name="protocols">The protocols that are understood, the preferred one first.</param>
-    public async Task<WebSocket> ConnectAsync(ApiRequest request, IReadOnlyList<string> protocols, CancellationToken cancellationToken)
-    {
-        Uri uri = new UriBuilder(AddressOf(request)) { Scheme = Access.Server.Scheme == "http" ? "ws" : "wss" }.Uri;
-        return await AttemptAsync(
-            request,
-            async (identity, token) =>
-            {
-                ClientWebSocket socket = new();
-                using HttpMessageInvoker shared = new(HandlerFor(identity), disposeHandler: false);
-                using UpgradeHandler handler = new(shared, message => Authorize(message, identity));
-                using HttpMessageInvoker invoker = new(handler, disposeHandler: false);
-                try
-                {
-                    foreach (string protocol in protocols)
-                    {
-                        socket.Options.AddSubProtocol(protocol);
-                    }
-
-                    // Proxies and load balancers forget connections that are silent, some after a minute. Only pongs that nobody asked for are
-                    // sent: a server that waits for a pod to take its input does not read, and would not answer a ping in time.
-                    socket.Options.KeepAliveInterval = TimeSpan.FromSeconds(20);
-                    await socket.ConnectAsync(uri, invoker, token).ConfigureAwait(false);
-                    if (socket.SubProtocol is null || !protocols.Contains(socket.SubProtocol))
-                    {
-                        throw new SmcException(
-                            SmcErrorCode.ClusterUnavailable,
-                            $"The API server of '{Access.Display}' chose no protocol for {request.Verb} on {request.Display}.",
-                            recommendation: "A proxy between here and the cluster seems to alter WebSocket connections: let them through as they are.",
-                            target: request.Target);
-                    }
-
-                    return (Result: (WebSocket?)socket, Refused: default(KubernetesStatus), RetryAfter: default(TimeSpan?));
-                }
-                catch (WebSocketException e)
-                {
-                    socket.Dispose();
-                    if (handler.Refusal is var (code, body, retryAfter))
-                    {
-                        return (null, KubernetesErrors.StatusOf(code, body), retryAfter);
-                    }
-
-                    throw e.InnerException as HttpRequestException ?? new HttpRequestException(e.Message, e);
-                }
-                catch
-                {
-                    socket.Dispose();
-                    throw;
-                }
-            },
-            cancellationToken).ConfigureAwait(false);
-    }
 
     public void Dispose()
     {
@@ -235,10 +179,12 @@ internal sealed class ClusterTransport : IDisposable
                     || (failure.Code == SmcErrorCode.ClusterUnavailable && status.Code >= 500 && status.Code != 501
                         && (request.IsIdempotent || wait is not null));
             }
-            catch (OperationCanceledException) when (timer.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+            catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
             {
-                failure = KubernetesErrors.TimedOut(Access, request, _options.RequestTimeout);
-                mayRetry = request.IsIdempotent;
+                // The request's time is over, or the handler's for a connection, of which it says no more than this (SocketsHttpHandler.ConnectTimeout).
+                bool wasSent = timer.IsCancellationRequested;
+                failure = KubernetesErrors.TimedOut(Access, request, wasSent ? _options.RequestTimeout : _options.ConnectTimeout);
+                mayRetry = request.IsIdempotent || !wasSent;
             }
             catch (HttpRequestException e)
             {
@@ -458,28 +404,4 @@ internal sealed class ClusterTransport : IDisposable
     private string TlsReason(HttpRequestException exception) => exception.InnerException is AuthenticationException && _tlsFailure is string reason
         ? reason
         : "TLS could not be agreed on (" + KubeText.Clean(exception.InnerException?.Message ?? exception.Message, 200) + ")";
-
-    /// <summary>
-    /// Keeps the answer to an upgrade that was refused: a WebSocket tells its number only, and the reason is in the body. Headers are added here,
-    /// since a WebSocket's own options take one value of a name, and a user may act for several groups.
-    /// </summary>
-    private sealed class UpgradeHandler(HttpMessageInvoker inner, Action<HttpRequestMessage> authorize) : HttpMessageHandler
-    {
-        public (int Code, byte[] Body, TimeSpan? RetryAfter)? Refusal { get; private set; }
-
-        protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
-        {
-            authorize(request);
-            HttpResponseMessage response = await inner.SendAsync(request, cancellationToken).ConfigureAwait(false);
-            if (response.StatusCode != HttpStatusCode.SwitchingProtocols)
-            {
-                Refusal = (
-                    (int)response.StatusCode,
-                    await ReadBoundedAsync(response.Content, 64 << 10, cancellationToken).ConfigureAwait(false),
-                    RetryAfter(response, DateTimeOffset.UtcNow));
-            }
-
-            return response;
-        }
-    }
 }

@@ -11,6 +11,12 @@ public sealed partial class KubernetesClient
 
     private static readonly string[] s_forwardProtocols = ["v4.channel.k8s.io"];
 
+    /// <summary>How long the other end may take to accept a command's streams.</summary>
+    private static readonly TimeSpan s_openTime = TimeSpan.FromSeconds(30);
+
+    private volatile bool _bulkBySpdy;
+    private volatile bool _isBulkKnown;
+
     /// <summary>Starts a command in a container.</summary>
     /// <param name="command">The program and its arguments; no shell is between. Arguments are seen by the cluster's audit log: no secrets.</param>
     public Task<PodProcess> ExecAsync(
@@ -91,7 +97,59 @@ public sealed partial class KubernetesClient
         ApiRequest request = Request(
             HttpMethod.Get, "create", KubernetesResource.Pods, target.Namespace ?? Access.Namespace, target.Pod, kind, [.. query])
             with { IsIdempotent = false };
+        string display = CommandDisplay(kind, command, Qualify(target));
+        bool isSpdy = options is { IsBulk: true, Terminal: false } && await PrefersSpdyAsync(cancellationToken).ConfigureAwait(false);
+        if (isSpdy && await _transport.UpgradeAsync(
+            request, SpdyChannels.Upgrade, (SpdyChannels.StreamProtocolHeader, SpdyChannels.StreamProtocol), cancellationToken).ConfigureAwait(false) is { } response)
+        {
+            return new PodProcess(await OpenStreamsAsync(response, options.Input, display, cancellationToken).ConfigureAwait(false), display, options);
+        }
+
         WebSocket socket = await _transport.ConnectAsync(request, s_execProtocols, cancellationToken).ConfigureAwait(false);
-        return new PodProcess(new ChannelSocket(socket), CommandDisplay(kind, command, Qualify(target)), options);
+        if (isSpdy)
+        {
+            // It was the protocol that was refused, and not the command.
+            _bulkBySpdy = false;
+            _observer.Verbose($"The cluster '{Access.Display}', or a proxy before it, does not speak {SpdyChannels.Upgrade}: WebSockets are used.");
+        }
+
+        return new PodProcess(new ChannelSocket(socket), display, options);
+    }
+
+    private static async Task<SpdyChannels> OpenStreamsAsync(
+        HttpResponseMessage response, bool hasInput, string display, CancellationToken cancellationToken)
+    {
+        using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        limit.CancelAfter(s_openTime);
+        try
+        {
+            return await SpdyChannels.OpenAsync(response, hasInput, limit.Token).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is IOException or OperationCanceledException && !cancellationToken.IsCancellationRequested)
+        {
+            throw new SmcException(
+                SmcErrorCode.PodStreamBroken,
+                $"The connection to {display} ended before it was known to be started.",
+                e,
+                target: display);
+        }
+    }
+
+    private async Task<bool> PrefersSpdyAsync(CancellationToken cancellationToken)
+    {
+        if (!_isBulkKnown)
+        {
+            _bulkBySpdy = Options.BulkBySpdy ?? await IsOlderAsync(1, 30, cancellationToken).ConfigureAwait(false);
+            _isBulkKnown = true;
+        }
+
+        return _bulkBySpdy;
+    }
+
+    private async Task<bool> IsOlderAsync(int major, int minor, CancellationToken cancellationToken)
+    {
+        string[] parts = (await GetVersionAsync(cancellationToken).ConfigureAwait(false)).TrimStart('v').Split('.', '-', '+');
+        return parts.Length > 1 && int.TryParse(parts[0], NumberStyles.None, CultureInfo.InvariantCulture, out int first)
+            && int.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out int second) && (first, second).CompareTo((major, minor)) < 0;
     }
 }

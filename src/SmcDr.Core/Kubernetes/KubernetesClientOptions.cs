@@ -21,6 +21,12 @@ public sealed record KubernetesClientOptions
     /// <summary>How many objects a page of a list has: a page is in memory as a whole, and an object may have 1.5 MB.</summary>
     public int PageSize { get; init; } = 100;
 
+    /// <summary>
+    /// Whether much goes into and out of pods over SPDY; null = where the server cannot speak v5.channel.k8s.io yet. A WebSocket is taken in any case where the
+    /// server, or a proxy before it, does not speak SPDY.
+    /// </summary>
+    public bool? BulkBySpdy { get; init; }
+
     /// <summary>The name under which fields are owned after a server-side apply.</summary>
     public string FieldManager { get; init; } = "smcdr";
 }

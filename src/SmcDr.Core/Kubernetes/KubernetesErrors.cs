@@ -14,8 +14,8 @@ internal static partial class KubernetesErrors
 
     public static SmcException Translate(ClusterAccess access, ApiRequest request, KubernetesStatus status, ClusterCredential? credential = null)
     {
-        KubernetesStatusException inner = new(status);
         string text = Text(request, status);
+        KubernetesStatusException inner = new(status, text);
         string said = text.Length == 0 ? "" : $": {text}";
         SmcException Failure(SmcErrorCode code, string message, string? recommendation = null) =>
             new(code, message, inner, recommendation, request.Target);

@@ -220,7 +220,7 @@ public sealed class PodPortForwarder : IRoutedPort, IAsyncDisposable
 
     private static async Task CopyAsync(Stream from, Stream to, CancellationToken cancellationToken)
     {
-        byte[] buffer = new byte[ChannelSocket.MaximumPayload];
+        byte[] buffer = new byte[PodChannels.MaximumPayload];
         int length;
         while ((length = await from.ReadAsync(buffer, cancellationToken).ConfigureAwait(false)) > 0)
         {

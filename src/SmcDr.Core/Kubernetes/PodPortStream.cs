@@ -14,7 +14,7 @@ public sealed class PodPortStream : Stream
     private const int DataChannel = 0;
     private const int ErrorChannel = 1;
 
-    private readonly ChannelSocket _socket;
+    private readonly PodChannels _socket;
     private readonly PodTarget _target;
     private readonly int _port;
     private readonly Stream _input;
@@ -22,7 +22,7 @@ public sealed class PodPortStream : Stream
     private readonly PipeReader _reader;
     private volatile bool _disposed;
 
-    private PodPortStream(ChannelSocket socket, PodTarget target, int port)
+    private PodPortStream(PodChannels socket, PodTarget target, int port)
     {
         _socket = socket;
         _target = target;
@@ -91,7 +91,7 @@ public sealed class PodPortStream : Stream
         }
     }
 
-    internal static async Task<PodPortStream> OpenAsync(ChannelSocket socket, PodTarget target, int port, CancellationToken cancellationToken)
+    internal static async Task<PodPortStream> OpenAsync(PodChannels socket, PodTarget target, int port, CancellationToken cancellationToken)
     {
         PodPortStream connection = new(socket, target, port);
         try

@@ -19,14 +19,14 @@ public sealed class PodProcess : IAsyncDisposable
     private const int ResizeChannel = 4;
     private const int MaximumStatus = 1 << 20;
 
-    private readonly ChannelSocket _socket;
+    private readonly PodChannels _socket;
     private readonly string _display;
     private readonly ErrorLines _errors;
     private readonly MemoryStream _status = new();
     private readonly TaskCompletionSource<int> _exit = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile bool _disposed;
 
-    internal PodProcess(ChannelSocket socket, string display, ExecOptions options)
+    internal PodProcess(PodChannels socket, string display, ExecOptions options)
     {
         _socket = socket;
         _display = display;
@@ -109,9 +109,7 @@ public sealed class PodProcess : IAsyncDisposable
     {
         _errors.Complete();
         KubernetesStatus? status = _status.Length == 0 ? null : KubernetesStatus.TryParse(_status.GetBuffer().AsSpan(0, (int)_status.Length));
-        // The kubelet sends the status last. From v5 on the API server puts it together from streams of their own, and only its farewell says
-        // that all of them have arrived (apiserver, pkg/util/proxy/streamtranslator.go).
-        bool isWhole = status is not null && (isFarewell || !_socket.CanCloseChannels);
+        bool isWhole = status is not null && (isFarewell || _socket.IsStatusLast);
         SmcException? failure = null;
         if (!isWhole)
         {

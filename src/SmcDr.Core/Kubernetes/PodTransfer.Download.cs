@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Globalization;
-using System.Security.Cryptography;
 using SmcDr.Core.Operations;
 using SmcDr.Core.Repositories;
 
@@ -48,19 +47,24 @@ public sealed partial class PodTransfer
 
     /// <summary>Brings a file of a container into a stream, which gets proven bytes only, each once and in order.</summary>
     /// <exception cref="SmcException">The file is not there, was changed meanwhile, or could not be brought over whole.</exception>
-    public async Task<PodTransferResult> DownloadAsync(
-        PodTarget target, string podPath, Stream destination, CancellationToken cancellationToken)
+    public Task<PodTransferResult> DownloadAsync(
+        PodTarget target, string podPath, Stream destination, CancellationToken cancellationToken) =>
+        DownloadAsync(target, podPath, destination, null, cancellationToken);
+
+    /// <param name="written">Hears where bytes were written to the destination, and how many.</param>
+    private async Task<PodTransferResult> DownloadAsync(
+        PodTarget target, string podPath, Stream destination, Action<long, long>? written, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(target);
         ArgumentException.ThrowIfNullOrEmpty(podPath);
         ArgumentNullException.ThrowIfNull(destination);
         long start = Stopwatch.GetTimestamp();
         string activity = $"Download of {podPath}";
-        using Download download = new(this, target, podPath, destination, activity);
+        Download download = new(this, target, podPath, destination, written, activity);
         try
         {
             int breaks = await RunSessionsAsync(target, podPath, () => download.Proven, download.RunAsync, cancellationToken).ConfigureAwait(false);
-            return new PodTransferResult(download.Proven, download.Digest(), breaks, Stopwatch.GetElapsedTime(start));
+            return new PodTransferResult(download.Proven, breaks, Stopwatch.GetElapsedTime(start));
         }
         finally
         {
@@ -68,9 +72,9 @@ public sealed partial class PodTransfer
         }
     }
 
-    private sealed class Download(PodTransfer owner, PodTarget target, string path, Stream destination, string activity) : IDisposable
+    private sealed class Download(
+        PodTransfer owner, PodTarget target, string path, Stream destination, Action<long, long>? written, string activity)
     {
-        private readonly IncrementalHash _digest = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         private readonly byte[][] _buffers = [[], []];
         private string? _identity;
         private long _size;
@@ -80,10 +84,6 @@ public sealed partial class PodTransfer
         /// <summary>How many bytes have been proven and written.</summary>
         public long Proven { get; private set; }
 
-        public Hash256 Digest() => Hash256.FromBytes(_digest.GetCurrentHash());
-
-        public void Dispose() => _digest.Dispose();
-
         public async Task RunAsync(Watchdog watchdog, CancellationToken cancellationToken)
         {
             int segment = owner._options.SegmentSize;
@@ -91,7 +91,7 @@ public sealed partial class PodTransfer
             PodProcess process = await owner._client.ExecAsync(
                 target,
                 ["sh", "-c", DownloadScript, "smcdr", path, Text(Proven), Text(segment), _identity ?? ""],
-                new ExecOptions { Input = true, OnErrorLine = said.Add },
+                new ExecOptions { Input = true, IsBulk = true, OnErrorLine = said.Add },
                 cancellationToken).ConfigureAwait(false);
             await using (process.ConfigureAwait(false))
             {
@@ -194,11 +194,10 @@ public sealed partial class PodTransfer
                     : new SmcException(SmcErrorCode.PodTransferFailed, message, target: path);
             }
 
-            // What is proven goes into the digest of the whole while it is written.
-            Task digesting = Task.Run(() => _digest.AppendData(bytes.Span), CancellationToken.None);
             try
             {
                 await destination.WriteAsync(bytes, cancellationToken).ConfigureAwait(false);
+                written?.Invoke(offset, bytes.Length);
             }
             catch (Exception e) when (e is not OperationCanceledException)
             {
@@ -207,10 +206,6 @@ public sealed partial class PodTransfer
                 throw e is SmcException ? e : new SmcException(
                     SmcErrorCode.TargetUnsuitable, $"What came out of the pod '{target}' cannot be written here: {e.Message.TrimEnd('.')}.", e,
                     "Make room, or choose another place, and run the command again.");
-            }
-            finally
-            {
-                await digesting.ConfigureAwait(false);
             }
 
             Proven = offset + bytes.Length;

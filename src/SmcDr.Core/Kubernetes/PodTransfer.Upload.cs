@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.ExceptionServices;
-using System.Security.Cryptography;
 using System.Text;
 using System.Threading.Channels;
 using SmcDr.Core.Operations;
@@ -11,10 +10,10 @@ namespace SmcDr.Core.Kubernetes;
 
 public sealed partial class PodTransfer
 {
-    // $1 the file, $2 where to begin. Each segment comes as a line with its length and then its bytes; lengths, since an input cannot be closed
-    // before 1.30; nothing is made before the first one, for a connection that is given up at once. Bytes are written at their own place and never
-    // appended: a shell whose connection was cut may still write what it has, and then writes what belongs there. What is hashed is what the file
-    // holds.
+    // $1 the file, $2 where to begin, $3 whether what is there goes to the disk while the rest still comes: the end then has little left to wait for.
+    // Each segment comes as a line with its length and then its bytes; lengths, since an input cannot be closed before 1.30; nothing is made before the
+    // first one, for a connection that is given up at once. Bytes are written at their own place and never appended: a shell whose connection was cut
+    // may still write what it has, and then writes what belongs there. What is hashed is what the file holds.
     private const string UploadScript = HashFunction + """
         p=$1 o=$2
         [ "$o" -eq 0 ] || [ -f "$p" ] || exit 72
@@ -24,6 +23,7 @@ public sealed partial class PodTransfer
           (
             x=$(dd if="$p" bs=65536 skip=$((o / 65536)) count="$n" iflag=fullblock,count_bytes 2>/dev/null | h)
             echo "hash $o ${x%% *}"
+            [ "$3" = 0 ] || sync "$p" 2>/dev/null
           ) &
           o=$((o + n))
         done
@@ -99,7 +99,7 @@ public sealed partial class PodTransfer
                 },
                 cancellationToken,
                 s_syncTimeout).ConfigureAwait(false);
-            return new PodTransferResult(upload.Proven, upload.Digest, breaks, Stopwatch.GetElapsedTime(start));
+            return new PodTransferResult(upload.Proven, breaks, Stopwatch.GetElapsedTime(start));
         }
         catch
         {
@@ -139,7 +139,7 @@ public sealed partial class PodTransfer
         private readonly Lock _lock = new();
         private readonly Queue<Segment> _unproven = new();
         private readonly SemaphoreSlim _moved = new(0);
-        private readonly Task<Hash256> _reading;
+        private readonly Task _reading;
         private int _mismatches;
 
         public Upload(PodTransfer owner, PodTarget target, string path, string part, Stream source, long? length, string activity)
@@ -151,14 +151,12 @@ public sealed partial class PodTransfer
         /// <summary>How many bytes the pod has, proven.</summary>
         public long Proven { get; private set; }
 
-        public Hash256 Digest { get; private set; }
-
         public async Task RunAsync(Watchdog watchdog, CancellationToken cancellationToken)
         {
             PodProcess process = await _owner._client.ExecAsync(
                 _target,
-                ["sh", "-c", UploadScript, "smcdr", _part, Text(Proven)],
-                new ExecOptions { Input = true },
+                ["sh", "-c", UploadScript, "smcdr", _part, Text(Proven), _owner._options.Sync ? "1" : "0"],
+                new ExecOptions { Input = true, IsBulk = true },
                 cancellationToken).ConfigureAwait(false);
             await using (process.ConfigureAwait(false))
             {
@@ -191,22 +189,21 @@ public sealed partial class PodTransfer
                     throw new EndOfStreamException("The shell in the pod ended before all was sent");
                 }
 
-                Digest = await _reading.ConfigureAwait(false);
+                await _reading.ConfigureAwait(false);
             }
         }
 
         public async ValueTask DisposeAsync()
         {
             await _stop.CancelAsync().ConfigureAwait(false);
-            await ((Task)_reading).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await _reading.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             _stop.Dispose();
             _moved.Dispose();
         }
 
         /// <summary>Reads the source ahead, one segment further than what is on its way.</summary>
-        private async Task<Hash256> ReadAsync(Stream source)
+        private async Task ReadAsync(Stream source)
         {
-            using IncrementalHash whole = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
             long offset = 0;
             try
             {
@@ -226,11 +223,9 @@ public sealed partial class PodTransfer
                         break;
                     }
 
-                    // Both digests at a time: they are most of what a transfer costs here.
-                    Task<Hash256> digest = Task.Run(() => Hash256.Compute(buffer.AsSpan(0, length)), _stop.Token);
-                    whole.AppendData(buffer, 0, length);
-                    await _segments.Writer.WriteAsync(
-                        new Segment(offset, buffer, length, await digest.ConfigureAwait(false)), _stop.Token).ConfigureAwait(false);
+                    // Beside the sending: the hash is asked for when the pod has told its own.
+                    Task<Hash256> hash = Task.Run(() => Hash256.Compute(buffer.AsSpan(0, length)), CancellationToken.None);
+                    await _segments.Writer.WriteAsync(new Segment(offset, buffer, length, hash), _stop.Token).ConfigureAwait(false);
                     offset += length;
                     if (length < buffer.Length)
                     {
@@ -248,7 +243,6 @@ public sealed partial class PodTransfer
                 }
 
                 _segments.Writer.Complete();
-                return Hash256.FromBytes(whole.GetHashAndReset());
             }
             catch (Exception e)
             {
@@ -325,7 +319,7 @@ public sealed partial class PodTransfer
             ReadOnlyMemory<byte> rest = segment.Buffer.AsMemory(0, segment.Length);
             while (rest.Length > 0)
             {
-                int length = Math.Min(rest.Length, ChannelSocket.MaximumPayload);
+                int length = Math.Min(rest.Length, PodChannels.MaximumPayload);
                 await process.StandardInput.WriteAsync(rest[..length], cancellationToken).ConfigureAwait(false);
                 rest = rest[length..];
                 watchdog.Feed();
@@ -352,7 +346,7 @@ public sealed partial class PodTransfer
                 }
 
                 heard[offset] = Hash256.Parse(hash);
-                while (TryProve(heard))
+                while (await TryProveAsync(heard).ConfigureAwait(false))
                 {
                     _moved.Release();
                 }
@@ -378,26 +372,32 @@ public sealed partial class PodTransfer
             }
         }
 
-        private bool TryProve(Dictionary<long, Hash256> heard)
+        private async Task<bool> TryProveAsync(Dictionary<long, Hash256> heard)
         {
+            Segment? segment;
             lock (_lock)
             {
-                if (!_unproven.TryPeek(out Segment? segment) || !heard.Remove(segment.Offset, out Hash256 there))
-                {
-                    return false;
-                }
+                _unproven.TryPeek(out segment);
+            }
 
-                if (there != segment.Hash)
-                {
-                    string message = string.Create(
-                        CultureInfo.InvariantCulture,
-                        $"What '{_path}' in the pod '{_target}' holds is not what was sent: the digests of the {segment.Length} bytes from {segment.Offset} on differ.");
-                    throw ++_mismatches < 3
-                        ? new IOException(message)
-                        : new SmcException(SmcErrorCode.PodTransferFailed, message, target: _path);
-                }
+            if (segment is null || !heard.Remove(segment.Offset, out Hash256 there))
+            {
+                return false;
+            }
 
-                _mismatches = 0;
+            if (there != await segment.Hash.ConfigureAwait(false))
+            {
+                string message = string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"What '{_path}' in the pod '{_target}' holds is not what was sent: the digests of the {segment.Length} bytes from {segment.Offset} on differ.");
+                throw ++_mismatches < 3
+                    ? new IOException(message)
+                    : new SmcException(SmcErrorCode.PodTransferFailed, message, target: _path);
+            }
+
+            _mismatches = 0;
+            lock (_lock)
+            {
                 _unproven.Dequeue();
                 _free.Enqueue(segment.Buffer);
                 Proven = segment.Offset + segment.Length;
@@ -407,6 +407,6 @@ public sealed partial class PodTransfer
             return true;
         }
 
-        private sealed record Segment(long Offset, byte[] Buffer, int Length, Hash256 Hash);
+        private sealed record Segment(long Offset, byte[] Buffer, int Length, Task<Hash256> Hash);
     }
 }

@@ -57,7 +57,9 @@ public sealed partial class PodTransfer
             PodTransferResult result;
             using (FileStream destination = new(part, FileMode.CreateNew, FileAccess.Write, FileShare.Read, 0, FileOptions.Asynchronous))
             {
-                result = await DownloadAsync(target, podPath, destination, cancellationToken).ConfigureAwait(false);
+                // On its way to the disk while more of it comes, and not all at the end.
+                Action<long, long>? written = _options.Sync ? (offset, length) => Posix.StartWriteback(destination.SafeFileHandle, offset, length) : null;
+                result = await DownloadAsync(target, podPath, destination, written, cancellationToken).ConfigureAwait(false);
                 if (_options.Sync)
                 {
                     destination.Flush(flushToDisk: true);

@@ -228,7 +228,7 @@ internal sealed class PodTreeWriter : IAsyncDisposable
                 await _shell.Client.ExecAsync(
                     _shell.Target,
                     ["sh", "-c", Script, "smcdr", _root, _umask, _aside, _notes, _owner],
-                    new ExecOptions { Input = true },
+                    new ExecOptions { Input = true, IsBulk = true },
                     cancellationToken).ConfigureAwait(false),
                 Failed);
         }

@@ -35,6 +35,17 @@ public sealed class FencingEpochs
     /// <summary>Where they are.</summary>
     internal string Location => _repository.Location;
 
+    /// <summary>Whether a site has any: one listing, for which no key is needed.</summary>
+    internal static async Task<bool> AnyAsync(IObjectStore store, string site, CancellationToken cancellationToken)
+    {
+        await foreach (ObjectInfo _ in store.ListAsync(RepositoryKeys.Fencing(site), cancellationToken).ConfigureAwait(false))
+        {
+            return true;
+        }
+
+        return false;
+    }
+
     /// <summary>The present epoch; null where no region was ever led to another, so that none is kept out.</summary>
     /// <exception cref="SmcException">It cannot be read: then nobody can say who may write.</exception>
     public async Task<FencingEpoch?> ReadAsync(CancellationToken cancellationToken)

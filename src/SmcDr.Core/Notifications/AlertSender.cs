@@ -51,14 +51,20 @@ public sealed class AlertSender
         ArgumentNullException.ThrowIfNull(options);
         (string Name, NotificationSettings Settings)[] channels = FindChannels(options.Channels);
         AlertHistory history = new(options.StateDirectory, _site.Name, _site.Repository.Location, options.Delivery.Clock, _observer);
-        List<Task<AlertResult>> work = [];
+
+        // All of them before anybody is told: where one question ends the command, nobody must be told without a note of it.
+        List<AlertResult?> decided = [];
         foreach ((string name, NotificationSettings settings) in channels)
         {
-            work.Add(await DecideAsync(name, settings, alert, options, history, cancellationToken).ConfigureAwait(false) is { } decided
-                ? Task.FromResult(decided)
-                : SendAsync(name, settings, alert, options, cancellationToken));
+            decided.Add(await DecideAsync(name, settings, alert, options, history, cancellationToken).ConfigureAwait(false));
         }
 
+        Task<AlertResult>[] work =
+        [
+            .. channels.Zip(decided, (channel, result) => result is null
+                ? SendAsync(channel.Name, channel.Settings, alert, options, cancellationToken)
+                : Task.FromResult(result)),
+        ];
         AlertResult[] results;
         try
         {
@@ -94,20 +100,20 @@ public sealed class AlertSender
             target: failed[0].Channel);
     }
 
+    /// <summary>Where the site tells that all is well.</summary>
+    /// <exception cref="SmcException"><see cref="SmcErrorCode.SiteInvalid"/>: it has no heartbeat.</exception>
+    public SecretReference GetHeartbeat() => _site.Alerts.HeartbeatUrl ?? throw new SmcException(
+        SmcErrorCode.SiteInvalid,
+        $"The site '{_site.Name}' has no heartbeat.",
+        recommendation: $"Make a check at a service that alarms when it is not called, and add 'alerts: {{ heartbeatUrl: env:NAME }}' to '{_site.Path}'.",
+        target: _site.Name);
+
     /// <summary>Tells the dead man's switch that all is well.</summary>
     /// <exception cref="SmcException"><see cref="SmcErrorCode.SiteInvalid"/>: the site names none.</exception>
     public async Task<AlertResult> SendHeartbeatAsync(DeliveryOptions options, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(options);
-        if (_site.Alerts.HeartbeatUrl is not { } reference)
-        {
-            throw new SmcException(
-                SmcErrorCode.SiteInvalid,
-                $"The site '{_site.Name}' has no heartbeat.",
-                recommendation: $"Make a check at a service that alarms when it is not called, and add 'alerts: {{ heartbeatUrl: env:NAME }}' to '{_site.Path}'.",
-                target: _site.Name);
-        }
-
+        SecretReference reference = GetHeartbeat();
         DeliveryOutcome outcome;
         try
         {

@@ -23,7 +23,8 @@ internal sealed partial class SecretText
             text = text.Replace(secret, Hidden, StringComparison.Ordinal);
         }
 
-        return PasswordPattern().Replace(UserInfoPattern().Replace(text, "$1***@"), "$1***");
+        text = WebhookPattern().Replace(UserInfoPattern().Replace(text, "$1***@"), "$1***");
+        return PasswordPattern().Replace(text, "$1***");
     }
 
     /// <summary>A URL is known by what makes it one's own, too: messages name paths without their host.</summary>
@@ -42,7 +43,15 @@ internal sealed partial class SecretText
     [GeneratedRegex(@"([A-Za-z][A-Za-z0-9+.-]*://)[^/\s@]+@", RegexOptions.CultureInvariant)]
     private static partial Regex UserInfoPattern();
 
-    /// <summary>What connection strings, environments and command lines say of passwords.</summary>
-    [GeneratedRegex(@"\b((?:PGPASSWORD|password|passwd|pwd|secret|token)\s*[=:]\s*)(?:""[^""]*""|'[^']*'|[^\s;,'""]+)", RegexOptions.CultureInvariant | RegexOptions.IgnoreCase)]
+    /// <summary>Addresses of webhooks of which everybody knows that whoever has them can write to the channel.</summary>
+    [GeneratedRegex(
+        @"(https://(?:hooks\.slack(?:-gov)?\.com/|discord(?:app)?\.com/api/webhooks/|[A-Za-z0-9.-]+\.webhook\.office\.com/|[A-Za-z0-9.:-]+\.logic\.azure\.com[:0-9]*/))[^\s;,'""<>]+",
+        RegexOptions.CultureInvariant | RegexOptions.IgnoreCase)]
+    private static partial Regex WebhookPattern();
+
+    /// <summary>What connection strings, environments, documents and command lines say of passwords, such as AWS_SECRET_ACCESS_KEY=… or "password": "…".</summary>
+    [GeneratedRegex(
+        @"((?:\b|_)(?:PGPASSWORD|password|passphrase|passwd|pwd|secret|token|(?:access|api|account)[_-]?key)[""']?\s*[=:]\s*)(?:""[^""]*""|'[^']*'|[^\s;,'""]+)",
+        RegexOptions.CultureInvariant | RegexOptions.IgnoreCase)]
     private static partial Regex PasswordPattern();
 }

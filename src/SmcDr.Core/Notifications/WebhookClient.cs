@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Sockets;
+using System.Text;
 using System.Text.RegularExpressions;
 
 namespace SmcDr.Core.Notifications;
@@ -8,7 +9,7 @@ namespace SmcDr.Core.Notifications;
 /// <summary>Posts to an address that is a secret: nothing of it is in any message.</summary>
 internal sealed partial class WebhookClient : IDisposable
 {
-    private const int MaximumAnswer = 64 << 10;
+    private const int MaximumReason = 256;
 
     private readonly Uri _address;
     private readonly AuthenticationHeaderValue? _authorization;
@@ -51,7 +52,7 @@ internal sealed partial class WebhookClient : IDisposable
             UseProxy = !uri.IsLoopback,
         };
         handler.SslOptions.RemoteCertificateValidationCallback = (_, certificate, chain, errors) => _certificates.Accept(certificate, chain, errors);
-        _http = new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan, MaxResponseContentBufferSize = MaximumAnswer };
+        _http = new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan };
     }
 
     public void Dispose() => _http.Dispose();
@@ -78,7 +79,9 @@ internal sealed partial class WebhookClient : IDisposable
 
         try
         {
-            using HttpResponseMessage response = await _http.SendAsync(request, cancellationToken).ConfigureAwait(false);
+            // It is taken once the receiver says so, however long the page that it says besides.
+            using HttpResponseMessage response = await _http
+                .SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken).ConfigureAwait(false);
             if (!response.IsSuccessStatusCode)
             {
                 throw Refused(response, await ReadReasonAsync(response, cancellationToken).ConfigureAwait(false));
@@ -127,8 +130,14 @@ internal sealed partial class WebhookClient : IDisposable
     {
         try
         {
-            string body = (await response.Content.ReadAsStringAsync(cancellationToken).ConfigureAwait(false)).Trim();
-            return WordPattern().IsMatch(body) ? $" ({body})" : "";
+            Stream content = await response.Content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);
+            await using (content.ConfigureAwait(false))
+            {
+                byte[] buffer = new byte[MaximumReason + 1];
+                int length = await content.ReadAtLeastAsync(buffer, buffer.Length, throwOnEndOfStream: false, cancellationToken).ConfigureAwait(false);
+                string body = Encoding.UTF8.GetString(buffer.AsSpan(0, length)).Trim();
+                return length <= MaximumReason && WordPattern().IsMatch(body) ? $" ({body})" : "";
+            }
         }
         catch (Exception e) when (e is HttpRequestException or IOException)
         {

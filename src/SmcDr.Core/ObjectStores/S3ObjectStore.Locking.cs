@@ -53,8 +53,8 @@ public sealed partial class S3ObjectStore
         }
         catch (SmcException exception) when (exception.Code != SmcErrorCode.ObjectNotFound)
         {
-            // Servers say in many ways that they cannot; the bucket's own word is clear.
-            if (await HasObjectLockAsync(cancellationToken).ConfigureAwait(false))
+            // Servers say in many ways that they cannot; the bucket's own word is clear. Who may not ask for it knows nothing.
+            if (await HasObjectLockAsync(cancellationToken).ConfigureAwait(false) != false)
             {
                 throw;
             }

@@ -1,3 +1,4 @@
+using System.Net;
 using Amazon.S3;
 using Amazon.S3.Model;
 
@@ -42,7 +43,7 @@ public sealed partial class S3ObjectStore
             await AbortForgottenUploadsAsync(cancellationToken).ConfigureAwait(false);
         }
 
-        bool versioning = await AskAsync(
+        bool? versioning = await AskAsync(
             async token =>
             {
                 GetBucketVersioningResponse response = await _client
@@ -51,11 +52,11 @@ public sealed partial class S3ObjectStore
                 return response.VersioningConfig?.Status == VersionStatus.Enabled;
             },
             cancellationToken).ConfigureAwait(false);
-        bool objectLock = await HasObjectLockAsync(cancellationToken).ConfigureAwait(false);
-        return new ObjectStoreCapabilities(_condition == Condition.Trusted, versioning, objectLock);
+        bool? objectLock = await HasObjectLockAsync(cancellationToken).ConfigureAwait(false);
+        return new ObjectStoreCapabilities(_condition == Condition.Trusted, versioning == true, objectLock == true);
     }
 
-    private Task<bool> HasObjectLockAsync(CancellationToken cancellationToken) => AskAsync(
+    private Task<bool?> HasObjectLockAsync(CancellationToken cancellationToken) => AskAsync(
         async token =>
         {
             GetObjectLockConfigurationResponse response = await _client
@@ -167,16 +168,16 @@ public sealed partial class S3ObjectStore
         }
     }
 
-    /// <summary>Asks for a setting of the bucket. What may not be asked, or is not known to the server, counts as absent.</summary>
-    private async Task<bool> AskAsync(Func<CancellationToken, Task<bool>> ask, CancellationToken cancellationToken)
+    /// <summary>Asks for a setting of the bucket. What is not known to the server is absent; null where it may not be asked.</summary>
+    private async Task<bool?> AskAsync(Func<CancellationToken, Task<bool>> ask, CancellationToken cancellationToken)
     {
         try
         {
             return await ask(cancellationToken).ConfigureAwait(false);
         }
-        catch (AmazonS3Exception)
+        catch (AmazonS3Exception exception)
         {
-            return false;
+            return exception.StatusCode is HttpStatusCode.Forbidden or HttpStatusCode.Unauthorized ? null : false;
         }
         catch (Exception exception) when (S3Failure.IsForeseen(exception))
         {

@@ -2,7 +2,6 @@ using System.Globalization;
 using SmcDr.Core.Operations;
 using SmcDr.Core.Postgres.Wal;
 using SmcDr.Core.Repositories;
-using SmcDr.Core.Retention;
 using SmcDr.Core.Sites;
 using SmcDr.Core.Verification;
 
@@ -197,9 +196,7 @@ public sealed class ObjectiveMeter
         Repository repository, ObjectiveResult result, ExpectedBackup expected, CancellationToken cancellationToken)
     {
         BackupHeader? newest = await repository.FindNewestAsync(
-            expected.Component,
-            header => expected.Subject is null || BackupRetention.SubjectOf(header) == expected.Subject,
-            cancellationToken).ConfigureAwait(false);
+            expected.Component, expected.Includes, cancellationToken).ConfigureAwait(false);
         return newest is null
             ? Without(result)
             : With(result, newest) with { Problems = newest.IsPartial ? [$"The backup {newest.Id} lacks what could not be read."] : [] };

@@ -8,4 +8,5 @@ namespace SmcDr.Core.Plans;
 /// <param name="Title">What it does.</param>
 /// <param name="Intent">From what its steps are built again.</param>
 /// <param name="State">How far it is, as a sentence.</param>
-public sealed record OpenPlan(string Id, string Operation, string Title, JsonElement? Intent, string State);
+/// <param name="Acted">The keys of the steps that have done something, which is not taken back.</param>
+public sealed record OpenPlan(string Id, string Operation, string Title, JsonElement? Intent, string State, IReadOnlySet<string> Acted);

@@ -45,6 +45,24 @@ public sealed partial class Plan
     /// <summary>An intent of a type of the caller's.</summary>
     public static JsonElement ToIntent<T>(T value, JsonTypeInfo<T> type) => JsonSerializer.SerializeToElement(value, type);
 
+    /// <summary>What stays when the plan is taken back: steps that cannot be, and those that one of these builds on.</summary>
+    /// <param name="hasActed">Whether the step with a key has done something.</param>
+    /// <returns>Their keys, each with those of the steps that stay and build on it.</returns>
+    internal IReadOnlyDictionary<string, string[]> FindKept(Func<string, bool> hasActed)
+    {
+        Dictionary<string, string[]> kept = new(StringComparer.Ordinal);
+        foreach (PlanStep step in Steps.Reverse().Where(step => hasActed(step.Key)))
+        {
+            string[] above = [.. Steps.Where(other => other.After.Contains(step.Key) && kept.ContainsKey(other.Key)).Select(static other => other.Key)];
+            if (above.Length > 0 || !step.CanUndo)
+            {
+                kept.Add(step.Key, above);
+            }
+        }
+
+        return kept;
+    }
+
     private static List<PlanStep> Order(IReadOnlyList<PlanStep> steps)
     {
         HashSet<string> keys = new(StringComparer.Ordinal);

@@ -12,13 +12,11 @@ namespace SmcDr.Core.Plans;
 /// </summary>
 internal sealed class PlanJournal
 {
-    private const int ParallelReads = 8;
-
     // Larger than any decision, and far below what a store or a reader minds.
     private const int MaximumOutput = 64 << 10;
 
     private readonly Repository _repository;
-    private readonly string _folder;
+    private readonly EntryFolder _folder;
     private readonly string _run = Guid.NewGuid().ToString("N");
     private readonly Lock _lock = new();
     private readonly Dictionary<string, StepRecord> _steps = new(StringComparer.Ordinal);
@@ -105,23 +103,12 @@ internal sealed class PlanJournal
     public static async Task<PlanJournal> LoadAsync(Repository repository, string site, string planId, CancellationToken cancellationToken)
     {
         PlanJournal journal = new(repository, site, IsId(planId) ? planId : throw NotFound(repository, site, planId));
-        string endKey = journal._folder + "ended";
-        long last = -1;
-        await foreach (ObjectInfo info in repository.ListAsync(journal._folder, cancellationToken).ConfigureAwait(false))
-        {
-            if (long.TryParse(info.Key.AsSpan(journal._folder.Length), NumberStyles.None, CultureInfo.InvariantCulture, out long number))
-            {
-                last = Math.Max(last, number);
-            }
-        }
-
-        PlanJournalEntry?[] entries = new PlanJournalEntry?[last + 1];
-        await Parallel.ForAsync(
-            0,
-            entries.Length,
-            new ParallelOptions { MaxDegreeOfParallelism = ParallelReads, CancellationToken = cancellationToken },
-            async (number, token) => entries[number] = await journal.TryReadAsync(number, token).ConfigureAwait(false)).ConfigureAwait(false);
-        foreach (PlanJournalEntry? entry in entries)
+        string endKey = journal._folder.EndKey;
+        IReadOnlyList<long> numbers = await journal._folder
+            .FindNumbersAsync(repository.ListAsync(journal._folder.Path, cancellationToken), cancellationToken).ConfigureAwait(false);
+        // All up to the last: one that is missing is a gap.
+        long[] all = [.. Enumerable.Range(0, numbers.Count == 0 ? 0 : checked((int)numbers.Max() + 1)).Select(static number => (long)number)];
+        foreach (PlanJournalEntry? entry in await EntryFolder.ReadAsync(all, journal.TryReadAsync, cancellationToken).ConfigureAwait(false))
         {
             journal.Apply(entry ?? throw Gap(journal));
         }
@@ -143,28 +130,19 @@ internal sealed class PlanJournal
     }
 
     /// <summary>The ids of a site's plans, newest first.</summary>
-    public static async Task<IReadOnlyList<string>> ListIdsAsync(Repository repository, string site, CancellationToken cancellationToken)
-    {
-        List<string> ids = [];
-        await foreach (string id in repository.ListFoldersAsync(RepositoryKeys.Journals(site), cancellationToken).ConfigureAwait(false))
-        {
-            if (IsId(id))
-            {
-                ids.Add(id);
-            }
-        }
+    public static Task<IReadOnlyList<string>> ListIdsAsync(Repository repository, string site, CancellationToken cancellationToken) =>
+        EntryFolder.ListIdsAsync(repository.ListFoldersAsync(RepositoryKeys.Journals(site), cancellationToken), IsId, cancellationToken);
 
-        ids.Reverse();
-        return ids;
-    }
+    /// <summary>Whether a plan's id says that it was begun by a command.</summary>
+    public static bool IsOf(string planId, string operation) => planId.EndsWith(SuffixOf(operation), StringComparison.Ordinal);
 
     /// <summary>What ended a plan; null where nothing did.</summary>
     public static Task<PlanEnd?> TryReadEndAsync(Repository repository, string site, string planId, CancellationToken cancellationToken) =>
-        repository.TryReadDocumentAsync(FolderOf(site, planId) + "ended", PlanJson.Default.PlanEnd, cancellationToken);
+        repository.TryReadDocumentAsync(FolderOf(site, planId).EndKey, PlanJson.Default.PlanEnd, cancellationToken);
 
     /// <summary>Whether a plan was ended: one request.</summary>
-    public static async Task<bool> IsEndedAsync(Repository repository, string site, string planId, CancellationToken cancellationToken) =>
-        await repository.Store.GetInfoAsync(FolderOf(site, planId) + "ended", cancellationToken).ConfigureAwait(false) is not null;
+    public static Task<bool> IsEndedAsync(Repository repository, string site, string planId, CancellationToken cancellationToken) =>
+        FolderOf(site, planId).IsEndedAsync(repository.Store, cancellationToken);
 
     /// <summary>Ends a plan whose journal cannot be read any more.</summary>
     public static Task AbandonDamagedAsync(Repository repository, string site, string planId, CancellationToken cancellationToken)
@@ -184,7 +162,7 @@ internal sealed class PlanJournal
             Steps = [],
         };
         return Repository.PutDocumentAsync(
-            repository.Store, FolderOf(site, planId) + "ended", end, PlanJson.Default.PlanEnd, cancellationToken);
+            repository.Store, FolderOf(site, planId).EndKey, end, PlanJson.Default.PlanEnd, cancellationToken);
     }
 
     /// <summary>Takes the plan up in this run. From then on nobody else's entries are taken.</summary>
@@ -252,7 +230,7 @@ internal sealed class PlanJournal
         };
         try
         {
-            await Repository.PutDocumentAsync(_repository.Store, _folder + "ended", end, PlanJson.Default.PlanEnd, cancellationToken).ConfigureAwait(false);
+            await Repository.PutDocumentAsync(_repository.Store, _folder.EndKey, end, PlanJson.Default.PlanEnd, cancellationToken).ConfigureAwait(false);
         }
         catch (SmcException e) when (e.Code == SmcErrorCode.ObjectExists)
         {
@@ -262,11 +240,12 @@ internal sealed class PlanJournal
         End = end;
     }
 
-    private static string FolderOf(string site, string planId) => $"{RepositoryKeys.Journals(site)}{planId}/";
+    private static EntryFolder FolderOf(string site, string planId) => new($"{RepositoryKeys.Journals(site)}{planId}/");
 
     private static string NewId(DateTimeOffset time, string operation) => string.Create(
-        CultureInfo.InvariantCulture,
-        $"{time.UtcDateTime:yyyyMMdd'T'HHmmss'Z'}-{operation.ToLowerInvariant().Replace("-smc", "-", StringComparison.Ordinal)}");
+        CultureInfo.InvariantCulture, $"{time.UtcDateTime:yyyyMMdd'T'HHmmss'Z'}{SuffixOf(operation)}");
+
+    private static string SuffixOf(string operation) => $"-{operation.ToLowerInvariant().Replace("-smc", "-", StringComparison.Ordinal)}";
 
     private static bool IsId(string text) => ObjectKey.IsValid(text) && !text.Contains('/', StringComparison.Ordinal) && text.Length <= 100;
 
@@ -292,8 +271,6 @@ internal sealed class PlanJournal
         Run = _run,
     };
 
-    private string KeyOf(long number) => string.Create(CultureInfo.InvariantCulture, $"{_folder}{number:D10}");
-
     /// <summary>Appends behind what is being appended.</summary>
     private Task AppendAsync(PlanJournalEntry entry, CancellationToken cancellationToken)
     {
@@ -312,14 +289,14 @@ internal sealed class PlanJournal
             try
             {
                 await Repository.PutDocumentAsync(
-                    _repository.Store, KeyOf(_next), numbered, PlanJson.Default.PlanJournalEntry, cancellationToken).ConfigureAwait(false);
+                    _repository.Store, _folder.KeyOf(_next), numbered, PlanJson.Default.PlanJournalEntry, cancellationToken).ConfigureAwait(false);
                 Apply(numbered);
                 return;
             }
             catch (SmcException e) when (e.Code == SmcErrorCode.ObjectExists)
             {
                 PlanJournalEntry there = await TryReadAsync(_next, cancellationToken).ConfigureAwait(false)
-                    ?? throw new SmcException(SmcErrorCode.ObjectNotFound, $"The object '{KeyOf(_next)}' is there and cannot be read.", e);
+                    ?? throw new SmcException(SmcErrorCode.ObjectNotFound, $"The object '{_folder.KeyOf(_next)}' is there and cannot be read.", e);
                 if (there.Run != _run)
                 {
                     throw new SmcException(
@@ -341,7 +318,7 @@ internal sealed class PlanJournal
 
     private async Task<PlanJournalEntry?> TryReadAsync(long number, CancellationToken cancellationToken)
     {
-        string key = KeyOf(number);
+        string key = _folder.KeyOf(number);
         return await _repository.TryReadDocumentAsync(key, PlanJson.Default.PlanJournalEntry, cancellationToken, entry =>
         {
             EnsureOwn(entry.RepositoryId, entry.PlanId, entry.Format, key);
@@ -354,12 +331,7 @@ internal sealed class PlanJournal
 
     private void EnsureOwn(Guid repositoryId, string planId, int format, string key)
     {
-        if (format > Repository.FormatVersion)
-        {
-            throw new SmcException(
-                SmcErrorCode.RepositoryFormatUnknown, $"The object '{key}' has format {format}, which this version does not know.", target: key);
-        }
-
+        EntryFolder.EnsureKnown(format, key);
         if (repositoryId != _repository.Id || planId != PlanId)
         {
             throw new SmcException(SmcErrorCode.ManifestInvalid, $"The object '{key}' is of another plan's journal.", target: key);

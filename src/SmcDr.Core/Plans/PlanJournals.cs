@@ -146,7 +146,12 @@ public static class PlanJournals
     }
 
     internal static OpenPlan ToOpen(PlanJournal journal) => new(
-        journal.PlanId, journal.Begin.Operation, journal.Begin.Title, journal.Begin.Intent, DescribeState(journal));
+        journal.PlanId,
+        journal.Begin.Operation,
+        journal.Begin.Title,
+        journal.Begin.Intent,
+        DescribeState(journal),
+        journal.Steps.Where(static step => step.Value.HasActed).Select(static step => step.Key).ToHashSet(StringComparer.Ordinal));
 
     private static async Task<PlanInfo> DescribeAsync(
         Repository repository, string site, string id, IReadOnlyList<LeaseHolder> holders, CancellationToken cancellationToken)

@@ -22,4 +22,7 @@ public sealed record PlanOptions
 
     /// <summary>How the site's lease is taken.</summary>
     public SiteLeaseOptions Lease { get; init; } = new();
+
+    /// <summary>How long a run that is being stopped goes on to note what became of a step.</summary>
+    internal TimeSpan NoteTime { get; init; } = TimeSpan.FromSeconds(10);
 }

@@ -18,8 +18,6 @@ namespace SmcDr.Core.Plans;
 /// </remarks>
 public sealed class PlanRun
 {
-    // What became of a step is worth noting also when the run is being stopped.
-    private static readonly TimeSpan s_noteTime = TimeSpan.FromSeconds(10);
     private const int TakeUpAttempts = 5;
 
     private readonly Repository _repository;
@@ -324,6 +322,8 @@ public sealed class PlanRun
             Detail = detail,
             Elapsed = Stopwatch.GetElapsedTime(clock),
             SizeBytes = context.SizeBytes,
+            Recovery = context.Recovery,
+            Failover = context.Failover,
         };
 
         try
@@ -349,9 +349,7 @@ public sealed class PlanRun
             await step.VerifyAsync(context, cancellationToken).ConfigureAwait(false);
             PlanStepResult succeeded = Ended(PlanStepState.Succeeded, detail);
 
-            // It is done, whatever stops the run now.
-            using CancellationTokenSource limit = new(s_noteTime);
-            await NoteAsync(succeeded, isWhole: record is not { HasActed: true }, limit.Token).ConfigureAwait(false);
+            await NoteDoneAsync(succeeded, isWhole: record is not { HasActed: true }, cancellationToken).ConfigureAwait(false);
             return new StepEnd(succeeded, null);
         }
         catch (OperationCanceledException e) when (cancellationToken.IsCancellationRequested)
@@ -401,10 +399,24 @@ public sealed class PlanRun
     private Task NoteAsync(PlanStepResult result, bool? isWhole, CancellationToken cancellationToken) =>
         _journal?.AppendAsync(result, isWhole, output: null, cancellationToken) ?? Task.CompletedTask;
 
+    /// <summary>
+    /// Notes what is done, whatever stops the run now. A slow store is waited for: only from when the run is stopped on there is an end to that, and what is
+    /// done must not be called a failure because it took long to say so.
+    /// </summary>
+    private async Task NoteDoneAsync(PlanStepResult result, bool? isWhole, CancellationToken cancellationToken)
+    {
+        using CancellationTokenSource limit = new();
+        CancellationTokenRegistration stopped = cancellationToken.Register(() => limit.CancelAfter(_options.NoteTime));
+        await using (stopped.ConfigureAwait(false))
+        {
+            await NoteAsync(result, isWhole, limit.Token).ConfigureAwait(false);
+        }
+    }
+
     /// <summary>Notes how a step ended. Where that cannot be, the journal says that it was at work, which is as good for who resumes.</summary>
     private async Task TryNoteAsync(PlanStepResult result)
     {
-        using CancellationTokenSource limit = new(s_noteTime);
+        using CancellationTokenSource limit = new(_options.NoteTime);
         try
         {
             await NoteAsync(result, null, limit.Token).ConfigureAwait(false);
@@ -417,9 +429,9 @@ public sealed class PlanRun
 
     private async Task TakeBackAsync(ChannelWriter<PlanStepResult> results, CancellationToken cancellationToken)
     {
-        HashSet<string> kept = new(StringComparer.Ordinal);
         string? blocker = null;
         IReadOnlyDictionary<string, StepRecord> records = _journal!.Steps;
+        IReadOnlyDictionary<string, string[]> kept = _plan.FindKept(key => records.GetValueOrDefault(key) is { HasActed: true });
         foreach (PlanStep step in _plan.Steps.Reverse())
         {
             if (records.GetValueOrDefault(step.Key) is not { HasActed: true } record)
@@ -427,10 +439,8 @@ public sealed class PlanRun
                 continue;
             }
 
-            string[] above = [.. _plan.Steps.Where(other => other.After.Contains(step.Key) && kept.Contains(other.Key)).Select(static other => other.Key)];
-            if (above.Length > 0 || !step.CanUndo)
+            if (kept.TryGetValue(step.Key, out string[]? above))
             {
-                kept.Add(step.Key);
                 blocker ??= step.CanUndo ? null : step.Title;
                 results.TryWrite(NewResult(step, record.State, above.Length > 0
                     ? $"It stays, since {string.Join(", ", above)} builds on it and stays."
@@ -478,8 +488,7 @@ public sealed class PlanRun
                 target: e.Target);
         }
 
-        using CancellationTokenSource limit = new(s_noteTime);
-        await NoteAsync(result, null, limit.Token).ConfigureAwait(false);
+        await NoteDoneAsync(result, null, cancellationToken).ConfigureAwait(false);
         return result;
     }
 

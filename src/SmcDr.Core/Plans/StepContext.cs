@@ -35,6 +35,12 @@ public sealed class StepContext
     /// <summary>How much was handled, in bytes, where the step knows it better now than before.</summary>
     public long? SizeBytes { get; set; }
 
+    /// <summary>What a restore of the system has come to, where the step has measured that.</summary>
+    public SystemRestoreResult? Recovery { get; set; }
+
+    /// <summary>What leading the site to another region has come to, where the step has measured that.</summary>
+    public RegionFailoverResult? Failover { get; set; }
+
     /// <summary>
     /// Keeps something small in the journal, durable when this returns: what this step must know if it is asked again, such as where it moves a
     /// thing before it does, and what later steps need. It replaces what the step has saved before. Never a secret: whoever reads the repository reads it.

@@ -30,10 +30,14 @@ internal static class ClusterIntegrity
                 string schema = await FindSchemaAsync(connection, cancellationToken).ConfigureAwait(false);
                 List<(uint Id, string Name, bool IsIndex)> relations = await ListAsync(connection, cancellationToken).ConfigureAwait(false);
                 List<string> problems = [];
+                await ExecuteAsync(connection, "SAVEPOINT relation", cancellationToken).ConfigureAwait(false);
                 foreach ((uint id, string name, bool isIndex) in relations)
                 {
                     problems.AddRange(await CheckAsync(
                         connection, schema, id, $"{database}: {name}", isIndex, timeout, cancellationToken).ConfigureAwait(false));
+                    // Locks last as long as what took them: of thousands of relations they would not fit into the server's table of locks.
+                    // And a check that throws would end the transaction, and the relations behind it would go unread.
+                    await ExecuteAsync(connection, "ROLLBACK TO SAVEPOINT relation", cancellationToken).ConfigureAwait(false);
                 }
 
                 return (relations.Count, problems);
@@ -41,15 +45,37 @@ internal static class ClusterIntegrity
         }
     }
 
-    /// <summary>The schema of the extension, quoted, where it is; else one of its own, so that no object of the users is in its way.</summary>
+    /// <summary>
+    /// The schema of the extension, quoted, where it is; else one of its own, so that no object of the users is in its way. After an upgrade of
+    /// the server it may still be of a version that checks indexes alone.
+    /// </summary>
     private static async Task<string> FindSchemaAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
     {
         const string Own = "smcdr_amcheck";
         using NpgsqlCommand find = new(
-            "SELECT pg_catalog.quote_ident(n.nspname) FROM pg_catalog.pg_extension AS e JOIN pg_catalog.pg_namespace AS n ON n.oid = e.extnamespace " +
-            "WHERE e.extname = 'amcheck'",
+            """
+            SELECT pg_catalog.quote_ident(n.nspname),
+                EXISTS (SELECT FROM pg_catalog.pg_proc AS p WHERE p.pronamespace = n.oid AND p.proname = 'verify_heapam')
+            FROM pg_catalog.pg_extension AS e JOIN pg_catalog.pg_namespace AS n ON n.oid = e.extnamespace WHERE e.extname = 'amcheck'
+            """,
             connection);
-        if (await find.ExecuteScalarAsync(cancellationToken).ConfigureAwait(false) is string schema)
+        string? schema = null;
+        bool isRecent = true;
+        NpgsqlDataReader reader = await find.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
+        await using (reader.ConfigureAwait(false))
+        {
+            if (await reader.ReadAsync(cancellationToken).ConfigureAwait(false))
+            {
+                (schema, isRecent) = (reader.GetString(0), reader.GetBoolean(1));
+            }
+        }
+
+        if (!isRecent)
+        {
+            await ExecuteAsync(connection, "ALTER EXTENSION amcheck UPDATE", cancellationToken).ConfigureAwait(false);
+        }
+
+        if (schema is not null)
         {
             return schema;
         }
@@ -89,8 +115,6 @@ internal static class ClusterIntegrity
         NpgsqlConnection connection, string schema, uint id, string name, bool isIndex, TimeSpan timeout, CancellationToken cancellationToken)
     {
         List<string> problems = [];
-        // A check that throws would end the transaction, and the relations behind it would go unread.
-        await ExecuteAsync(connection, "SAVEPOINT relation", cancellationToken).ConfigureAwait(false);
         using NpgsqlCommand command = new(
             isIndex
                 ? $"SELECT NULL::text FROM {schema}.bt_index_check($1::oid::regclass, true)"
@@ -117,7 +141,6 @@ internal static class ClusterIntegrity
         catch (PostgresException e) when (e.SqlState is PostgresErrorCodes.IndexCorrupted or PostgresErrorCodes.DataCorrupted)
         {
             problems.Add($"{name}: {e.MessageText}");
-            await ExecuteAsync(connection, "ROLLBACK TO SAVEPOINT relation", cancellationToken).ConfigureAwait(false);
         }
 
         return problems;

@@ -264,6 +264,16 @@ public static class DatabaseRecovery
             throw Unsuitable(dataDirectory, $"'{dataDirectory}' is a file.", null);
         }
 
+        // Before anything in it is looked at: it may be closed to this account.
+        if (!OperatingSystem.IsWindows() && !Posix.IsRoot && Directory.Exists(dataDirectory) && account is not null &&
+            Posix.GetOwner(dataDirectory).User != account.UserId)
+        {
+            throw Unsuitable(
+                dataDirectory,
+                $"'{dataDirectory}' belongs to another account than '{account.Name}'.",
+                "Run the command as the directory's owner, or as root.");
+        }
+
         if (HostServer.FindRunning(dataDirectory) is { } running && !HostRecoveryRun.IsOurs(dataDirectory, journal) &&
             journal?.Phase != RecoveryPhase.Cleaned)
         {
@@ -276,15 +286,6 @@ public static class DatabaseRecovery
         if (!delta)
         {
             CheckPlace(dataDirectory);
-        }
-
-        if (!OperatingSystem.IsWindows() && !Posix.IsRoot && Directory.Exists(dataDirectory) && account is not null &&
-            Posix.GetOwner(dataDirectory).User != account.UserId)
-        {
-            throw Unsuitable(
-                dataDirectory,
-                $"'{dataDirectory}' belongs to another account than '{account.Name}'.",
-                "Run the command as the directory's owner, or as root.");
         }
     }
 

@@ -405,15 +405,15 @@ internal sealed class HostRecoveryRun : RecoveryRun
     /// </remarks>
     public static bool IsOurs(string dataDirectory, RecoveryProgress? progress) =>
         progress is { Intent: { } intent, Phase: RecoveryPhase.Moved } &&
-        (Names(Path.Combine(dataDirectory, "postmaster.opts"), intent.OperationId) ||
+        (StartedWith(dataDirectory, intent.OperationId) ||
             (HostServer.FindRunning(dataDirectory) is { } running &&
-                Names(string.Create(CultureInfo.InvariantCulture, $"/proc/{running.ProcessId}/cmdline"), intent.OperationId)));
+                ProcessTable.CommandLine(running.ProcessId).Any(word => word.Contains(intent.OperationId, StringComparison.Ordinal))));
 
-    private static bool Names(string path, string operationId)
+    private static bool StartedWith(string dataDirectory, string operationId)
     {
         try
         {
-            return File.ReadAllText(path).Contains(operationId, StringComparison.Ordinal);
+            return File.ReadAllText(Path.Combine(dataDirectory, "postmaster.opts")).Contains(operationId, StringComparison.Ordinal);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

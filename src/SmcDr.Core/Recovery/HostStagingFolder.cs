@@ -33,7 +33,7 @@ internal sealed class HostStagingFolder(string directory, OsAccount? account) : 
     {
         string arriving = PathOf(".arriving-" + item.Name);
         await archive.FetchAsync(item, arriving, cancellationToken).ConfigureAwait(false);
-        Give(arriving);
+        Give(arriving, account?.UserId);
         File.Move(arriving, PathOf(item.Name.ToString()), overwrite: true);
     }
 
@@ -52,14 +52,19 @@ internal sealed class HostStagingFolder(string directory, OsAccount? account) : 
         return Task.CompletedTask;
     }
 
-    /// <summary>Lets the server's group read a file of ours.</summary>
-    private void Give(string path)
+    /// <summary>Lets the server's group read a file of ours, or gives the file away.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="owner">
+    /// Whose it is from now on; null = ours. A segment is the server's, which gives it a second name: of other people's files Linux forbids that
+    /// (fs.protected_hardlinks).
+    /// </param>
+    private void Give(string path, uint? owner = null)
     {
         if (!OperatingSystem.IsWindows())
         {
             if (Posix.IsRoot && account is not null)
             {
-                Posix.SetOwner(path, 0, account.GroupId);
+                Posix.SetOwner(path, owner ?? 0, account.GroupId);
             }
 
             File.SetUnixFileMode(path, FileMode);

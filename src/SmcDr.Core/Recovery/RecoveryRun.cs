@@ -85,6 +85,11 @@ internal abstract class RecoveryRun
             foreach (RecoveryPhase phase in Order.Where(phase => !IsPast(phase)))
             {
                 cancellationToken.ThrowIfCancellationRequested();
+                if (phase != RecoveryPhase.Fetched)
+                {
+                    staging.FetchRest();
+                }
+
                 await (phase switch
                 {
                     RecoveryPhase.Fetched => FetchAsync(cancellationToken),
@@ -258,7 +263,7 @@ internal abstract class RecoveryRun
         long begin = Stopwatch.GetTimestamp();
         await BeforeFetchAsync(cancellationToken).ConfigureAwait(false);
         using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        Task<BaseRestoreResult?> files = RestoreFilesAsync(stop.Token);
+        Task<BaseRestoreResult?> files = RestoreBeforeRestOfWalAsync(stop.Token);
         Task[] both = Replays ? [files, Staging.First] : [files];
         Task first = await Task.WhenAny(both).ConfigureAwait(false);
         if (!first.IsCompletedSuccessfully)
@@ -280,6 +285,13 @@ internal abstract class RecoveryRun
                 Files = await files.ConfigureAwait(false) is { } done ? new RecoveryFiles(done.KeptBytes, done.FetchedBytes, done.RemovedFileCount) : null,
             },
             cancellationToken).ConfigureAwait(false);
+    }
+
+    private async Task<BaseRestoreResult?> RestoreBeforeRestOfWalAsync(CancellationToken cancellationToken)
+    {
+        BaseRestoreResult? result = await RestoreFilesAsync(cancellationToken).ConfigureAwait(false);
+        Staging.FetchRest();
+        return result;
     }
 
     private async Task ConfigureAsync(CancellationToken cancellationToken)
@@ -484,6 +496,9 @@ internal abstract class RecoveryRun
             ["autovacuum"] = "off",
             ["default_transaction_read_only"] = "on",
             ["restart_after_crash"] = "off",
+            // A segment that it does not need any more is still the staged one, under a second name: removed it does no harm, reused it would be
+            // overwritten (xlog.c, RemoveXlogFile), and a second run would replay what was never in the archive.
+            ["wal_recycle"] = "off",
             // Without hot standby no setting of the primary can make replay pause, and replay is a little faster.
             ["hot_standby"] = "off",
             // The log is what tells how far replay is.

@@ -138,16 +138,20 @@ internal sealed class RecoverySource
                 BackupReader reader = await request.Repository.OpenBackupAsync(Component.Database, header.Id, cancellationToken).ConfigureAwait(false);
                 return new RecoverySource(reader, archive, stop);
             }
-            catch (SmcException e) when (e.Code is SmcErrorCode.TargetOutsideWindow or SmcErrorCode.TimelineMismatch or SmcErrorCode.WalGap)
+            catch (SmcException e) when (e.Code is SmcErrorCode.TargetOutsideWindow or SmcErrorCode.TimelineMismatch || IsBroken(e))
             {
                 observer.Verbose($"The base backup {header.Id} does not do: {e.Message}");
                 // The first gap tells more than that older backups have it as well; of the windows the oldest shows the beginning.
-                refusal = refusal?.Code == SmcErrorCode.WalGap ? refusal : e;
+                refusal = refusal is not null && IsBroken(refusal) ? refusal : e;
             }
         }
 
         throw refusal!;
     }
+
+    /// <summary>Whether the WAL behind a backup breaks off: an older backup may still lead to what lies before that.</summary>
+    private static bool IsBroken(SmcException error) =>
+        error.Code is SmcErrorCode.WalGap or SmcErrorCode.KeyMissing || SmcErrors.IsDamage(error.Code);
 
     private static async Task<(WalArchive Archive, RecoveryStop Stop)> ResolveAsync(
         RecoveryRequest request, BackupHeader header, CancellationToken cancellationToken)

@@ -14,6 +14,11 @@ internal sealed class RecoveryState : IRecoveryState, IDisposable
     private const string LockName = "lock";
     private const string OwnerName = "owner";
 
+    // EWOULDBLOCK, and a sharing violation: somebody holds the lock. A disk that is full, say, is another failure and tells itself.
+    private const int HeldOnLinux = 11;
+    private const int HeldOnMacOS = 35;
+    private const int HeldOnWindows = unchecked((int)0x80070020);
+
     private readonly FileStream _lock;
     private FileStream? _journal;
 
@@ -67,7 +72,7 @@ internal sealed class RecoveryState : IRecoveryState, IDisposable
             // flock(2) underneath: gone with the process, however it ends.
             handle = new FileStream(Path.Combine(root, LockName), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
         }
-        catch (IOException e) when (e is not DirectoryNotFoundException)
+        catch (IOException e) when (e.HResult is HeldOnLinux or HeldOnMacOS or HeldOnWindows)
         {
             string owner = Path.Combine(root, OwnerName);
             string who = File.Exists(owner) ? $" (process {File.ReadAllText(owner).Trim()})" : "";

@@ -1,4 +1,5 @@
 using System.Globalization;
+using SmcDr.Core.Platform;
 
 namespace SmcDr.Core.Recovery;
 
@@ -34,7 +35,7 @@ public sealed record ServerIsolation
                 recommendation: "Ask for a side instance, or set the server's port as a setting.");
         }
 
-        if (dataDirectory is null || Path.GetFullPath(dataDirectory) == Path.GetFullPath(productionDirectory ?? "/"))
+        if (dataDirectory is null || DirectoryPath.IsSame(dataDirectory, productionDirectory ?? "/"))
         {
             throw new SmcException(
                 SmcErrorCode.ArgumentInvalid,

@@ -10,7 +10,7 @@ namespace SmcDr.Core.Recovery;
 /// A cluster as it was at some instant, recovered to a directory of its own and isolated from production, for as long as this object is
 /// not disposed of: then the server is stopped and the directory removed. What a process that was killed left is removed by the next.
 /// </summary>
-public sealed class SideInstance : IAsyncDisposable
+public sealed class SideInstance : ISideInstance
 {
     /// <summary>The port that names its socket.</summary>
     public const int Port = 5432;

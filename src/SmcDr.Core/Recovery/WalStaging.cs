@@ -17,6 +17,7 @@ internal sealed class WalStaging : IAsyncDisposable
     private readonly WalArchive _archive;
     private readonly IStagingFolder _folder;
     private readonly TaskCompletionSource _first = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _rest = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly CancellationTokenSource _stop = new();
     private Task _completion = Task.CompletedTask;
     private volatile bool _failed;
@@ -35,6 +36,12 @@ internal sealed class WalStaging : IAsyncDisposable
 
     /// <summary>Whether something could not be brought, as the server is told; <see cref="Completion"/> ends at once then.</summary>
     public bool HasFailed => _failed;
+
+    /// <summary>
+    /// Lets what is not needed for the start come as well. Until then only that comes: while the files of the base backup are restored every processor is at
+    /// work, and while one server process replays, all others have nothing to do.
+    /// </summary>
+    public void FetchRest() => _rest.TrySetResult();
 
     /// <summary>
     /// Begins. Whoever asks meanwhile for what is on its way waits; what is not listed is surely absent; and after a failure nothing
@@ -164,6 +171,11 @@ internal sealed class WalStaging : IAsyncDisposable
             {
                 (int index, WalItem item) = numbered;
                 string name = item.Name.ToString();
+                if (index >= firstCount)
+                {
+                    await _rest.Task.WaitAsync(token).ConfigureAwait(false);
+                }
+
                 if (!there.Contains(name))
                 {
                     if (item.IsPartial)

@@ -18,6 +18,13 @@ internal static class RedisErrors
     public static bool IsUnknown(RedisReply reply) =>
         reply.IsError && reply.Text.StartsWith("ERR unknown", StringComparison.OrdinalIgnoreCase);
 
+    /// <summary>
+    /// Whether the server has not understood what was sent, such as an argument that is longer than it takes. It closes the connection behind this answer, and
+    /// where that is quick, nobody reads it.
+    /// </summary>
+    public static bool IsProtocolError(RedisReply reply) =>
+        reply.IsError && reply.Text.StartsWith("ERR Protocol error", StringComparison.OrdinalIgnoreCase);
+
     /// <summary>The error for an answer.</summary>
     /// <param name="error">The answer.</param>
     /// <param name="display">The server, for messages.</param>

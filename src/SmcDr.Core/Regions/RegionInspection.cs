@@ -54,10 +54,19 @@ public static class RegionInspection
                     problems.Add(dns);
                 }
 
+                RegionRole role = leads ? RegionRole.Primary : RegionRole.Standby;
+                if (role != region.Role)
+                {
+                    problems.Add(
+                        $"The site file calls it {(region.Role == RegionRole.Primary ? "primary" : "standby")}, and the site is in " +
+                            $"{epoch!.Describe()}. Commands go by that; correct the roles in the file unless the site is led back soon.");
+                }
+
                 RegionInfo info = new()
                 {
                     Name = region.Name,
-                    Role = region.Role.ToString(),
+                    Role = role.ToString(),
+                    FileRole = region.Role.ToString(),
                     ActualRole = database is null ? "None" : !database.IsReachable ? "Unreachable" : database.IsStandby ? "Standby" : "Primary",
                     Fencing = storage is not null ? "Unknown" : epoch is null ? "Open" : leads ? "Leads" : "Fenced",
                     Epoch = epoch?.Number,
@@ -116,7 +125,8 @@ public static class RegionInspection
 
         if (!database.IsStandby)
         {
-            yield return $"PostgreSQL at {database.Server} is a primary of its own, on timeline {database.Timeline}, and follows nobody.";
+            yield return $"PostgreSQL at {database.Server} is a primary of its own, on timeline {database.Timeline}, and follows nobody. " +
+                "Start-SmcRegionFailback (or 'smcdr region failback') on its host keeps what it alone has, and makes a standby of it.";
             yield break;
         }
 

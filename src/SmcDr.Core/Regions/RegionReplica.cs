@@ -49,7 +49,7 @@ public static class RegionReplica
             plan = await PlanDatabaseAsync(plan, site, secrets, database, observer, cancellationToken).ConfigureAwait(false);
         }
 
-        return follower.Redis is not null && leader.Redis is not null
+        return follower.Redis is not null && leader.Redis is not null && !request.IsDatabaseAlone
             ? await PlanRedisAsync(plan, site, secrets, cancellationToken).ConfigureAwait(false)
             : plan;
     }
@@ -95,7 +95,18 @@ public static class RegionReplica
                 target: plan.Follower.Name);
         }
 
-        string directory = Path.GetFullPath(database.DataDirectory).TrimEnd(Path.DirectorySeparatorChar);
+        if (new RegionHost(site).IsElsewhere(plan.Follower))
+        {
+            throw new SmcException(
+                SmcErrorCode.RegionUnsuitable,
+                $"'{database.DataDirectory}' on this host is the data directory of another region: the database of '{plan.Follower.Name}' is on its own " +
+                    "host.",
+                recommendation: $"Run the command on the host of '{plan.Follower.Name}'. If this is that host, its 'connection' in '{site.Path}' must lead " +
+                    "to an address of this host.",
+                target: plan.Follower.Name);
+        }
+
+        string directory = RegionHost.Full(database.DataDirectory);
         PostgresConnector connector = site.CreateConnector(secrets, plan.Leader.Name);
         NpgsqlConnection connection = await connector.OpenAsync(cancellationToken).ConfigureAwait(false);
         ulong systemId;

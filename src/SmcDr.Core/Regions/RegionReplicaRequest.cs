@@ -26,6 +26,9 @@ public sealed record RegionReplicaRequest
     /// </summary>
     public required IReadOnlyList<string> Program { get; init; }
 
+    /// <summary>Whether Redis is left as it is.</summary>
+    internal bool IsDatabaseAlone { get; init; }
+
     /// <summary>How many requests to the repository run at a time; null = a number that fits this machine.</summary>
     public int? Parallelism { get; init; }
 }

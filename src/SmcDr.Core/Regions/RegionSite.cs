@@ -10,7 +10,7 @@ internal static class RegionSite
 {
     /// <summary>The region that leads: that of the present epoch, and where there is none yet, the one that the site file calls primary.</summary>
     public static RegionSettings GetLeader(this Site site, FencingEpoch? epoch) =>
-        epoch is not null && site.Regions.TryGetValue(epoch.Region, out RegionSettings? leader) ? leader : site.PrimaryRegion;
+        epoch is not null && site.Regions.TryGetValue(epoch.Region, out RegionSettings? leader) ? leader : site.HomeRegion;
 
     /// <summary>The present epoch of the site.</summary>
     public static Task<FencingEpoch?> ReadEpochAsync(this Site site, Repository repository, CancellationToken cancellationToken) =>
@@ -40,6 +40,15 @@ internal static class RegionSite
                     recommendation: others.Length == 0 ? null : $"Name another one: {string.Join(", ", others.Select(static region => region.Name))}.",
                     target: leader.Name);
     }
+
+    /// <summary>
+    /// The region that a failover leads to: the one that is named, or the only one that is a standby in the site file. Not "the other one": the same command
+    /// again, after it has led the site there, would lead it back.
+    /// </summary>
+    /// <exception cref="SmcException"><see cref="SmcErrorCode.ArgumentInvalid"/>: there are none or several.</exception>
+    public static RegionSettings GetRefuge(this Site site, string? name) => name is not null
+        ? site.GetRegion(name)
+        : site.GetFollower(null, site.HomeRegion);
 
     /// <summary>The slot by which a primary keeps WAL for a region's standby: never that of a stream, which is of the same server.</summary>
     public static string GetStandbySlot(this Site site, RegionSettings region)

@@ -60,10 +60,10 @@ internal sealed partial record StandbySource
         NpgsqlConnectionStringBuilder settings = await primary.ResolveAsync(null, cancellationToken).ConfigureAwait(false);
         settings.ApplicationName = slot;
         // Beside the directory: in it, the password would be in each base backup that is taken of it.
-        string passwordFile = dataDirectory + ".pgpass";
+        string passwordFile = PasswordFileOf(dataDirectory);
         string? password = settings.Password is { Length: > 0 } given ? LibpqSettings.PasswordLine(given) : null;
         IEnumerable<string> words = LibpqSettings.From(settings).Select(static one => LibpqSettings.Keyword(one.Keyword, one.Value));
-        string command = program.Count == 0 ? "" : BuildRestoreCommand(site, systemId, program);
+        string command = program.Count == 0 ? "" : BuildRestoreCommand(site, systemId, leader.Name, slot, program);
         NpgsqlConnectionStringBuilder own = new(follower.Database!.GetConnectionString());
         return new StandbySource
         {
@@ -84,9 +84,14 @@ internal sealed partial record StandbySource
                 new("recovery_min_apply_delay", "0"),
                 // What the primary's commits wait for does not follow this server: once promoted, its first commit would wait for ever.
                 new("synchronous_standby_names", ""),
+                // What a failover away from it has set where it could not be stopped: promoted again, it would take no writes.
+                new("default_transaction_read_only", "off"),
             ],
         };
     }
+
+    /// <summary>Where the password lies of the standby in a data directory.</summary>
+    internal static string PasswordFileOf(string dataDirectory) => dataDirectory + ".pgpass";
 
     /// <summary>Whether the file of the password does not hold it yet.</summary>
     public bool IsPasswordMissing => PasswordLine is { } line && (!File.Exists(PasswordFile) || File.ReadAllText(PasswordFile) != line);
@@ -162,14 +167,15 @@ internal sealed partial record StandbySource
     private static void WriteOwned(string path, string content, OsAccount? account) =>
         RecoveryScripts.WriteDurably(path, Encoding.UTF8.GetBytes(content), UnixFileMode.UserRead | UnixFileMode.UserWrite, account);
 
-    private static string BuildRestoreCommand(Site site, ulong systemId, IReadOnlyList<string> program)
+    private static string BuildRestoreCommand(Site site, ulong systemId, string leader, string slot, IReadOnlyList<string> program)
     {
         string words = string.Join(' ', program
             .Concat(["--site", site.Path, "wal", "fetch", "--cluster", systemId.ToString(CultureInfo.InvariantCulture)])
-            .Select(HostServer.QuoteForShell)).Replace("%", "%%", StringComparison.Ordinal);
+            .Concat(["--primary", leader, "--slot", slot])
+            .Select(RecoveryScripts.QuoteForCommand));
         // What ends above 125 would end the standby (xlogarchive.c, RestoreArchivedFile), and so would a program that is not there any more. For a standby
         // "not there" is never the end: it goes on asking, and streaming.
-        return $"{words} '%f' '%p' || exit 1";
+        return $"{StandbyOwnWal.Guard}{words} '%f' '%p' || exit 1";
     }
 
     [GeneratedRegex("%[%fp]")]

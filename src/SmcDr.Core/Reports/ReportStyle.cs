@@ -39,7 +39,7 @@ internal static class ReportStyle
         .verdict.passed { background: var(--good-soft); color: var(--good); }
         .verdict.failed { background: var(--bad-soft); color: var(--bad); }
         .verdict path { fill: none; stroke: currentColor; stroke-width: 2.6; stroke-linecap: round; stroke-linejoin: round; }
-        .figures { display: grid; grid-template-columns: 1fr 1fr 1.5fr; gap: 20px 44px; padding: 28px 0; border-bottom: 1px solid var(--rule); }
+        .figures { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr) minmax(0, 1.5fr); gap: 20px 44px; padding: 28px 0; border-bottom: 1px solid var(--rule); }
         .part { grid-column: 1 / -1; margin: 0; font-size: 15px; font-weight: 600; color: var(--soft); }
         .gauge { display: grid; grid-template-columns: 104px 1fr; gap: 18px; align-items: center; }
         .gauge svg { width: 104px; height: 64px; display: block; overflow: visible; }
@@ -48,7 +48,7 @@ internal static class ReportStyle
         .gauge .percent { font-size: 14px; font-weight: 600; fill: var(--soft); }
         .gauge .name { color: var(--soft); font-size: 14px; }
         .big { font-size: 29px; line-height: 1.2; font-weight: 650; letter-spacing: -.02em; white-space: nowrap; }
-        .counts { display: grid; grid-template-columns: repeat(4, auto); gap: 0 24px; align-items: center; justify-content: space-between; border-left: 1px solid var(--rule); padding-left: 40px; }
+        .counts { display: flex; flex-wrap: wrap; gap: 8px 24px; align-items: center; justify-content: space-between; border-left: 1px solid var(--rule); padding-left: 40px; }
         .counts .big { font-size: 24px; } .counts .zero { color: var(--good); } .counts .some { color: var(--bad); }
         .name { color: var(--soft); font-size: 14px; }
         .facts { display: flex; flex-wrap: wrap; gap: 8px 40px; margin: 0; padding: 18px 0 0; font-size: 14px; }
@@ -85,7 +85,7 @@ internal static class ReportStyle
         footer { margin-top: 40px; padding-top: 16px; border-top: 1px solid var(--rule); color: var(--faint); font-size: 13px; display: flex; flex-wrap: wrap; justify-content: space-between; gap: 4px 24px; }
         @media (max-width: 900px) {
           body { padding: 0; } main { padding: 28px 18px; border: 0; border-radius: 0; }
-          .figures { grid-template-columns: 1fr; } .counts { border-left: 0; padding-left: 0; grid-template-columns: repeat(2, auto); gap: 12px 24px; }
+          .figures { grid-template-columns: 1fr; } .counts { border-left: 0; padding-left: 0; }
           dl.method { grid-template-columns: 1fr; gap: 2px; } dl.method dd { margin-bottom: 10px; }
         }
         @media print {

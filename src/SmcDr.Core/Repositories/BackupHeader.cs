@@ -65,7 +65,17 @@ public sealed record BackupHeader
     /// <summary>Set for the component <see cref="Component.Configuration"/>.</summary>
     public ConfigurationBackupDetails? Configuration { get; init; }
 
+    /// <summary>
+    /// From when on nothing that was changed is in it. What was changed since <see cref="StartTime"/> may be: files and objects are read one after another.
+    /// </summary>
+    [JsonIgnore]
+    internal DateTimeOffset EndTime => StopTime ?? CompletedTime ?? StartTime;
+
     /// <summary>Whether something that belongs to it could not be read when it was taken.</summary>
     [JsonIgnore]
     public bool IsPartial => FileStore is { UnreadableCount: > 0 } || Logical is { IsPartial: true } || Configuration is { Missing.Count: > 0 };
+
+    /// <summary>Whether it may be one of a site: it says so, or says of none.</summary>
+    /// <param name="site">The site; null = any.</param>
+    internal bool MayBeOf(string? site) => Site is null || site is null || Site == site;
 }

@@ -154,13 +154,25 @@ public sealed partial class Repository
 
     private static async Task<RepositoryRoot?> TryReadRootAsync(IObjectStore store, CancellationToken cancellationToken)
     {
-        RepositoryRoot? root = await TryReadDocumentAsync(
-            store, RepositoryKeys.Root, RepositoryJson.Default.RepositoryRoot, cancellationToken).ConfigureAwait(false);
+        RepositoryRoot? root;
+        try
+        {
+            root = await ReadAsync().ConfigureAwait(false);
+        }
+        catch (SmcException e) when (e.Code is SmcErrorCode.ManifestInvalid or SmcErrorCode.ChecksumMismatch or SmcErrorCode.ObjectTruncated)
+        {
+            // No copy is known yet that could be asked instead. One answer may be wrong: cut short, or a gateway's error page that came as a success.
+            root = await ReadAsync().ConfigureAwait(false);
+        }
+
         return root is null || root.Format <= FormatVersion
             ? root
             : throw new SmcException(
                 SmcErrorCode.RepositoryFormatUnknown,
                 $"The repository at {store.Location} has format {root.Format}; this version knows up to {FormatVersion}.",
                 target: store.Location);
+
+        Task<RepositoryRoot?> ReadAsync() =>
+            TryReadDocumentAsync(store, RepositoryKeys.Root, RepositoryJson.Default.RepositoryRoot, cancellationToken);
     }
 }

@@ -24,6 +24,21 @@ public sealed class BackupProtections
 
     private IObjectStore Store => _repository.Store;
 
+    /// <summary>Makes sure that a backup is whole, and that a lock would not be over already, before anybody is asked.</summary>
+    /// <param name="component">The backup's component.</param>
+    /// <param name="id">The backup's id.</param>
+    /// <param name="until">When the lock is to end; null = a hold.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
+    public Task CheckAsync(Component component, string id, DateTimeOffset? until, CancellationToken cancellationToken)
+    {
+        if (until is { } end)
+        {
+            ThrowIfOver(id, end);
+        }
+
+        return EnsureCompleteAsync(component, id, cancellationToken);
+    }
+
     /// <summary>Holds a backup until somebody ends that.</summary>
     public async Task<BackupProtection> HoldAsync(Component component, string id, string reason, CancellationToken cancellationToken)
     {
@@ -59,12 +74,7 @@ public sealed class BackupProtections
         CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(observer);
-        if (until <= _time.GetUtcNow())
-        {
-            throw new SmcException(
-                SmcErrorCode.ArgumentInvalid, $"A lock that ends at {DisplayText.Time(until)} would be over already.", target: id);
-        }
-
+        ThrowIfOver(id, until);
         BackupReader reader = await _repository.OpenBackupAsync(component, id, cancellationToken).ConfigureAwait(false);
 
         // First the word that retention heeds, then the storage's own locks: stopped half-way, nothing of it can be removed by us.
@@ -116,6 +126,15 @@ public sealed class BackupProtections
         key.EndsWith("-" + BackupProtection.Hold, StringComparison.Ordinal) ? BackupProtection.Hold
         : key.EndsWith("-" + BackupProtection.Lock, StringComparison.Ordinal) ? BackupProtection.Lock
         : null;
+
+    private void ThrowIfOver(string id, DateTimeOffset until)
+    {
+        if (until <= _time.GetUtcNow())
+        {
+            throw new SmcException(
+                SmcErrorCode.ArgumentInvalid, $"A lock that ends at {DisplayText.Time(until)} would be over already.", target: id);
+        }
+    }
 
     private async Task EnsureCompleteAsync(Component component, string id, CancellationToken cancellationToken) =>
         _ = await _repository.OpenBackupAsync(component, id, cancellationToken).ConfigureAwait(false);

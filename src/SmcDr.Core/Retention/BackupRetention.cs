@@ -173,13 +173,14 @@ public sealed partial class BackupRetention
 
     /// <summary>
     /// Which backups of its subject can replace it. Of dumps, those for which the same was asked, and not those that hold the same: a new
-    /// database begins no new series. Of configurations, those of the same namespaces, with or without their Secrets.
+    /// database begins no new series. Of configurations, those of the same namespaces, with or without their Secrets. Of file stores, those of the same site:
+    /// several may call one the same.
     /// </summary>
     internal static string SeriesOf(BackupHeader header) => header.Logical is { } logical
         ? string.Join('\0', [header.Kind, .. logical.Selected.Order(StringComparer.Ordinal)])
         : header.Configuration is { } configuration
             ? string.Join('\0', [configuration.WithoutSecrets ? "without" : "with", .. configuration.Namespaces])
-            : "";
+            : header.FileStore is not null ? header.Site ?? "" : "";
 
     private IEnumerable<BackupFact> Facts(
         BackupInventory inventory, IReadOnlyDictionary<string, ProtectionState> protections, DateTimeOffset now)
@@ -198,7 +199,7 @@ public sealed partial class BackupRetention
                 Series = SeriesOf(header),
                 IsEmergency = header is { Logical: not null, Kind: BackupKinds.Emergency },
                 StartTime = header.StartTime,
-                StopTime = header.StopTime ?? header.CompletedTime ?? header.StartTime,
+                StopTime = header.EndTime,
                 IsPartial = header.IsPartial,
                 Hold = protection.Hold,
                 LockedUntil = protection.LockedUntil,

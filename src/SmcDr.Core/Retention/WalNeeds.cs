@@ -14,9 +14,9 @@ internal sealed record WalNeeds(Lsn From, IReadOnlyList<(Lsn Start, Lsn Stop)> R
         if (window is { } length)
         {
             DateTimeOffset start = RetentionRules.WindowStart(length, now);
-            BackupHeader? anchor = kept.Where(header => StopTime(header) <= start)
-                .OrderByDescending(StopTime).ThenByDescending(static header => header.Id, StringComparer.Ordinal).FirstOrDefault();
-            BackupHeader[] inWindow = [.. kept.Where(header => header == anchor || StopTime(header) > start)];
+            BackupHeader? anchor = kept.Where(header => header.EndTime <= start)
+                .OrderByDescending(static header => header.EndTime).ThenByDescending(static header => header.Id, StringComparer.Ordinal).FirstOrDefault();
+            BackupHeader[] inWindow = [.. kept.Where(header => header == anchor || header.EndTime > start)];
             full = inWindow;
         }
 
@@ -28,6 +28,4 @@ internal sealed record WalNeeds(Lsn From, IReadOnlyList<(Lsn Start, Lsn Stop)> R
     /// <summary>Whether the WAL between two positions is needed, whatever its timeline.</summary>
     public bool Contains(Lsn start, Lsn end) =>
         end > From || Ranges.Any(range => end > range.Start && start <= range.Stop);
-
-    private static DateTimeOffset StopTime(BackupHeader header) => header.StopTime ?? header.CompletedTime ?? header.StartTime;
 }

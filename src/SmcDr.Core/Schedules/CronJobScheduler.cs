@@ -311,6 +311,7 @@ internal sealed class CronJobScheduler : IScheduler
                 ["args"] = new JsonArray("--site", _site.Path, "schedule", "run", task),
                 ["env"] = new JsonArray(new JsonObject { ["name"] = "SMCDR_STATE_DIR", ["value"] = "/tmp" }),
                 ["envFrom"] = JobPod.EnvironmentFrom(job.EnvironmentSecrets),
+                ["resources"] = JobPod.Resources(job.Cpu, job.Memory, job.MemoryLimit),
                 ["securityContext"] = JobPod.ContainerSecurity(),
                 ["volumeMounts"] = mounts,
             }),

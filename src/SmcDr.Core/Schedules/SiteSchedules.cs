@@ -9,6 +9,9 @@ public static class SiteSchedules
     /// <summary>The names of all tasks that a site can have a schedule for.</summary>
     public static IReadOnlyList<string> Tasks => ScheduledWork.Tasks;
 
+    /// <summary>The task that tests recoveries.</summary>
+    public const string RecoveryTestTask = "recoveryTest";
+
     /// <summary>The arguments of the program that does the work of a task.</summary>
     /// <exception cref="SmcException"><see cref="SmcErrorCode.ArgumentInvalid"/>: there is no such task.</exception>
     public static IReadOnlyList<string> GetCommand(Site site, string task) => ScheduledWork.CommandOf(site, task) ?? throw Unknown(task);

@@ -136,7 +136,9 @@ internal sealed class DnsChecks(Site site, Route53Options route53, TimeProvider 
                     $"{leads}, and Route 53 chooses between them by itself: it can go back to a region whose data has fallen behind.",
                     "Make sure that the primary's health check fails, and stays so, after a failover; Set-SmcDnsRecord -Region points both at one region.")
                 : CheckFinding.Warning(
-                    $"{leads}, and the site file says that '{site.PrimaryRegion.Name}' is primary.",
+                    site.Leader is null
+                        ? $"{leads}, and the site file says that '{site.PrimaryRegion.Name}' is primary."
+                        : $"{leads}, and '{site.PrimaryRegion.Name}' leads the site.",
                     "Correct the roles or endpoints in the site file, or the record by Set-SmcDnsRecord -Region.");
     }
 

@@ -8,6 +8,9 @@ internal sealed class Expectation
     // Two characters first: "<=" begins with "<".
     private static readonly string[] s_operators = ["<>", "!=", "<=", ">=", "=", "<", ">"];
 
+    // A double may be written as 1E+16.
+    private const NumberStyles Numbers = NumberStyles.Float;
+
     private readonly string _operator;
     private readonly string _operand;
 
@@ -33,10 +36,20 @@ internal sealed class Expectation
             return false;
         }
 
-        int order = decimal.TryParse(text, NumberStyles.Number & ~NumberStyles.AllowThousands, CultureInfo.InvariantCulture, out decimal left)
-            && decimal.TryParse(_operand, NumberStyles.Number & ~NumberStyles.AllowThousands, CultureInfo.InvariantCulture, out decimal right)
+        if (value is float or double && !double.IsFinite(Convert.ToDouble(value, CultureInfo.InvariantCulture)))
+        {
+            // No number is more or less than NaN, and where something grew without bound nothing is as it should be.
+            return _operator is "<>" or "!=" ? text != _operand : _operator == "=" && text == _operand;
+        }
+
+        int order = decimal.TryParse(text, Numbers, CultureInfo.InvariantCulture, out decimal left)
+            && decimal.TryParse(_operand, Numbers, CultureInfo.InvariantCulture, out decimal right)
                 ? left.CompareTo(right)
-                : string.CompareOrdinal(text, _operand);
+                // What is too large for that, such as 1E+30.
+                : double.TryParse(text, Numbers, CultureInfo.InvariantCulture, out double wideLeft)
+                    && double.TryParse(_operand, Numbers, CultureInfo.InvariantCulture, out double wideRight)
+                    ? wideLeft.CompareTo(wideRight)
+                    : string.CompareOrdinal(text, _operand);
         return _operator switch
         {
             "=" => order == 0,

@@ -1,4 +1,5 @@
 using SmcDr.Core.Dns;
+using SmcDr.Core.Encryption;
 using SmcDr.Core.ObjectStores;
 
 namespace SmcDr.Core.Sites;
@@ -48,8 +49,20 @@ public sealed record Site : ISiteRules
     /// <summary>The full path of the site file.</summary>
     public string Path { get; init; } = "";
 
-    /// <summary>The region whose role is primary.</summary>
-    public RegionSettings PrimaryRegion => Regions.Values.First(static region => region.Role == RegionRole.Primary);
+    /// <summary>
+    /// The region that the site was led to, by what its repository says; null where it was never led anywhere, or nobody has looked
+    /// (<see cref="SiteLeadership"/>).
+    /// </summary>
+    public string? Leader { get; init; }
+
+    /// <summary>The keys of its repository that were unwrapped: whoever has this site, or one that was made of it, does that once.</summary>
+    internal UnwrappedKeys Keys { get; } = new();
+
+    /// <summary>The region that leads: the one that the site was led to, and at first the one whose role is primary in the site file.</summary>
+    public RegionSettings PrimaryRegion => Leader is { } leader && Regions.TryGetValue(leader, out RegionSettings? led) ? led : HomeRegion;
+
+    /// <summary>The region whose role is primary in the site file: where the site is led back to.</summary>
+    public RegionSettings HomeRegion => Regions.Values.First(static region => region.Role == RegionRole.Primary);
 
     /// <summary>The region of a name, or the primary one where null.</summary>
     /// <exception cref="SmcException"><see cref="SmcErrorCode.ArgumentInvalid"/>: there is none of this name.</exception>

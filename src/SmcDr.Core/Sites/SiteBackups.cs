@@ -24,7 +24,7 @@ public static class SiteBackups
         // Several sites may share a repository, and a Redis server has no identity that outlives it.
         IEnumerable<ExpectedBackup> redis = site.PrimaryRegion.Redis is null ? [] : [new ExpectedBackup(Component.Redis, site.Name)];
         IEnumerable<ExpectedBackup> configuration = site.PrimaryRegion.Kubernetes is null ? [] : [new ExpectedBackup(Component.Configuration, site.Name)];
-        return [.. database, .. redis, .. configuration, .. site.FileStores.Select(static store => new ExpectedBackup(Component.FileStore, store.Name))];
+        return [.. database, .. redis, .. configuration, .. site.FileStores.Select(store => new ExpectedBackup(Component.FileStore, store.Name, site.Name))];
     }
 
     /// <summary>Locks a backup that was just completed for as long as the site asks for; does nothing where it asks for nothing.</summary>

@@ -129,7 +129,7 @@ public sealed class SiteChecks
 
     private async Task<CheckFinding> CheckEncryptionAsync(CancellationToken cancellationToken)
     {
-        using RepositoryKeySource? key = await _site.ResolveKeyAsync(_secrets, cancellationToken).ConfigureAwait(false);
+        using RepositoryKeySource? key = await _site.ResolveForgetfulKeyAsync(_secrets, cancellationToken).ConfigureAwait(false);
         IObjectStore store = _openStore(_site.Repository.Location);
         await using (store.ConfigureAwait(false))
         {

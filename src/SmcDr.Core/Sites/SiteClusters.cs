@@ -20,13 +20,21 @@ public static class SiteClusters
     }
 
     /// <summary>A client of the cluster that these settings name. Nothing is sent yet.</summary>
+    /// <param name="settings">The settings.</param>
+    /// <param name="observer">Hears of it.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
+    /// <param name="options">How patient it is; null = as by default.</param>
     public static Task<KubernetesClient> ConnectAsync(
-        this KubernetesSettings settings, IOperationObserver observer, CancellationToken cancellationToken)
+        this KubernetesSettings settings,
+        IOperationObserver observer,
+        CancellationToken cancellationToken,
+        KubernetesClientOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(settings);
         return KubernetesClient.CreateAsync(
             new KubeconfigOptions { Path = settings.Kubeconfig, Context = settings.Context, Namespace = settings.Namespace },
-            observer: observer,
-            cancellationToken: cancellationToken);
+            options,
+            observer,
+            cancellationToken);
     }
 }

@@ -51,22 +51,14 @@ public static class SiteConfiguration
         return [.. site.FileStores.Where(static store => store.WithConfiguration)];
     }
 
-    /// <summary>The backup of the site's configuration that is meant: the one of an id, or the newest.</summary>
+    /// <summary>The backup of the site's configuration that is meant: the one of an id, or the newest with the site's namespace and its Secrets.</summary>
     /// <exception cref="SmcException"><see cref="SmcErrorCode.BackupNotFound"/>: there is none.</exception>
     public static async Task<BackupReader> OpenConfigurationBackupAsync(
         this Site site, Repository repository, string? id, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(site);
         ArgumentNullException.ThrowIfNull(repository);
-        if (id is null)
-        {
-            await foreach (BackupEntry entry in repository.ListBackupsAsync(Component.Configuration, cancellationToken).ConfigureAwait(false))
-            {
-                // Several sites may share a repository.
-                id = entry.Header is { Configuration: not null } header && header.Site == site.Name ? header.Id : id;
-            }
-        }
-
+        id ??= (await site.FindConfigurationBackupAsync(repository, null, NullObserver.Instance, cancellationToken).ConfigureAwait(false))?.Id;
         return await repository.OpenBackupAsync(
             Component.Configuration,
             id ?? throw new SmcException(
@@ -75,6 +67,51 @@ public static class SiteConfiguration
                 recommendation: "'smcdr backup configuration' takes one; one of another site is restored by its id.",
                 target: repository.Location),
             cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>
+    /// The newest backup that the site's configuration can be restored from. Somebody may have backed up another namespace, or have left the Secrets out, and
+    /// the system does not come back from that: such a backup is meant only where there is no other.
+    /// </summary>
+    /// <param name="site">The site.</param>
+    /// <param name="repository">Where the backups are.</param>
+    /// <param name="before">The instant by which it must have ended; null = the newest of all.</param>
+    /// <param name="observer">Is told what the backup lacks.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
+    internal static async Task<BackupHeader?> FindConfigurationBackupAsync(
+        this Site site, Repository repository, DateTimeOffset? before, IOperationObserver observer, CancellationToken cancellationToken)
+    {
+        string? main = site.PrimaryRegion.Kubernetes?.Namespace;
+        BackupHeader? newest = await FindAsync(static _ => true).ConfigureAwait(false);
+        if (newest is null || IsWhole(newest))
+        {
+            return newest;
+        }
+
+        BackupHeader chosen = await FindAsync(IsWhole).ConfigureAwait(false) ?? await FindAsync(HasMain).ConfigureAwait(false) ?? newest;
+        if (chosen.Id != newest.Id)
+        {
+            observer.Warning($"The backup '{newest.Id}' of the configuration is newer, but lacks {Lack(newest)}: '{chosen.Id}' is taken.");
+        }
+
+        if (!IsWhole(chosen))
+        {
+            observer.Warning($"The backup '{chosen.Id}' of the configuration lacks {Lack(chosen)}, and no other has more.");
+        }
+
+        return chosen;
+
+        // Several sites may share a repository.
+        Task<BackupHeader?> FindAsync(Func<BackupHeader, bool> isMeant) => repository.FindNewestAsync(
+            Component.Configuration,
+            header => header.Configuration is not null && header.Site == site.Name && !(header.EndTime > before) && isMeant(header),
+            cancellationToken);
+
+        bool HasMain(BackupHeader header) => main is null || header.Configuration!.Namespaces.Contains(main);
+
+        bool IsWhole(BackupHeader header) => HasMain(header) && !header.Configuration!.WithoutSecrets;
+
+        string Lack(BackupHeader header) => HasMain(header) ? "the Secrets" : $"the namespace '{main}'";
     }
 
     /// <summary>Which namespaces of a backup become which others.</summary>

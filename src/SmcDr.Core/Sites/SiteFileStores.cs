@@ -41,18 +41,20 @@ public static class SiteFileStores
         return new FileStoreBackupOptions { Site = site.Name, Exclude = store.Exclude, OneFileSystem = store.OneFileSystem };
     }
 
-    /// <summary>The backup of a file store that is meant: the one of an id, or the newest of a name.</summary>
+    /// <summary>The backup of a file store that is meant: the one of an id, or the site's newest of a name.</summary>
+    /// <param name="site">The site.</param>
     /// <param name="repository">Where it is.</param>
     /// <param name="id">The backup's id; null for the newest.</param>
-    /// <param name="name">The file store's name; null where the repository holds one only, or an id is given.</param>
+    /// <param name="name">The file store's name; null where the repository holds one of the site only, or an id is given.</param>
     /// <param name="cancellationToken">Stops the work.</param>
     /// <exception cref="SmcException">
     /// <see cref="SmcErrorCode.BackupNotFound"/>: there is none. <see cref="SmcErrorCode.BackupUnsuitable"/>: it is that of another file
     /// store. <see cref="SmcErrorCode.ArgumentInvalid"/>: there are several file stores, and none was named.
     /// </exception>
     public static async Task<BackupReader> OpenFileStoreBackupAsync(
-        Repository repository, string? id, string? name, CancellationToken cancellationToken)
+        this Site site, Repository repository, string? id, string? name, CancellationToken cancellationToken)
     {
+        ArgumentNullException.ThrowIfNull(site);
         ArgumentNullException.ThrowIfNull(repository);
         if (id is null)
         {
@@ -60,7 +62,7 @@ public static class SiteFileStores
             SortedSet<string> found = new(StringComparer.Ordinal);
             await foreach (BackupEntry entry in repository.ListBackupsAsync(Component.FileStore, cancellationToken).ConfigureAwait(false))
             {
-                if (entry.Header?.FileStore is { } details && (name is null || details.Name == name))
+                if (entry.Header?.FileStore is { } details && (name is null || details.Name == name) && entry.Header.MayBeOf(site.Name))
                 {
                     newest = entry.Header;
                     found.Add(details.Name);
@@ -71,7 +73,7 @@ public static class SiteFileStores
             {
                 throw new SmcException(
                     SmcErrorCode.ArgumentInvalid,
-                    $"The repository at {repository.Location} holds several file stores: {string.Join(", ", found)}.",
+                    $"The repository at {repository.Location} holds several file stores of the site '{site.Name}': {string.Join(", ", found)}.",
                     recommendation: "Name the one that you want to restore.",
                     target: repository.Location);
             }
@@ -79,8 +81,8 @@ public static class SiteFileStores
             id = newest?.Id ?? throw new SmcException(
                 SmcErrorCode.BackupNotFound,
                 name is null
-                    ? $"There is no backup of a file store in {repository.Location}."
-                    : $"There is no backup of the file store '{name}' in {repository.Location}.",
+                    ? $"There is no backup of a file store of the site '{site.Name}' in {repository.Location}."
+                    : $"There is no backup of the file store '{name}' of the site '{site.Name}' in {repository.Location}.",
                 target: name ?? repository.Location);
         }
 

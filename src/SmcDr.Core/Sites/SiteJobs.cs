@@ -266,6 +266,8 @@ public static class SiteJobs
             {
                 [region.Name] = region with
                 {
+                    // It leads, whatever the file calls it.
+                    Role = RegionRole.Primary,
                     Kubernetes = cluster with { Kubeconfig = null, Context = null, PortForward = null, Job = null },
                     Database = database,
                     Redis = redis,

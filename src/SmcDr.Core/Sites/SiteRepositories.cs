@@ -38,10 +38,16 @@ public static class SiteRepositories
     public static async Task<RepositoryKeySource?> ResolveKeyAsync(this Site site, SecretResolver secrets, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(site);
-        return site.Repository.EncryptionKey is { } reference
-            ? await reference.ResolveAsync(secrets.Of(site.PrimaryRegion), cancellationToken).ConfigureAwait(false)
+        return await site.ResolveForgetfulKeyAsync(secrets, cancellationToken).ConfigureAwait(false) is { } key
+            ? new RememberingKeySource(key, site.Keys)
             : null;
     }
+
+    /// <summary>The same, without what was opened by it before: for the proof that it opens now.</summary>
+    internal static async Task<RepositoryKeySource?> ResolveForgetfulKeyAsync(this Site site, SecretResolver secrets, CancellationToken cancellationToken) =>
+        site.Repository.EncryptionKey is { } reference
+            ? await reference.ResolveAsync(secrets.Of(site.PrimaryRegion), cancellationToken).ConfigureAwait(false)
+            : null;
 
     /// <summary>
     /// Opens the site's repository to restore from: what it lacks or has damaged is read from its copies, and where it does not answer
@@ -92,6 +98,15 @@ public static class SiteRepositories
                 yield return copy;
             }
         }
+    }
+
+    /// <summary>The site as if one of its places were all that it has: for who must not be given anything from another.</summary>
+    /// <param name="site">The site.</param>
+    /// <param name="location">The repository's location, or that of a copy.</param>
+    public static Site At(this Site site, string location)
+    {
+        ArgumentNullException.ThrowIfNull(site);
+        return site with { Repository = site.Repository with { Location = location, Copies = [] } };
     }
 
     /// <summary>Where backups are copied to: the place that is given, or else the site's copies.</summary>

@@ -2,6 +2,7 @@ using System.IO.Enumeration;
 using SmcDr.Core.Kubernetes;
 using SmcDr.Core.Kubernetes.Workloads;
 using SmcDr.Core.Operations;
+using SmcDr.Core.Platform;
 using SmcDr.Core.Postgres;
 
 namespace SmcDr.Core.Sites;
@@ -78,7 +79,7 @@ public static class SiteWorkloads
     public static IDatabaseWriters? CreateWritersOf(this Site site, string? dataDirectory, IOperationObserver observer)
     {
         ArgumentNullException.ThrowIfNull(site);
-        return dataDirectory is null || (site.GetDatabase().DataDirectory is { } own && Path.GetFullPath(dataDirectory) == Path.GetFullPath(own))
+        return dataDirectory is null || (site.GetDatabase().DataDirectory is { } own && DirectoryPath.IsSame(dataDirectory, own))
             ? site.CreateWriters(observer)
             : null;
     }

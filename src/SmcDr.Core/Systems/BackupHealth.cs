@@ -2,7 +2,6 @@ using System.Runtime.CompilerServices;
 using SmcDr.Core.Objectives;
 using SmcDr.Core.Operations;
 using SmcDr.Core.Repositories;
-using SmcDr.Core.Retention;
 using SmcDr.Core.Sites;
 using SmcDr.Core.Verification;
 
@@ -62,8 +61,7 @@ internal sealed class BackupHealth(Site site, SecretResolver secrets, TimeProvid
     {
         BackupHeader? newest = await repository.FindNewestAsync(
             expected.Component,
-            header => (expected.Component != Component.Database || header.Database is not null) &&
-                (expected.Subject is null || BackupRetention.SubjectOf(header) == expected.Subject),
+            header => (expected.Component != Component.Database || header.Database is not null) && expected.Includes(header),
             cancellationToken).ConfigureAwait(false);
         if (newest is null)
         {

@@ -17,6 +17,9 @@ public sealed class BackupVerification
 {
     private const string Activity = "Verification of backups";
 
+    // How far the clocks of two hosts may be apart.
+    private static readonly TimeSpan s_clockMargin = TimeSpan.FromHours(1);
+
     private readonly Repository _repository;
     private readonly BackupVerificationOptions _options;
     private readonly IOperationObserver _observer;
@@ -122,7 +125,7 @@ public sealed class BackupVerification
 
     /// <summary>
     /// Finds out whether there is a complete backup of each thing that is not older than so long. Logical and emergency backups of databases
-    /// do not count.
+    /// do not count, nor does one that began in the future: taken while a clock was wrong, it would pass for new long after the last backup.
     /// </summary>
     public async Task<IReadOnlyList<BackupTestResult>> CheckAgeAsync(
         IReadOnlyCollection<ExpectedBackup> expected, TimeSpan newerThan, CancellationToken cancellationToken)
@@ -135,13 +138,21 @@ public sealed class BackupVerification
             long started = Stopwatch.GetTimestamp();
             BackupHeader? newest = await _repository.FindNewestAsync(
                 one.Component,
-                header => header.Logical is null && (one.Subject is null || BackupRetention.SubjectOf(header) == one.Subject),
+                header => IsMeant(header) && header.StartTime <= now + s_clockMargin,
                 cancellationToken).ConfigureAwait(false);
+            BackupHeader? ahead = newest is null
+                ? await _repository.FindNewestAsync(one.Component, IsMeant, cancellationToken).ConfigureAwait(false)
+                : null;
 
             string name = one.Subject is null ? one.Component.ToString() : $"{one.Component} {one.Subject}";
             string what = one.Component == Component.Database ? $"complete physical backup of {name}" : $"complete backup of {name}";
             string age = DurationText.Format(newerThan);
-            BackupProblem? problem = newest is null
+            BackupProblem? problem = ahead is not null
+                ? new BackupProblem(
+                    ahead.Id,
+                    SmcErrors.Get(SmcErrorCode.BackupOutdated).ErrorId,
+                    $"The newest {what} began at {DisplayText.Time(ahead.StartTime)}, which is in the future: a clock is wrong, or was.")
+                : newest is null
                 ? new BackupProblem(name, SmcErrors.Get(SmcErrorCode.BackupNotFound).ErrorId, $"There is no {what}.")
                 : newest.StartTime < now - newerThan
                     ? new BackupProblem(
@@ -161,14 +172,20 @@ public sealed class BackupVerification
                 Duration = Stopwatch.GetElapsedTime(started),
                 Repository = _repository.Location,
             });
+
+            bool IsMeant(BackupHeader header) =>
+                header.Logical is null && one.Includes(header);
         }
 
         return results;
     }
 
-    /// <summary>Whether a failure is something that was found about a backup, and not that the storage cannot be asked.</summary>
+    /// <summary>
+    /// Whether a failure is something that was found about a backup, and not that the storage cannot be asked, or that this host lacks the
+    /// library that decompresses.
+    /// </summary>
     internal static bool IsFinding(SmcException e) => e.Code is not (SmcErrorCode.StorageUnavailable or SmcErrorCode.StorageAccessDenied
-        or SmcErrorCode.StorageFull or SmcErrorCode.DiskSpaceInsufficient or SmcErrorCode.OperationStopped);
+        or SmcErrorCode.StorageFull or SmcErrorCode.DiskSpaceInsufficient or SmcErrorCode.OperationStopped or SmcErrorCode.ProgramNotFound);
 
     internal static BackupProblem Problem(SmcException e, string key) => new(e.Target ?? key, e.ErrorId, e.Message);
 

@@ -32,7 +32,15 @@ internal sealed class PackVerifier(IObjectStore store, IReadOnlySet<string> veri
                 return ReadAsync(pack, blocks, cancellationToken);
             })).Value.ConfigureAwait(false);
         List<BackupProblem> problems = [.. verdict.Problems];
-        VerifiedBlock[] others = isFirst ? [] : [.. blocks.Where(block => !verdict.Blocks.Contains(block.Identity) || block.Files.Count > 0)];
+        VerifiedBlock[] others = [];
+        if (!isFirst)
+        {
+            lock (verdict.Blocks)
+            {
+                others = [.. blocks.Where(block => !verdict.Blocks.Contains(block.Identity) || block.Files.Count > 0)];
+            }
+        }
+
         if (others.Length > 0 && problems.Count == 0)
         {
             // Another manifest was first, with other blocks or files in the pack.

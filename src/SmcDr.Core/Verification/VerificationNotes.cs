@@ -23,7 +23,7 @@ internal sealed class VerificationNotes(Repository repository, TimeProvider time
         {
             if (info.LastModified < now - s_life)
             {
-                await repository.Store.DeleteAsync(info.Key, cancellationToken).ConfigureAwait(false);
+                await TryDeleteAsync(info.Key, cancellationToken).ConfigureAwait(false);
                 continue;
             }
 
@@ -42,13 +42,23 @@ internal sealed class VerificationNotes(Repository repository, TimeProvider time
         return keys;
     }
 
-    /// <summary>Takes a pack that was found right; now and then writes a note.</summary>
+    /// <summary>
+    /// Takes a pack that was found right; now and then writes a note. That this fails, in a repository that may only be read or is full, is no
+    /// reason to verify nothing: who writes the last note tells.
+    /// </summary>
     public async Task AddAsync(PackReference pack, CancellationToken cancellationToken)
     {
         _packs.Add(pack);
         if (time.GetElapsedTime(Interlocked.Read(ref _lastWrite)) > s_interval)
         {
-            await WriteAsync(cancellationToken).ConfigureAwait(false);
+            try
+            {
+                await WriteAsync(cancellationToken).ConfigureAwait(false);
+            }
+            catch (SmcException)
+            {
+                // The packs are kept, for the next note.
+            }
         }
     }
 
@@ -77,8 +87,32 @@ internal sealed class VerificationNotes(Repository repository, TimeProvider time
                     .SelectMany(static group => PackUse.From("", group).Select(use => new VerifiedPacks(group.Key, use))),
             ],
         };
-        await Repository.PutDocumentAsync(
-            repository.Store, RepositoryKeys.Verifications + RepositoryKeys.NewStamp(note.Time), note, VerificationJson.Default.VerificationNote, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            await Repository.PutDocumentAsync(
+                repository.Store,
+                RepositoryKeys.Verifications + RepositoryKeys.NewStamp(note.Time),
+                note,
+                VerificationJson.Default.VerificationNote,
+                cancellationToken).ConfigureAwait(false);
+        }
+        catch
+        {
+            packs.ForEach(_packs.Add);
+            throw;
+        }
+    }
+
+    private async Task TryDeleteAsync(string key, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await repository.Store.DeleteAsync(key, cancellationToken).ConfigureAwait(false);
+        }
+        catch (SmcException)
+        {
+            // It is in nobody's way.
+        }
     }
 
     private async Task<VerificationNote?> TryReadAsync(string key, CancellationToken cancellationToken)
@@ -89,7 +123,7 @@ internal sealed class VerificationNotes(Repository repository, TimeProvider time
                 .ConfigureAwait(false);
             return note?.RepositoryId == repository.Id && note.Format <= Repository.FormatVersion ? note : null;
         }
-        catch (SmcException e) when (e.Code is SmcErrorCode.ChecksumMismatch or SmcErrorCode.ManifestInvalid)
+        catch (SmcException e) when (SmcErrors.IsDamage(e.Code) || e.Code == SmcErrorCode.KeyMissing)
         {
             // What cannot be believed saves no work; its packs are read again.
             return null;

@@ -1,6 +1,5 @@
 using System.Collections;
 using SmcDr.Core.Notifications;
-using SmcDr.Core.Sites;
 
 namespace SmcDr.PowerShell.Arguments;
 
@@ -9,5 +8,5 @@ public sealed class ChannelCompleter : SmcCompleter
 {
     /// <inheritdoc/>
     protected override IEnumerable<(string Value, string ToolTip)> Find(IDictionary boundParameters) =>
-        AlertSender.NamesOf(SiteFile.Load(LocateSite(boundParameters["Site"]))).Select(static channel => (channel, channel));
+        (LoadSite(boundParameters) is { } site ? AlertSender.NamesOf(site) : []).Select(static channel => (channel, channel));
 }

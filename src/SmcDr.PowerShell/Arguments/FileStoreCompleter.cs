@@ -1,5 +1,4 @@
 using System.Collections;
-using SmcDr.Core.Sites;
 
 namespace SmcDr.PowerShell.Arguments;
 
@@ -8,5 +7,5 @@ public sealed class FileStoreCompleter : SmcCompleter
 {
     /// <inheritdoc/>
     protected override IEnumerable<(string Value, string ToolTip)> Find(IDictionary boundParameters) =>
-        SiteFile.Load(LocateSite(boundParameters["Site"])).FileStores.Select(static store => (store.Name, store.Path));
+        (LoadSite(boundParameters)?.FileStores ?? []).Select(static store => (store.Name, store.Path));
 }

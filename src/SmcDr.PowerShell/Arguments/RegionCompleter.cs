@@ -1,5 +1,4 @@
 using System.Collections;
-using SmcDr.Core.Sites;
 
 namespace SmcDr.PowerShell.Arguments;
 
@@ -8,6 +7,6 @@ public sealed class RegionCompleter : SmcCompleter
 {
     /// <inheritdoc/>
     protected override IEnumerable<(string Value, string ToolTip)> Find(IDictionary boundParameters) =>
-        SiteFile.Load(LocateSite(boundParameters["Site"])).Regions.Values
-            .Select(static region => (region.Name, $"{region.Role}{(region.Endpoint is { } endpoint ? $", {endpoint}" : "")}"));
+        (LoadSite(boundParameters)?.Regions.Values ?? []).Select(
+            static region => (region.Name, $"{region.Role}{(region.Endpoint is { } endpoint ? $", {endpoint}" : "")}"));
 }

@@ -1,6 +1,7 @@
 using System.Collections;
 using System.Management.Automation;
 using System.Management.Automation.Language;
+using SmcDr.Core.Sites;
 using SmcDr.PowerShell.Session;
 
 namespace SmcDr.PowerShell.Arguments;
@@ -8,6 +9,8 @@ namespace SmcDr.PowerShell.Arguments;
 /// <summary>The base of the completers: keeps the quotes that were typed, and never disturbs who presses Tab.</summary>
 public abstract class SmcCompleter : IArgumentCompleter
 {
+    private static readonly TimeSpan s_patience = TimeSpan.FromMilliseconds(200);
+
     /// <inheritdoc/>
     public IEnumerable<CompletionResult> CompleteArgument(
         string commandName,
@@ -32,7 +35,8 @@ public abstract class SmcCompleter : IArgumentCompleter
                         candidate.ToolTip)),
             ];
         }
-        catch (Exception e) when (e is SmcException or InvalidOperationException or IOException or OperationCanceledException)
+        catch (Exception e) when (e is SmcException or RuntimeException or InvalidOperationException or ArgumentException or IOException
+            or UnauthorizedAccessException or OperationCanceledException)
         {
             // Whoever presses Tab asked for a suggestion, not for a report; running the command gives the report.
             return [];
@@ -51,6 +55,13 @@ public abstract class SmcCompleter : IArgumentCompleter
         _ => SiteArguments.FindDefault(CurrentDirectory),
     };
 
+    /// <summary>The site that is meant; null where its file cannot be read in time.</summary>
+    private protected static Site? LoadSite(IDictionary boundParameters)
+    {
+        string path = LocateSite(boundParameters["Site"]);
+        return Await(Task.Run(() => SiteFile.Load(path)));
+    }
+
     private static string CurrentDirectory()
     {
         using System.Management.Automation.PowerShell shell =
@@ -60,11 +71,11 @@ public abstract class SmcCompleter : IArgumentCompleter
     }
 
     /// <summary>What the task gives, or null where it takes longer. The task goes on, and its failure is nobody's.</summary>
-    private protected static T? Await<T>(Task<T> task, TimeSpan patience)
+    private protected static T? Await<T>(Task<T> task)
         where T : class
     {
         // PowerShell asks completers synchronously, on the thread that draws the prompt: nothing but a limited wait is left.
-        if (Task.WaitAny([task], patience) == 0 && task.IsCompletedSuccessfully)
+        if (Task.WaitAny([task], s_patience) == 0 && task.IsCompletedSuccessfully)
         {
             return task.GetAwaiter().GetResult();
         }

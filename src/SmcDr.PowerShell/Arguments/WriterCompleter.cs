@@ -1,5 +1,4 @@
 using System.Collections;
-using SmcDr.Core.Sites;
 
 namespace SmcDr.PowerShell.Arguments;
 
@@ -8,5 +7,5 @@ public sealed class WriterCompleter : SmcCompleter
 {
     /// <inheritdoc/>
     protected override IEnumerable<(string Value, string ToolTip)> Find(IDictionary boundParameters) =>
-        SiteFile.Load(LocateSite(boundParameters["Site"])).Writers.Select(static writer => (writer, writer));
+        (LoadSite(boundParameters)?.Writers ?? []).Select(static writer => (writer, writer));
 }

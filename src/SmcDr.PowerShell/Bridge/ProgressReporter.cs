@@ -179,6 +179,12 @@ internal sealed class ProgressReporter : IDisposable
         double? remaining = !progress.IsCompleted && rate is double r && progress.Total is long all && all >= progress.Done
             ? (all - progress.Done) / r
             : null;
+        if (remaining > int.MaxValue)
+        {
+            // A first few bytes say nothing of when terabytes are done, and no record could say it.
+            remaining = null;
+        }
+
         int parent = progress.Parent is not null && _activities.TryGetValue(progress.Parent, out Activity? above) &&
             above.Id != activity.Id
             ? above.Id
@@ -189,7 +195,7 @@ internal sealed class ProgressReporter : IDisposable
             PercentComplete = progress.Total is > 0 and long total
                 ? (int)Math.Clamp(100.0 * progress.Done / total, 0, 100)
                 : -1,
-            SecondsRemaining = remaining is double seconds ? (int)Math.Min(Math.Ceiling(seconds), int.MaxValue) : -1,
+            SecondsRemaining = remaining is double seconds ? (int)Math.Ceiling(seconds) : -1,
             RecordType = progress.IsCompleted ? ProgressRecordType.Completed : ProgressRecordType.Processing,
         };
         activity.EmittedAt = _clock.GetTimestamp();

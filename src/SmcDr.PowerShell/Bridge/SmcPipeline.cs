@@ -33,6 +33,9 @@ public sealed class SmcPipeline : IOperationObserver
         _progress = new ProgressReporter(record => Post(new PipelineNote(cmdlet => Show(cmdlet, record))), TimeProvider.System);
     }
 
+    /// <summary>Cancelled when the pipeline ends.</summary>
+    internal CancellationToken Stopping => _stopping;
+
     /// <summary>The last failure after which the command went on; null where there was none.</summary>
     internal SmcException? LastError { get; private set; }
 

@@ -23,5 +23,5 @@ public abstract class BackupJobCmdlet : JobCmdlet
         RunJobsAsync<BackupInfo>(pipeline, backup => pipeline.WriteObjectAsync(backup), cancellationToken);
 
     /// <summary>Loads the site that is meant: of this turn of the pipeline, or of all.</summary>
-    private protected Task<Site> LoadInputAsync(SmcPipeline pipeline) => SiteArguments.LoadAsync(pipeline, InputObject ?? Site);
+    private protected Task<Site> LoadInputAsync(SmcPipeline pipeline) => LoadSiteAsync(pipeline, InputObject ?? Site);
 }

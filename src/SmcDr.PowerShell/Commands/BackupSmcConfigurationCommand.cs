@@ -36,6 +36,24 @@ namespace SmcDr.PowerShell.Commands;
 /// <code>Backup-SmcConfiguration smc-trading, smc-shared | Format-List Id, State, Namespaces, HelmReleases, Missing</code>
 /// Backs up two namespaces as one, and shows what is in it and what is not.
 /// </example>
+/// <example>
+/// <code>Backup-SmcConfiguration -AsKubernetesJob -CancelOnStop</code>
+/// Backs it up by a Job in the cluster, with the rights of the pod's own account; Ctrl+C ends the Job as well.
+/// </example>
+/// <example>
+/// <code>$backup = Backup-SmcConfiguration -Label 'nightly'
+/// if ($backup.State -ne 'Complete') { Send-SmcAlert 'The configuration is not backed up as a whole' -Text ($backup.Missing -join "`n") }</code>
+/// For a schedule: tells the site's channels what the backup lacks.
+/// </example>
+/// <exception cref="SmcException">
+/// <see cref="SmcErrorCode.SecretsUnprotected"/>: The repository is not encrypted, and -SkipSecret is not given: nothing is stored.
+/// </exception>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.ClusterUnavailable"/>: The API server does not answer.</exception>
+/// <seealso cref="CompareSmcConfigurationCommand"/>
+/// <seealso cref="RestoreSmcConfigurationCommand"/>
+/// <seealso cref="BackupSmcSystemCommand"/>
+/// <seealso cref="GetSmcBackupCommand"/>
+/// <seealso href="about_SmcDr_Security"/>
 [Cmdlet(VerbsData.Backup, "SmcConfiguration", SupportsShouldProcess = true)]
 [OutputType(typeof(BackupInfo))]
 public sealed class BackupSmcConfigurationCommand : BackupJobCmdlet
@@ -72,16 +90,25 @@ public sealed class BackupSmcConfigurationCommand : BackupJobCmdlet
         SecretResolver secrets = SiteArguments.CreateSecrets(pipeline);
         ConfigurationBackupOptions options = site.CreateConfigurationBackupOptions(Namespace) with { SkipSecrets = SkipSecret, Label = Label };
         using KubernetesClient client = await site.ConnectPatientlyAsync(null, pipeline, cancellationToken).ConfigureAwait(false);
+        IReadOnlyList<FileStoreSettings> stores = site.GetConfigurationFileStores();
         Repository? repository = null;
         if (await pipeline.ShouldProcessAsync(
             options.Describe(client), $"Back up to {site.Repository.Location}").ConfigureAwait(false))
         {
-            repository = await site.OpenOrCreateRepositoryAsync(secrets, cancellationToken).ConfigureAwait(false);
-            BackupInfo backup = await ConfigurationBackup.RunAsync(client, repository, options, pipeline, cancellationToken).ConfigureAwait(false);
-            await FinishBackupAsync(pipeline, site, secrets, repository, backup, cancellationToken).ConfigureAwait(false);
+            Repository opened = repository = await site.OpenOrCreateRepositoryAsync(secrets, cancellationToken).ConfigureAwait(false);
+            await DoOneOfAsync(
+                pipeline,
+                stores.Count + 1,
+                site.Name,
+                async () =>
+                {
+                    BackupInfo backup = await ConfigurationBackup.RunAsync(client, opened, options, pipeline, cancellationToken).ConfigureAwait(false);
+                    await FinishBackupAsync(pipeline, site, secrets, opened, backup, cancellationToken).ConfigureAwait(false);
+                },
+                cancellationToken).ConfigureAwait(false);
         }
 
-        foreach (FileStoreSettings store in site.GetConfigurationFileStores())
+        foreach (FileStoreSettings store in stores)
         {
             if (!await pipeline.ShouldProcessAsync(
                 $"File store '{store.Name}' at {store.Path}", $"Back up to {site.Repository.Location}").ConfigureAwait(false))
@@ -89,10 +116,19 @@ public sealed class BackupSmcConfigurationCommand : BackupJobCmdlet
                 continue;
             }
 
-            repository ??= await site.OpenOrCreateRepositoryAsync(secrets, cancellationToken).ConfigureAwait(false);
-            BackupInfo files = await FileStoreBackup.RunAsync(
-                store.Name, store.Path, repository, site.CreateBackupOptions(store) with { Label = Label }, pipeline, cancellationToken).ConfigureAwait(false);
-            await FinishBackupAsync(pipeline, site, secrets, repository, files, cancellationToken).ConfigureAwait(false);
+            Repository opened = repository ??= await site.OpenOrCreateRepositoryAsync(secrets, cancellationToken).ConfigureAwait(false);
+            await DoOneOfAsync(
+                pipeline,
+                stores.Count + 1,
+                store.Name,
+                async () =>
+                {
+                    BackupInfo files = await FileStoreBackup.RunAsync(
+                        store.Name, store.Path, opened, site.CreateBackupOptions(store) with { Label = Label }, pipeline, cancellationToken)
+                        .ConfigureAwait(false);
+                    await FinishBackupAsync(pipeline, site, secrets, opened, files, cancellationToken).ConfigureAwait(false);
+                },
+                cancellationToken).ConfigureAwait(false);
         }
     }
 }

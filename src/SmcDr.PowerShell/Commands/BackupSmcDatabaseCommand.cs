@@ -4,6 +4,7 @@ using SmcDr.Core.Postgres.BaseBackups;
 using SmcDr.Core.Postgres.Logical;
 using SmcDr.Core.Repositories;
 using SmcDr.Core.Sites;
+using SmcDr.PowerShell.Arguments;
 using SmcDr.PowerShell.Bridge;
 using SmcDr.PowerShell.Session;
 
@@ -68,6 +69,28 @@ namespace SmcDr.PowerShell.Commands;
 /// <code>Backup-SmcDatabase -Emergency</code>
 /// Saves what can be saved, before somebody tries to repair a damaged server.
 /// </example>
+/// <example>
+/// <code>Backup-SmcDatabase -WhatIf</code>
+/// Says which server would be backed up to which repository, and does nothing.
+/// </example>
+/// <exception cref="SmcException">
+/// <see cref="SmcErrorCode.SystemIdMismatch"/>: The server is another cluster than those that the repository knows: usually a wrong address, else
+/// -NewCluster.
+/// </exception>
+/// <exception cref="SmcException">
+/// <see cref="SmcErrorCode.BackupInterrupted"/>: The session that had begun the backup broke; what was stored is worthless, and the command must be run
+/// again.
+/// </exception>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.WalTimeout"/>: The WAL that makes the backup consistent did not reach the repository.</exception>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.Fenced"/>: The region does not lead the site any more: its backups are refused.</exception>
+/// <seealso cref="StartSmcWalStreamCommand"/>
+/// <seealso cref="GetSmcBackupCommand"/>
+/// <seealso cref="TestSmcBackupCommand"/>
+/// <seealso cref="TestSmcRecoveryCommand"/>
+/// <seealso cref="RestoreSmcDatabaseCommand"/>
+/// <seealso cref="InvokeSmcPointInTimeRecoveryCommand"/>
+/// <seealso cref="RegisterSmcScheduleCommand"/>
+/// <seealso href="about_SmcDr_PointInTimeRecovery"/>
 [Cmdlet(VerbsData.Backup, "SmcDatabase", SupportsShouldProcess = true, DefaultParameterSetName = MethodSet)]
 [OutputType(typeof(BackupInfo))]
 public sealed class BackupSmcDatabaseCommand : BackupJobCmdlet
@@ -97,6 +120,7 @@ public sealed class BackupSmcDatabaseCommand : BackupJobCmdlet
     /// <summary>The databases of a logical or emergency backup. Without it, all that are no templates and take connections.</summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(DatabaseCompleter))]
     public string[] Database { get; set; } = [];
 
     /// <summary>

@@ -27,6 +27,19 @@ namespace SmcDr.PowerShell.Commands;
 /// <code>Backup-SmcFileStore config -Exclude '*.log', 'cache/**'</code>
 /// Backs up one of them without its logs and without what is below cache.
 /// </example>
+/// <example>
+/// <code>Backup-SmcFileStore -Label 'before the migration' | Where-Object State -eq Partial | Format-List Name, Missing</code>
+/// Shows which of the file stores could not be backed up as a whole.
+/// </example>
+/// <example>
+/// <code>'config', 'certificates' | Backup-SmcFileStore -Full -Verbose</code>
+/// Reads every file of two file stores again, as after a doubt about the disk.
+/// </example>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.StorageFull"/>: The repository has no room.</exception>
+/// <seealso cref="RestoreSmcFileStoreCommand"/>
+/// <seealso cref="BackupSmcSystemCommand"/>
+/// <seealso cref="GetSmcBackupCommand"/>
+/// <seealso cref="InvokeSmcRetentionCommand"/>
 [Cmdlet(VerbsData.Backup, "SmcFileStore", SupportsShouldProcess = true)]
 [OutputType(typeof(BackupInfo))]
 public sealed class BackupSmcFileStoreCommand : SiteCmdlet
@@ -60,7 +73,8 @@ public sealed class BackupSmcFileStoreCommand : SiteCmdlet
         Site site = await LoadSiteAsync(pipeline).ConfigureAwait(false);
         SecretResolver secrets = SiteArguments.CreateSecrets(pipeline);
         Repository? repository = null;
-        foreach (FileStoreSettings store in site.GetFileStores(Name ?? []))
+        IReadOnlyList<FileStoreSettings> stores = site.GetFileStores(Name ?? []);
+        foreach (FileStoreSettings store in stores)
         {
             if (!await pipeline.ShouldProcessAsync(
                 $"File store '{store.Name}' at {store.Path}", $"Back up to {site.Repository.Location}").ConfigureAwait(false))
@@ -68,16 +82,24 @@ public sealed class BackupSmcFileStoreCommand : SiteCmdlet
                 continue;
             }
 
-            repository ??= await site.OpenOrCreateRepositoryAsync(secrets, cancellationToken).ConfigureAwait(false);
-            FileStoreBackupOptions options = site.CreateBackupOptions(store);
-            BackupInfo backup = await FileStoreBackup.RunAsync(
-                store.Name,
-                store.Path,
-                repository,
-                options with { Label = Label, Full = Full, Exclude = [.. options.Exclude, .. Exclude] },
+            Repository opened = repository ??= await site.OpenOrCreateRepositoryAsync(secrets, cancellationToken).ConfigureAwait(false);
+            await DoOneOfAsync(
                 pipeline,
+                stores.Count,
+                store.Name,
+                async () =>
+                {
+                    FileStoreBackupOptions options = site.CreateBackupOptions(store);
+                    BackupInfo backup = await FileStoreBackup.RunAsync(
+                        store.Name,
+                        store.Path,
+                        opened,
+                        options with { Label = Label, Full = Full, Exclude = [.. options.Exclude, .. Exclude] },
+                        pipeline,
+                        cancellationToken).ConfigureAwait(false);
+                    await FinishBackupAsync(pipeline, site, secrets, opened, backup, cancellationToken).ConfigureAwait(false);
+                },
                 cancellationToken).ConfigureAwait(false);
-            await FinishBackupAsync(pipeline, site, secrets, repository, backup, cancellationToken).ConfigureAwait(false);
         }
     }
 }

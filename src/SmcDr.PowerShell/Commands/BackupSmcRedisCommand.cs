@@ -48,6 +48,16 @@ namespace SmcDr.PowerShell.Commands;
 /// <code>Backup-SmcRedis -Method BgSave -RdbPath /mnt/redis/dump.rdb</code>
 /// Has the server save, and reads the file where this host sees it.
 /// </example>
+/// <example>
+/// <code>Get-ChildItem /etc/smcdr/*.yaml | Backup-SmcRedis -AsKubernetesJob</code>
+/// Backs up the Redis of each of these sites at once, by Jobs in their clusters.
+/// </example>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.PrivilegeMissing"/>: The user lacks a command of the ACL that the message names.</exception>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.RdbInvalid"/>: What the server sent is damaged: no backup was made of it.</exception>
+/// <seealso cref="RestoreSmcRedisCommand"/>
+/// <seealso cref="TestSmcBackupCommand"/>
+/// <seealso cref="GetSmcBackupCommand"/>
+/// <seealso cref="BackupSmcSystemCommand"/>
 [Cmdlet(VerbsData.Backup, "SmcRedis", SupportsShouldProcess = true)]
 [OutputType(typeof(BackupInfo))]
 public sealed class BackupSmcRedisCommand : BackupJobCmdlet

@@ -20,6 +20,28 @@ namespace SmcDr.PowerShell.Commands;
 /// <code>Backup-SmcSystem -Label 'before the release'</code>
 /// Backs up all that the session's current site has, under one label.
 /// </example>
+/// <example>
+/// <code>Backup-SmcSystem -Component Database, Redis | Where-Object { $_ -is [SmcDr.SystemBackupResult] } |
+///     Format-List State, SkewSeconds, Problems</code>
+/// Backs up database and Redis beside each other, and shows how far they lie apart.
+/// </example>
+/// <example>
+/// <code>Backup-SmcSystem -WhatIf</code>
+/// Says what would be backed up to which repository, and does nothing.
+/// </example>
+/// <example>
+/// <code>try { $null = Backup-SmcSystem -Label 'nightly' -ErrorAction Stop }
+/// catch { Send-SmcAlert 'The nightly backup is not complete' -Text $_.Exception.Message -Key nightly; throw }</code>
+/// For a scheduler that has no alerts of its own: tells the site's channels, and fails.
+/// </example>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.SystemBackupPartial"/>: A part failed, or is not whole. The others are good, and written.</exception>
+/// <seealso cref="RestoreSmcSystemCommand"/>
+/// <seealso cref="TestSmcSystemCommand"/>
+/// <seealso cref="TestSmcBackupCommand"/>
+/// <seealso cref="BackupSmcDatabaseCommand"/>
+/// <seealso cref="BackupSmcRedisCommand"/>
+/// <seealso cref="BackupSmcConfigurationCommand"/>
+/// <seealso cref="BackupSmcFileStoreCommand"/>
 [Cmdlet(VerbsData.Backup, "SmcSystem", SupportsShouldProcess = true)]
 [OutputType(typeof(BackupInfo), typeof(SystemBackupResult))]
 public sealed class BackupSmcSystemCommand : SiteCmdlet

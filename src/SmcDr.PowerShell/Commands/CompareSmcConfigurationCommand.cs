@@ -30,6 +30,16 @@ namespace SmcDr.PowerShell.Commands;
 /// <code>Get-SmcBackup -Component Configuration | Select-Object -First 1 | Compare-SmcConfiguration -Region west -ExcludeKind secrets</code>
 /// Compares the other region's cluster with an older backup.
 /// </example>
+/// <example>
+/// <code>if (Compare-SmcConfiguration -ExcludeKind configmaps, secrets) {
+///     Send-SmcAlert 'The cluster has drifted from its backup' -Severity Warning -Key drift
+/// }</code>
+/// For a schedule: tells the site's channels where something but settings has drifted.
+/// </example>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.BackupNotFound"/>: There is no backup of the configuration yet.</exception>
+/// <seealso cref="BackupSmcConfigurationCommand"/>
+/// <seealso cref="RestoreSmcConfigurationCommand"/>
+/// <seealso cref="GetSmcBackupCommand"/>
 [Cmdlet(VerbsData.Compare, "SmcConfiguration")]
 [OutputType(typeof(ConfigurationDifference))]
 public sealed class CompareSmcConfigurationCommand : ConfigurationCmdlet

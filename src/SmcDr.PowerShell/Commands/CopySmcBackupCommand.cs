@@ -28,6 +28,21 @@ namespace SmcDr.PowerShell.Commands;
 /// <code>Get-SmcBackup -State Complete | Select-Object -Last 1 | Copy-SmcBackup -Destination /mnt/vault/orders -Wal Windows</code>
 /// Copies the newest backup, and the WAL from its start on, to a disk that can be carried away.
 /// </example>
+/// <example>
+/// <code>Copy-SmcBackup -WhatIf</code>
+/// Says what would be copied to which places, and copies nothing.
+/// </example>
+/// <example>
+/// <code>Copy-SmcBackup -Destination 's3://orders-vault/weekly?region=us-west-2' -Parallelism 8 |
+///     Format-List State, CopiedBytes, PresentBytes, Problems</code>
+/// Copies all to another region's bucket, eight objects at a time, and shows what was not there yet.
+/// </example>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.RepositoryMismatch"/>: The destination holds another repository.</exception>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.CopyIncomplete"/>: Something could not be copied. The same command makes up for it.</exception>
+/// <seealso cref="GetSmcBackupCommand"/>
+/// <seealso cref="TestSmcBackupCommand"/>
+/// <seealso cref="ProtectSmcBackupCommand"/>
+/// <seealso href="about_SmcDr_Security"/>
 [Cmdlet(VerbsCommon.Copy, "SmcBackup", SupportsShouldProcess = true)]
 [OutputType(typeof(BackupCopyResult))]
 public sealed class CopySmcBackupCommand : SiteCmdlet
@@ -86,28 +101,38 @@ public sealed class CopySmcBackupCommand : SiteCmdlet
         string? destination = Destination is null || Destination.Contains("://", StringComparison.Ordinal)
             ? Destination
             : await FilePaths.ResolveAsync(pipeline, Destination).ConfigureAwait(false);
-        string what = _backups.Count == 0 ? "all backups" : string.Join(", ", _backups.Select(static backup => backup.Id));
-        Repository? repository = null;
-        foreach (string location in site.CopyDestinations(destination))
+        string[] destinations = site.CopyDestinations(destination);
+        Repository repository = await site.OpenRepositoryAsync(SiteArguments.CreateSecrets(pipeline), cancellationToken).ConfigureAwait(false);
+        List<BackupEntry> entries = await FindAsync(pipeline, repository, cancellationToken).ConfigureAwait(false);
+        if (_backups.Count > 0 && entries.Count == 0)
+        {
+            return;
+        }
+
+        string what = entries.Count == 0 ? "all backups" : string.Join(", ", entries.Select(static backup => backup.Id));
+        foreach (string location in destinations)
         {
             if (await pipeline.ShouldProcessAsync(location, $"Copy {what} from {site.Repository.Location}").ConfigureAwait(false))
             {
-                repository ??= await site.OpenRepositoryAsync(SiteArguments.CreateSecrets(pipeline), cancellationToken).ConfigureAwait(false);
-                await CopyAsync(pipeline, site, repository, location, cancellationToken).ConfigureAwait(false);
+                await DoOneOfAsync(
+                    pipeline,
+                    destinations.Length,
+                    location,
+                    () => CopyAsync(pipeline, site, repository, entries, location, cancellationToken),
+                    cancellationToken).ConfigureAwait(false);
             }
         }
     }
 
-    private async Task CopyAsync(
-        SmcPipeline pipeline, Site site, Repository repository, string location, CancellationToken cancellationToken)
+    /// <summary>The backups that were named, before anybody is asked; those that are not there are errors of their own.</summary>
+    private async Task<List<BackupEntry>> FindAsync(SmcPipeline pipeline, Repository repository, CancellationToken cancellationToken)
     {
-        RepositoryCopy copy = await site.OpenCopyAsync(SiteArguments.CreateSecrets(pipeline), repository, location, pipeline, Parallelism, cancellationToken).ConfigureAwait(false);
         List<BackupEntry> entries = [];
         foreach ((Component? component, string id) in _backups)
         {
             try
             {
-                entries.Add(await copy.FindAsync(component, id, cancellationToken).ConfigureAwait(false));
+                entries.Add(await RepositoryCopy.FindAsync(repository, component, id, cancellationToken).ConfigureAwait(false));
             }
             catch (SmcException e) when (e.Code is SmcErrorCode.BackupNotFound or SmcErrorCode.BackupIncomplete)
             {
@@ -115,8 +140,20 @@ public sealed class CopySmcBackupCommand : SiteCmdlet
             }
         }
 
+        return entries;
+    }
+
+    private async Task CopyAsync(
+        SmcPipeline pipeline,
+        Site site,
+        Repository repository,
+        List<BackupEntry> entries,
+        string location,
+        CancellationToken cancellationToken)
+    {
+        RepositoryCopy copy = await site.OpenCopyAsync(SiteArguments.CreateSecrets(pipeline), repository, location, pipeline, Parallelism, cancellationToken).ConfigureAwait(false);
         await foreach (BackupCopyResult result in copy
-            .CopyAsync(_backups.Count == 0 ? null : entries, Wal, cancellationToken).ConfigureAwait(false))
+            .CopyAsync(entries.Count == 0 ? null : entries, Wal, cancellationToken).ConfigureAwait(false))
         {
             await pipeline.WriteObjectAsync(result).ConfigureAwait(false);
         }

@@ -31,6 +31,16 @@ namespace SmcDr.PowerShell.Commands;
 /// <code>Enable-SmcPointInTimeRecovery -RoleCredential (Get-Credential smcdr) | Where-Object State -ne Right</code>
 /// Prepares the server as the site's own user, a superuser, with a new role 'smcdr' for backups, and shows what was or is still to be done.
 /// </example>
+/// <example>
+/// <code>Enable-SmcPointInTimeRecovery | Where-Object State -eq NeedsRestart | Format-Table Item, Current, Wanted</code>
+/// Shows which settings are taken only when the server starts again.
+/// </example>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.PrivilegeMissing"/>: The user that carries the changes out is no superuser.</exception>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.VersionUnsupported"/>: The server is older than PostgreSQL 15, or newer than 18.</exception>
+/// <seealso cref="TestSmcSiteCommand"/>
+/// <seealso cref="BackupSmcDatabaseCommand"/>
+/// <seealso cref="StartSmcWalStreamCommand"/>
+/// <seealso href="about_SmcDr_PointInTimeRecovery"/>
 [Cmdlet(VerbsLifecycle.Enable, "SmcPointInTimeRecovery", SupportsShouldProcess = true)]
 [OutputType(typeof(PreparationItem))]
 public sealed class EnableSmcPointInTimeRecoveryCommand : SiteCmdlet

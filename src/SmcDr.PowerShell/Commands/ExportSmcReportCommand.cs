@@ -15,7 +15,7 @@ namespace SmcDr.PowerShell.Commands;
 /// other file. A file that is there is replaced as a whole.
 /// </para>
 /// <para>
-/// Invoke-SmcDrill -ReportPath writes a report that shows more of a drill: what was measured while it ran is not part of its result.
+/// Invoke-SmcDrill -Report writes a report that shows more of a drill: what was measured while it ran is not part of its result.
 /// </para>
 /// </remarks>
 /// <example>
@@ -30,6 +30,11 @@ namespace SmcDr.PowerShell.Commands;
 /// <code>Invoke-SmcDrill | Export-SmcReport -Path ./drill.md</code>
 /// Runs a drill and writes a report of it as Markdown.
 /// </example>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.IncidentUnsuitable"/>: The site has no incident.</exception>
+/// <seealso cref="StartSmcIncidentCommand"/>
+/// <seealso cref="StopSmcIncidentCommand"/>
+/// <seealso cref="InvokeSmcDrillCommand"/>
+/// <seealso href="about_SmcDr_Drills"/>
 [Cmdlet(VerbsData.Export, "SmcReport", SupportsShouldProcess = true)]
 [OutputType(typeof(FileInfo))]
 public sealed class ExportSmcReportCommand : IncidentCmdlet

@@ -29,6 +29,21 @@ namespace SmcDr.PowerShell.Commands;
 /// Export-SmcTable public.trades -Database smc_trading -Lsn $lost.RecoveryLsn -Exclusive -OutDirectory /srv/rescue -Format Dump</code>
 /// Brings a table back as it was right before a mass deletion, for pg_restore.
 /// </example>
+/// <example>
+/// <code>Export-SmcTable trades, users -Database smc_trading -At -2h -OutDirectory ./rescue -WhatIf</code>
+/// Says what recovering to two hours ago would take, and which files it would write.
+/// </example>
+/// <example>
+/// <code>Export-SmcTable public.trades -Database smc_trading -BackupId 20261122T081500Z-full -OutFile trades.bin -Format Binary -WorkDirectory /mnt/scratch</code>
+/// Writes a table as it was at the end of a base backup, by way of a disk that has room for the whole cluster.
+/// </example>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.TargetOutsideWindow"/>: The instant lies in no recovery window.</exception>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.DiskSpaceInsufficient"/>: There is no room for the whole cluster in -WorkDirectory.</exception>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.TargetNotEmpty"/>: A file exists, and -Force is not given.</exception>
+/// <seealso cref="FindSmcTransactionCommand"/>
+/// <seealso cref="RestoreSmcDatabaseCommand"/>
+/// <seealso cref="InvokeSmcPointInTimeRecoveryCommand"/>
+/// <seealso href="about_SmcDr_PointInTimeRecovery"/>
 [Cmdlet(VerbsData.Export, "SmcTable", SupportsShouldProcess = true, DefaultParameterSetName = ByTime)]
 [OutputType(typeof(TableExportResult))]
 public sealed class ExportSmcTableCommand : SiteCmdlet
@@ -44,6 +59,7 @@ public sealed class ExportSmcTableCommand : SiteCmdlet
     /// <summary>The database.</summary>
     [Parameter(Mandatory = true)]
     [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(DatabaseCompleter))]
     public string Database { get; set; } = "";
 
     /// <summary>
@@ -112,6 +128,11 @@ public sealed class ExportSmcTableCommand : SiteCmdlet
         Site site = await LoadSiteAsync(pipeline).ConfigureAwait(false);
         Repository repository = await site
             .OpenForReadingAsync(SiteArguments.CreateSecrets(pipeline), pipeline, cancellationToken).ConfigureAwait(false);
+        if (BackupId is not null)
+        {
+            _ = await repository.OpenBackupAsync(Component.Database, BackupId, cancellationToken).ConfigureAwait(false);
+        }
+
         SideInstanceOptions side = new()
         {
             Repository = repository,

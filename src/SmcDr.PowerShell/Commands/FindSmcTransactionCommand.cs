@@ -37,6 +37,20 @@ namespace SmcDr.PowerShell.Commands;
 /// Invoke-SmcPointInTimeRecovery -TargetLsn $lost.RecoveryLsn -Exclusive -Force -WhatIf</code>
 /// Finds the last mass deletion in a table, and shows how the cluster would be recovered to right before it.
 /// </example>
+/// <example>
+/// <code>Find-SmcTransaction -From 2026-11-05T09:00:00Z -To 2026-11-05T10:00:00Z -MinimumRows 10000 |
+///     Format-Table CommitTime, Kind, DeletedRows, UpdatedRows, RelationNames</code>
+/// Shows what deleted or updated ten thousand rows or more within an hour.
+/// </example>
+/// <example>
+/// <code>Find-SmcTransaction -From -30d -Kind DropDatabase -Offline</code>
+/// Looks for dropped databases while the server is away; names then come from the log alone.
+/// </example>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.TimelineMismatch"/>: The archive has nothing of the timeline.</exception>
+/// <seealso cref="InvokeSmcPointInTimeRecoveryCommand"/>
+/// <seealso cref="ExportSmcTableCommand"/>
+/// <seealso cref="GetSmcRecoveryWindowCommand"/>
+/// <seealso href="about_SmcDr_PointInTimeRecovery"/>
 [Cmdlet(VerbsCommon.Find, "SmcTransaction")]
 [OutputType(typeof(TransactionInfo))]
 public sealed class FindSmcTransactionCommand : SiteCmdlet
@@ -72,6 +86,7 @@ public sealed class FindSmcTransactionCommand : SiteCmdlet
     /// <summary>The database, by its id or its name.</summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(DatabaseCompleter))]
     public string? Database { get; set; }
 
     /// <summary>

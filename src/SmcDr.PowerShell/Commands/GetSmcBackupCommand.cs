@@ -24,6 +24,21 @@ namespace SmcDr.PowerShell.Commands;
 /// <code>Get-SmcBackup 202611* | Measure-Object -Property StoredBytes -Sum</code>
 /// Counts what the backups of November 2026 take in the repository.
 /// </example>
+/// <example>
+/// <code>Get-SmcBackup -IncludeCopies | Group-Object -Property Repository -NoElement</code>
+/// Counts what lies in the repository and in each copy.
+/// </example>
+/// <example>
+/// <code>Get-SmcBackup -Component Database -State Incomplete, Damaged</code>
+/// Shows backups of the database that cannot be restored: those that run now, and those that were interrupted.
+/// </example>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.RepositoryNotFound"/>: Nothing was backed up yet, or the location is wrong.</exception>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.BackupNotFound"/>: An id without wildcards was given that no backup has.</exception>
+/// <seealso cref="TestSmcBackupCommand"/>
+/// <seealso cref="GetSmcRecoveryWindowCommand"/>
+/// <seealso cref="RestoreSmcDatabaseCommand"/>
+/// <seealso cref="CopySmcBackupCommand"/>
+/// <seealso cref="RemoveSmcBackupCommand"/>
 [Cmdlet(VerbsCommon.Get, "SmcBackup")]
 [OutputType(typeof(BackupInfo))]
 public sealed class GetSmcBackupCommand : SiteCmdlet

@@ -24,6 +24,16 @@ namespace SmcDr.PowerShell.Commands;
 /// <code>Get-SmcDnsRecord smc-trading.com -Type SOA</code>
 /// Shows another record of the same zone.
 /// </example>
+/// <example>
+/// <code>if ((Get-SmcDnsRecord).Region -ne 'east') { Send-SmcAlert 'Clients are not led to the region east' -Key dns }</code>
+/// For monitoring: tells the site's channels where the record leads elsewhere.
+/// </example>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.DnsRecordUnsuitable"/>: There is no such zone or record.</exception>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.DnsAccessDenied"/>: The credentials may not read the zone.</exception>
+/// <seealso cref="SetSmcDnsRecordCommand"/>
+/// <seealso cref="GetSmcRegionCommand"/>
+/// <seealso cref="StartSmcRegionFailoverCommand"/>
+/// <seealso href="about_SmcDr_Failover"/>
 [Cmdlet(VerbsCommon.Get, "SmcDnsRecord")]
 [OutputType(typeof(DnsRecordInfo))]
 public sealed class GetSmcDnsRecordCommand : SiteCmdlet

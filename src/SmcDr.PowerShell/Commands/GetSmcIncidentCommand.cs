@@ -2,6 +2,7 @@ using System.Management.Automation;
 using SmcDr.Core.Incidents;
 using SmcDr.Core.Repositories;
 using SmcDr.Core.Sites;
+using SmcDr.PowerShell.Arguments;
 using SmcDr.PowerShell.Bridge;
 using SmcDr.PowerShell.Session;
 
@@ -22,6 +23,15 @@ namespace SmcDr.PowerShell.Commands;
 /// <code>Get-SmcIncident -First 1 | Select-Object -ExpandProperty Timeline</code>
 /// What was done and noted in the newest one.
 /// </example>
+/// <example>
+/// <code>Get-SmcIncident | Where-Object StartTime -gt (Get-Date).AddMonths(-1) | Format-Table IncidentId, Title, Severity, Duration, RootCause</code>
+/// The incidents of the last month, for a review.
+/// </example>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.IncidentUnsuitable"/>: There is no incident of this id.</exception>
+/// <seealso cref="StartSmcIncidentCommand"/>
+/// <seealso cref="AddSmcIncidentNoteCommand"/>
+/// <seealso cref="StopSmcIncidentCommand"/>
+/// <seealso cref="ExportSmcReportCommand"/>
 [Cmdlet(VerbsCommon.Get, "SmcIncident")]
 [OutputType(typeof(IncidentInfo))]
 public sealed class GetSmcIncidentCommand : IncidentCmdlet
@@ -30,6 +40,7 @@ public sealed class GetSmcIncidentCommand : IncidentCmdlet
     [Parameter(Position = 0, ValueFromPipelineByPropertyName = true)]
     [Alias("IncidentId")]
     [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(IncidentIdCompleter))]
     public string? Id { get; set; }
 
     /// <summary>Only those that are open.</summary>
@@ -40,6 +51,9 @@ public sealed class GetSmcIncidentCommand : IncidentCmdlet
     [Parameter]
     [ValidateRange(1, int.MaxValue)]
     public int First { get; set; } = int.MaxValue;
+
+    /// <inheritdoc/>
+    private protected override bool GoesByLeader => false;
 
     /// <inheritdoc/>
     protected override async Task ProcessRecordAsync(SmcPipeline pipeline, CancellationToken cancellationToken)

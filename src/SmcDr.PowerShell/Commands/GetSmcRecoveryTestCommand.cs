@@ -23,6 +23,14 @@ namespace SmcDr.PowerShell.Commands;
 /// <code>Get-SmcRecoveryTest | Where-Object Outcome -ne Failed | Select-Object -First 1 -ExpandProperty StartTime</code>
 /// When the database was last shown to be recoverable.
 /// </example>
+/// <example>
+/// <code>(Get-SmcRecoveryTest -First 1).Checks | Where-Object Outcome -ne Passed | Format-List Name, Target, Message, Recommendation</code>
+/// Shows what the newest test did not find as it should be.
+/// </example>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.RepositoryNotFound"/>: There is no repository yet.</exception>
+/// <seealso cref="TestSmcRecoveryCommand"/>
+/// <seealso cref="MeasureSmcObjectiveCommand"/>
+/// <seealso href="about_SmcDr_Drills"/>
 [Cmdlet(VerbsCommon.Get, "SmcRecoveryTest")]
 [OutputType(typeof(RecoveryTestResult))]
 public sealed class GetSmcRecoveryTestCommand : SiteCmdlet
@@ -31,6 +39,9 @@ public sealed class GetSmcRecoveryTestCommand : SiteCmdlet
     [Parameter]
     [ValidateRange(1, int.MaxValue)]
     public int First { get; set; } = int.MaxValue;
+
+    /// <inheritdoc/>
+    private protected override bool GoesByLeader => false;
 
     /// <inheritdoc/>
     protected override async Task ProcessRecordAsync(SmcPipeline pipeline, CancellationToken cancellationToken)

@@ -27,6 +27,16 @@ namespace SmcDr.PowerShell.Commands;
 /// <code>(Get-SmcRecoveryWindow | Select-Object -Last 1).LossSeconds</code>
 /// Gives, for monitoring, how old the oldest commit is that is not in the repository.
 /// </example>
+/// <example>
+/// <code>Get-SmcRecoveryWindow -Offline | Where-Object Gap | Format-Table BackupId, LatestTime, Gap</code>
+/// Shows where write-ahead log is missing, while the server is away.
+/// </example>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.RepositoryNotFound"/>: There is no repository yet.</exception>
+/// <seealso cref="InvokeSmcPointInTimeRecoveryCommand"/>
+/// <seealso cref="GetSmcWalArchiveCommand"/>
+/// <seealso cref="StartSmcWalStreamCommand"/>
+/// <seealso cref="MeasureSmcObjectiveCommand"/>
+/// <seealso href="about_SmcDr_PointInTimeRecovery"/>
 [Cmdlet(VerbsCommon.Get, "SmcRecoveryWindow")]
 [OutputType(typeof(RecoveryWindow))]
 public sealed class GetSmcRecoveryWindowCommand : SiteCmdlet

@@ -27,6 +27,16 @@ namespace SmcDr.PowerShell.Commands;
 /// <code>(Get-SmcRegion west).Obstacles</code>
 /// Says what keeps the region west from taking over.
 /// </example>
+/// <example>
+/// <code>Get-SmcRegion | Where-Object CanTakeOver -eq $false | Send-SmcAlert 'A region could not take over' -Key standby -Severity Warning</code>
+/// For a schedule: tells the site's channels while there is nowhere to go.
+/// </example>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.ArgumentInvalid"/>: The site has no region of this name.</exception>
+/// <seealso cref="StartSmcRegionFailoverCommand"/>
+/// <seealso cref="StartSmcRegionFailbackCommand"/>
+/// <seealso cref="InitializeSmcRegionReplicaCommand"/>
+/// <seealso cref="GetSmcDnsRecordCommand"/>
+/// <seealso href="about_SmcDr_Failover"/>
 [Cmdlet(VerbsCommon.Get, "SmcRegion")]
 [OutputType(typeof(RegionInfo))]
 public sealed class GetSmcRegionCommand : SiteCmdlet
@@ -36,6 +46,9 @@ public sealed class GetSmcRegionCommand : SiteCmdlet
     [ValidateNotNullOrEmpty]
     [ArgumentCompleter(typeof(RegionCompleter))]
     public string? Name { get; set; }
+
+    /// <inheritdoc/>
+    private protected override bool GoesByLeader => false;
 
     /// <inheritdoc/>
     protected override async Task ProcessRecordAsync(SmcPipeline pipeline, CancellationToken cancellationToken)

@@ -10,9 +10,10 @@ namespace SmcDr.PowerShell.Commands;
 /// <summary>Gets what is to be done in a scenario: the steps for what the site has, as commands, with its objectives and what recoveries took.</summary>
 /// <remarks>
 /// <para>
-/// What stands in angle brackets in a command is to be filled in. Measured is the median of what the newest recoveries of the component took, which
-/// are noted in the repository; it is empty where none was
-/// measured, also where the repository does not answer: the steps are shown all the same.
+/// What stands in angle brackets in a command is to be filled in. What a step is shown to have taken is the median of the newest recoveries of the component,
+/// which are noted in the repository, or what plans have learned of it; Estimated is the sum of the recoveries. Measured is what the scenario took as a whole
+/// when Invoke-SmcRunbook carried it out. They are empty where nothing was measured, also where the repository does not answer: the steps are shown all the
+/// same.
 /// </para>
 /// </remarks>
 /// <example>
@@ -20,9 +21,21 @@ namespace SmcDr.PowerShell.Commands;
 /// What to do where the database has lost data.
 /// </example>
 /// <example>
-/// <code>Get-SmcRunbook | Format-Table Scenario, Objective, Measured</code>
+/// <code>Get-SmcRunbook | Format-Table Scenario, Objective, Estimated, Measured, Command</code>
 /// What each scenario takes, beside what it may take.
 /// </example>
+/// <example>
+/// <code>Get-SmcRunbook RegionFailure | Invoke-SmcRunbook -WhatIf</code>
+/// Shows a scenario's plan, as it would be carried out now.
+/// </example>
+/// <example>
+/// <code>Get-SmcRunbook | ForEach-Object { "## $($_.Title)"; $_.Steps | ForEach-Object { "$($_.Number). $($_.Title) ``$($_.Command)``" } } |
+///     Set-Content ./runbooks.md</code>
+/// Writes all runbooks to a file that is read while nothing else works.
+/// </example>
+/// <seealso cref="InvokeSmcRunbookCommand"/>
+/// <seealso cref="StartSmcIncidentCommand"/>
+/// <seealso cref="MeasureSmcObjectiveCommand"/>
 [Cmdlet(VerbsCommon.Get, "SmcRunbook")]
 [OutputType(typeof(RunbookInfo))]
 public sealed class GetSmcRunbookCommand : SiteCmdlet
@@ -36,9 +49,9 @@ public sealed class GetSmcRunbookCommand : SiteCmdlet
     {
         Site site = await LoadSiteAsync(pipeline).ConfigureAwait(false);
         Repository? repository = await SiteRunbooks.TryOpenAsync(site, SiteArguments.CreateSecrets(pipeline), pipeline, cancellationToken).ConfigureAwait(false);
-        foreach (IncidentScenario scenario in Scenario)
+        await foreach (RunbookInfo runbook in SiteRunbooks.ListAsync(site, repository, Scenario, cancellationToken).ConfigureAwait(false))
         {
-            await pipeline.WriteObjectAsync(await SiteRunbooks.GetAsync(site, repository, scenario, cancellationToken).ConfigureAwait(false)).ConfigureAwait(false);
+            await pipeline.WriteObjectAsync(runbook).ConfigureAwait(false);
         }
     }
 }

@@ -17,6 +17,18 @@ namespace SmcDr.PowerShell.Commands;
 /// <code>Get-SmcSite | Where-Object IsCurrent</code>
 /// Shows the site that commands work on which are not given one.
 /// </example>
+/// <example>
+/// <code>Get-SmcSite | Test-SmcSite | Group-Object -Property Outcome -NoElement</code>
+/// Checks all sites that the session knows, and counts what passed and what did not.
+/// </example>
+/// <example>
+/// <code>Get-SmcSite orders-* | Backup-SmcDatabase -Label 'before the release'</code>
+/// Backs up the databases of some of the sites, one after the other.
+/// </example>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.SiteNotFound"/>: A name without wildcards was given that the session does not know.</exception>
+/// <seealso cref="SetSmcSiteCommand"/>
+/// <seealso cref="TestSmcSiteCommand"/>
+/// <seealso href="about_SmcDr_Sites"/>
 [Cmdlet(VerbsCommon.Get, "SmcSite")]
 [OutputType(typeof(SiteInfo))]
 public sealed class GetSmcSiteCommand : SmcCmdlet

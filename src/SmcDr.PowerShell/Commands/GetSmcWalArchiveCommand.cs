@@ -18,10 +18,26 @@ namespace SmcDr.PowerShell.Commands;
 /// <code>Get-SmcWalArchive | Select-Object -Last 5</code>
 /// Shows the newest entries.
 /// </example>
+/// <example>
+/// <code>Get-SmcWalArchive | Measure-Object -Property StoredBytes -Sum</code>
+/// Counts what the write-ahead log takes in the repository.
+/// </example>
+/// <example>
+/// <code>Get-SmcWalArchive | Where-Object Kind -eq History | Format-Table Name, SystemId, StoredTime</code>
+/// Shows when the database was promoted or recovered: each timeline has a history.
+/// </example>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.RepositoryNotFound"/>: There is no repository yet.</exception>
+/// <seealso cref="GetSmcRecoveryWindowCommand"/>
+/// <seealso cref="StartSmcWalStreamCommand"/>
+/// <seealso cref="ImportSmcWalCommand"/>
+/// <seealso href="about_SmcDr_PointInTimeRecovery"/>
 [Cmdlet(VerbsCommon.Get, "SmcWalArchive")]
 [OutputType(typeof(WalSegmentInfo))]
 public sealed class GetSmcWalArchiveCommand : SiteCmdlet
 {
+    /// <inheritdoc/>
+    private protected override bool GoesByLeader => false;
+
     /// <inheritdoc/>
     protected override async Task ProcessRecordAsync(SmcPipeline pipeline, CancellationToken cancellationToken)
     {

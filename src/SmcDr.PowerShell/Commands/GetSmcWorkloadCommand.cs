@@ -19,6 +19,15 @@ namespace SmcDr.PowerShell.Commands;
 /// <code>Get-SmcWorkload *gateway* | Suspend-SmcWorkload</code>
 /// Stops some of them.
 /// </example>
+/// <example>
+/// <code>Get-SmcWorkload | Where-Object State -eq Suspended | Format-Table Name, RememberedReplicas, SuspendedTime, SuspendedBy</code>
+/// Shows what a recovery or a person has stopped, and as what it would be started again.
+/// </example>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.ClusterUnavailable"/>: The API server does not answer.</exception>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.ResourceNotFound"/>: The cluster has no such workload.</exception>
+/// <seealso cref="SuspendSmcWorkloadCommand"/>
+/// <seealso cref="ResumeSmcWorkloadCommand"/>
+/// <seealso cref="RestoreSmcSystemCommand"/>
 [Cmdlet(VerbsCommon.Get, "SmcWorkload")]
 [OutputType(typeof(WorkloadInfo))]
 public sealed class GetSmcWorkloadCommand : WorkloadCmdlet

@@ -28,6 +28,14 @@ namespace SmcDr.PowerShell.Commands;
 /// <code>(Import-SmcWal /mnt/archive -Recurse).Refused</code>
 /// Imports what is in the directory and in those below it, and shows what was not taken and why.
 /// </example>
+/// <example>
+/// <code>Get-ChildItem /mnt/archive -Directory | Import-SmcWal | Format-Table Path, State, ImportedCount, PresentCount, RefusedCount</code>
+/// Imports several directories, and shows what became of each.
+/// </example>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.Fenced"/>: The region does not lead the site any more: its log is refused.</exception>
+/// <seealso cref="StartSmcWalStreamCommand"/>
+/// <seealso cref="GetSmcWalArchiveCommand"/>
+/// <seealso cref="GetSmcRecoveryWindowCommand"/>
 [Cmdlet(VerbsData.Import, "SmcWal", SupportsShouldProcess = true)]
 [OutputType(typeof(WalImportResult))]
 public sealed class ImportSmcWalCommand : SiteCmdlet

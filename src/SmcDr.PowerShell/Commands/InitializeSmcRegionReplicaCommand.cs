@@ -28,6 +28,18 @@ namespace SmcDr.PowerShell.Commands;
 /// <code>Initialize-SmcRegionReplica -Region east -Delta</code>
 /// Makes the former primary a standby, keeping what is right in its data directory.
 /// </example>
+/// <example>
+/// <code>Initialize-SmcRegionReplica west -Program /opt/smcdr/smcdr -Confirm:$false | Format-List Component, State, Changes, Link</code>
+/// Makes the standby without asking, with a program that is not on the search path, and shows what was changed.
+/// </example>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.RegionUnsuitable"/>: The region leads, is not on this host, or cannot follow as it is.</exception>
+/// <exception cref="SmcException">
+/// <see cref="SmcErrorCode.TargetNotEmpty"/>: The data directory holds something else, and neither -Force nor -Delta is given.
+/// </exception>
+/// <seealso cref="GetSmcRegionCommand"/>
+/// <seealso cref="StartSmcRegionFailoverCommand"/>
+/// <seealso cref="StartSmcRegionFailbackCommand"/>
+/// <seealso href="about_SmcDr_Failover"/>
 [Cmdlet(VerbsData.Initialize, "SmcRegionReplica", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.High)]
 [OutputType(typeof(RegionReplicaResult))]
 public sealed class InitializeSmcRegionReplicaCommand : SiteCmdlet
@@ -67,6 +79,9 @@ public sealed class InitializeSmcRegionReplicaCommand : SiteCmdlet
     public int? Parallelism { get; set; }
 
     /// <inheritdoc/>
+    private protected override bool GoesByLeader => false;
+
+    /// <inheritdoc/>
     protected override async Task EndProcessingAsync(SmcPipeline pipeline, CancellationToken cancellationToken)
     {
         Site site = await LoadSiteAsync(pipeline).ConfigureAwait(false);
@@ -88,7 +103,7 @@ public sealed class InitializeSmcRegionReplicaCommand : SiteCmdlet
             pipeline,
             cancellationToken).ConfigureAwait(false);
         string description = string.Join(Environment.NewLine, plan.Describe());
-        if (plan.IsUnchanged)
+        if (plan.IsUnchanged && !await IsWhatIfAsync(pipeline).ConfigureAwait(false))
         {
             pipeline.WriteVerbose(description);
         }

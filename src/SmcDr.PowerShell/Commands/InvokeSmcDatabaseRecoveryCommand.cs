@@ -32,6 +32,22 @@ namespace SmcDr.PowerShell.Commands;
 /// <code>(Invoke-SmcDatabaseRecovery smc_trading -BackupId 20261122T023000Z-logical -Confirm:$false).Tables | Sort-Object Rows -Descending</code>
 /// Recovers from a certain backup, and shows the rows of every table.
 /// </example>
+/// <example>
+/// <code>$backup = Get-SmcBackup -Component Database -State Complete | Where-Object { $_.Kind -eq 'Logical' -and $_.StartTime -lt '2026-11-05T10:00Z' } |
+///     Select-Object -Last 1
+/// Invoke-SmcDatabaseRecovery smc_trading -BackupId $backup.Id -Parallelism 4</code>
+/// Recovers from the last logical backup before an instant, with four tables or indexes at a time.
+/// </example>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.BackupNotFound"/>: No complete logical backup holds the database.</exception>
+/// <exception cref="SmcException">
+/// <see cref="SmcErrorCode.VerificationFailed"/>: The rows that came back are not those of the backup; the message says under which name the earlier
+/// database is.
+/// </exception>
+/// <seealso cref="BackupSmcDatabaseCommand"/>
+/// <seealso cref="RestoreSmcDatabaseCommand"/>
+/// <seealso cref="GetSmcBackupCommand"/>
+/// <seealso cref="SuspendSmcWorkloadCommand"/>
+/// <seealso cref="ResumeSmcWorkloadCommand"/>
 [Cmdlet(VerbsLifecycle.Invoke, "SmcDatabaseRecovery", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.High)]
 [OutputType(typeof(DatabaseRestoreResult))]
 public sealed class InvokeSmcDatabaseRecoveryCommand : SiteCmdlet
@@ -39,6 +55,7 @@ public sealed class InvokeSmcDatabaseRecoveryCommand : SiteCmdlet
     /// <summary>The database.</summary>
     [Parameter(Mandatory = true, Position = 0)]
     [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(DatabaseCompleter))]
     public string Database { get; set; } = "";
 
     /// <summary>The logical backup. Without it, the newest complete one that holds the database; emergency backups are used only where they are named.</summary>

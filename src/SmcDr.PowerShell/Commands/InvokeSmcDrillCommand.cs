@@ -32,6 +32,19 @@ namespace SmcDr.PowerShell.Commands;
 /// <code>(Invoke-SmcDrill -Size 2GiB).Steps | Format-Table Name, DurationSeconds, Outcome</code>
 /// Runs a larger drill and shows what took how long.
 /// </example>
+/// <example>
+/// <code>$drill = Invoke-SmcDrill -WorkDirectory /mnt/scratch -ErrorAction Stop
+/// "Lost $($drill.LostAcknowledged) of $($drill.Acknowledged) acknowledged rows; $($drill.RtoSeconds) s to recover"</code>
+/// For continuous integration: fails the job where the drill did not keep what was promised.
+/// </example>
+/// <exception cref="SmcException">
+/// <see cref="SmcErrorCode.DrillFailed"/>: Something acknowledged was lost, something unexpected came back, or an objective was missed.
+/// </exception>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.ProgramNotFound"/>: This host has no PostgreSQL server programs.</exception>
+/// <seealso cref="ExportSmcReportCommand"/>
+/// <seealso cref="TestSmcRecoveryCommand"/>
+/// <seealso cref="MeasureSmcObjectiveCommand"/>
+/// <seealso href="about_SmcDr_Drills"/>
 [Cmdlet(VerbsLifecycle.Invoke, "SmcDrill", SupportsShouldProcess = true)]
 [OutputType(typeof(DrillResult))]
 public sealed class InvokeSmcDrillCommand : SmcCmdlet

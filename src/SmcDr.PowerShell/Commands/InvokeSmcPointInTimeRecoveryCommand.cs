@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Management.Automation;
 using SmcDr.Core.Recovery;
 using SmcDr.PowerShell.Arguments;
@@ -30,6 +31,34 @@ namespace SmcDr.PowerShell.Commands;
 /// <code>Invoke-SmcPointInTimeRecovery 2026-11-05T10:00:00Z -AsSideInstance -DataDirectory /srv/copy -Port 5433</code>
 /// Starts the cluster as it was at that instant beside the present one, isolated from all of production.
 /// </example>
+/// <example>
+/// <code>Invoke-SmcPointInTimeRecovery -TargetTime 2026-11-05T10:00:00Z -Force -Delta -Confirm:$false</code>
+/// Recovers in place and without asking: what is right in the data directory is kept, and no copy of what was there stays.
+/// </example>
+/// <example>
+/// <code>Get-SmcRecoveryWindow | Select-Object -Last 1 | ForEach-Object { Invoke-SmcPointInTimeRecovery -Latest -BackupId $_.BackupId -Force }</code>
+/// Recovers to the end of the archive from the newest base backup that has a window.
+/// </example>
+/// <example>
+/// <code>Find-SmcTransaction -From -1d -Kind Drop | Select-Object -Last 1 | Invoke-SmcPointInTimeRecovery -Force</code>
+/// Recovers to right before the newest transaction that dropped something.
+/// </example>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.TargetTimeAmbiguous"/>: The time has neither Z nor an offset.</exception>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.TargetOutsideWindow"/>: The target lies in no recovery window.</exception>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.TargetNotReached"/>: No commit follows the target in the archive.</exception>
+/// <exception cref="SmcException">
+/// <see cref="SmcErrorCode.TargetNotEmpty"/>: The data directory holds something, and neither -Force nor -Delta is given.
+/// </exception>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.TargetInUse"/>: A server runs in the data directory: stop it first.</exception>
+/// <exception cref="SmcException">
+/// <see cref="SmcErrorCode.DiskSpaceInsufficient"/>: The disk has no room for the recovered cluster beside the present one.
+/// </exception>
+/// <seealso cref="GetSmcRecoveryWindowCommand"/>
+/// <seealso cref="FindSmcTransactionCommand"/>
+/// <seealso cref="RestoreSmcDatabaseCommand"/>
+/// <seealso cref="ExportSmcTableCommand"/>
+/// <seealso cref="BackupSmcDatabaseCommand"/>
+/// <seealso href="about_SmcDr_PointInTimeRecovery"/>
 [Cmdlet(
     VerbsLifecycle.Invoke,
     "SmcPointInTimeRecovery",
@@ -43,9 +72,10 @@ public sealed class InvokeSmcPointInTimeRecoveryCommand : RecoveryCmdlet
     private const string ByLsn = "Lsn";
     private const string ByName = "Name";
     private const string ByXid = "Xid";
+    private const string BeforeTransaction = "Transaction";
     private const string ToLatest = "Latest";
 
-    private RecoveryTarget _target = RecoveryTarget.Latest;
+    private readonly List<RecoveryTarget> _targets = [];
 
     /// <summary>
     /// The instant, by the server's clock: with Z or an offset, such as 2026-11-05T10:00:00Z, or relative to now, such as -10m. Without a
@@ -69,6 +99,14 @@ public sealed class InvokeSmcPointInTimeRecoveryCommand : RecoveryCmdlet
     [Parameter(Mandatory = true, ParameterSetName = ByXid)]
     public uint TargetXid { get; set; }
 
+    /// <summary>
+    /// What Find-SmcTransaction returns. All that was committed before that transaction comes back, and the transaction itself does not; the
+    /// timeline is its own.
+    /// </summary>
+    [Parameter(Mandatory = true, ValueFromPipeline = true, ParameterSetName = BeforeTransaction)]
+    [ValidateNotNull]
+    public TransactionInfo? Transaction { get; set; }
+
     /// <summary>Recovers to the end of the archive.</summary>
     [Parameter(Mandatory = true, ParameterSetName = ToLatest)]
     public SwitchParameter Latest { get; set; }
@@ -91,11 +129,14 @@ public sealed class InvokeSmcPointInTimeRecoveryCommand : RecoveryCmdlet
     public string? BackupId { get; set; }
 
     /// <inheritdoc/>
-    protected override Task BeginProcessingAsync(SmcPipeline pipeline, CancellationToken cancellationToken)
+    protected override Task ProcessRecordAsync(SmcPipeline pipeline, CancellationToken cancellationToken)
     {
         // Before anything is read or asked: a target that is not one is no reason to look for the site.
-        _target = ReadTarget() with { Inclusive = !Exclusive, Timeline = (uint?)Timeline };
-        if (_target.Time is { } time)
+        RecoveryTarget target = ReadTarget();
+        _targets.Add(Transaction is { } transaction
+            ? target with { Inclusive = false, Timeline = (uint?)Timeline ?? (uint)transaction.Timeline }
+            : target with { Inclusive = !Exclusive, Timeline = (uint?)Timeline });
+        if (target.Time is { } time)
         {
             pipeline.WriteVerbose($"The target instant is {time:yyyy-MM-dd HH:mm:ss.ffffff} UTC.");
         }
@@ -104,8 +145,23 @@ public sealed class InvokeSmcPointInTimeRecoveryCommand : RecoveryCmdlet
     }
 
     /// <inheritdoc/>
-    protected override Task ProcessRecordAsync(SmcPipeline pipeline, CancellationToken cancellationToken) =>
-        RecoverAsync(pipeline, null, BackupId, _target, cancellationToken);
+    protected override Task EndProcessingAsync(SmcPipeline pipeline, CancellationToken cancellationToken)
+    {
+        switch (_targets)
+        {
+            case []:
+                pipeline.WriteWarning("No transaction came through the pipeline, so nothing is recovered.");
+                return Task.CompletedTask;
+            case [var target]:
+                SystemId ??= Transaction is { } transaction ? ulong.Parse(transaction.SystemId, CultureInfo.InvariantCulture) : null;
+                return RecoverAsync(pipeline, null, BackupId, target, cancellationToken);
+            default:
+                throw new SmcException(
+                    SmcErrorCode.ArgumentInvalid,
+                    $"{_targets.Count} transactions were given, and a cluster is recovered to right before one.",
+                    recommendation: "Choose one, such as by 'Select-Object -First 1' for the earliest.");
+        }
+    }
 
     private RecoveryTarget ReadTarget() => ParameterSetName switch
     {
@@ -113,6 +169,7 @@ public sealed class InvokeSmcPointInTimeRecoveryCommand : RecoveryCmdlet
         ByLsn => RecoveryTarget.AtLsn(LsnArgument.Parse(TargetLsn!)),
         ByName => RecoveryTarget.AtName(TargetName!),
         ByXid => RecoveryTarget.AtXid(TargetXid),
+        BeforeTransaction => RecoveryTarget.AtLsn(LsnArgument.Parse(Transaction!.RecoveryLsn)),
         _ => RecoveryTarget.Latest,
     };
 }

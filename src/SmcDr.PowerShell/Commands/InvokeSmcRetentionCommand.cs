@@ -31,6 +31,15 @@ namespace SmcDr.PowerShell.Commands;
 /// <code>Invoke-SmcRetention -Confirm:$false</code>
 /// For a schedule: removes without asking.
 /// </example>
+/// <example>
+/// <code>Invoke-SmcRetention -WhatIf | Measure-Object -Property FreedBytes -Sum</code>
+/// Shows how much would be freed.
+/// </example>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.StorageAccessDenied"/>: The account may not delete in the repository.</exception>
+/// <seealso cref="GetSmcBackupCommand"/>
+/// <seealso cref="ProtectSmcBackupCommand"/>
+/// <seealso cref="RemoveSmcBackupCommand"/>
+/// <seealso cref="RegisterSmcScheduleCommand"/>
 [Cmdlet(VerbsLifecycle.Invoke, "SmcRetention", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.High)]
 [OutputType(typeof(RetentionResult))]
 public sealed class InvokeSmcRetentionCommand : SiteCmdlet

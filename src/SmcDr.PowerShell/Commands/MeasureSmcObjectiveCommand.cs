@@ -30,6 +30,15 @@ namespace SmcDr.PowerShell.Commands;
 /// <code>Measure-SmcObjective -OutFile /var/lib/prometheus/node-exporter/smcdr.prom | Out-Null</code>
 /// Writes the metrics for Prometheus, as a whole; also where the measurement fails, so that an alarm hears of it.
 /// </example>
+/// <example>
+/// <code>Measure-SmcObjective | Format-Table Component, Subject, Verdict, LossSeconds, Rpo, PredictedRecoverySeconds, Rto</code>
+/// Shows what would be lost now and how long a recovery would take, beside what the site promises.
+/// </example>
+/// <seealso cref="TestSmcRecoveryCommand"/>
+/// <seealso cref="SendSmcAlertCommand"/>
+/// <seealso cref="GetSmcRecoveryWindowCommand"/>
+/// <seealso cref="TestSmcBackupCommand"/>
+/// <seealso href="about_SmcDr_Drills"/>
 [Cmdlet(VerbsDiagnostic.Measure, "SmcObjective")]
 [OutputType(typeof(ObjectiveResult))]
 public sealed class MeasureSmcObjectiveCommand : SiteCmdlet

@@ -1,5 +1,6 @@
 using System.Management.Automation;
-using SmcDr.Core.Systems;
+using SmcDr.Core.Sites.Plans;
+using SmcDr.PowerShell.Arguments;
 using SmcDr.PowerShell.Bridge;
 
 namespace SmcDr.PowerShell.Commands;
@@ -17,6 +18,7 @@ public abstract class NewPlanCmdlet : PlanCmdlet
     /// <summary>The unfinished plan to go on with, as Get-SmcPlan shows it.</summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(PlanIdCompleter))]
     public string? PlanId { get; set; }
 
     /// <summary>Gives up plans of the site that were not finished. What they have done stays as it is.</summary>
@@ -36,12 +38,19 @@ public abstract class NewPlanCmdlet : PlanCmdlet
     public int? Parallelism { get; set; }
 
     /// <summary>What is asked for.</summary>
-    private protected abstract SitePlanRequest CreateRequest();
+    /// <param name="isWhatIf">Whether it is only looked at.</param>
+    private protected abstract SitePlanRequest CreateRequest(bool isWhatIf);
+
+    /// <summary>Asks what only a person can decide, once the plan is known and before it is shown; false where the answer is no.</summary>
+    /// <param name="pipeline">Asks.</param>
+    /// <param name="isWhatIf">Whether it is only told what would be asked.</param>
+    private protected virtual Task<bool> ApproveAsync(SmcPipeline pipeline, bool isWhatIf) => Task.FromResult(true);
 
     /// <inheritdoc/>
     protected override async Task ProcessRecordAsync(SmcPipeline pipeline, CancellationToken cancellationToken)
     {
-        SitePlanRequest request = CreateRequest();
+        bool isWhatIf = await IsWhatIfAsync(pipeline).ConfigureAwait(false);
+        SitePlanRequest request = CreateRequest(isWhatIf);
         SitePlanContext context = await OpenContextAsync(pipeline, cancellationToken).ConfigureAwait(false);
         SitePlanOptions options = new()
         {
@@ -53,6 +62,9 @@ public abstract class NewPlanCmdlet : PlanCmdlet
             Parallelism = Parallelism,
         };
         SitePlan plan = await SitePlans.PrepareAsync(context, request, options, cancellationToken).ConfigureAwait(false);
-        await CarryOutAsync(pipeline, plan, cancellationToken).ConfigureAwait(false);
+        if (await ApproveAsync(pipeline, isWhatIf).ConfigureAwait(false))
+        {
+            await CarryOutAsync(pipeline, plan, cancellationToken).ConfigureAwait(false);
+        }
     }
 }

@@ -28,6 +28,22 @@ namespace SmcDr.PowerShell.Commands;
 /// <code>New-SmcRepositoryKey -Passphrase (Read-Host -AsSecureString 'Passphrase') -Name safe</code>
 /// Adds a passphrase, to be kept in a safe, to those who can open the repository of the session's current site.
 /// </example>
+/// <example>
+/// <code>New-SmcRepositoryKey -KmsKeyId alias/orders-backup -Name cloud</code>
+/// Adds a key of AWS KMS, so that hosts with a role instead of a file can open the repository.
+/// </example>
+/// <example>
+/// <code>New-SmcRepositoryKey -Path ./second.key
+/// New-SmcRepositoryKey -KeyFile ./second.key -Name offsite</code>
+/// Makes a second key file and adds it: take the file to where the backups are not, and remove it here.
+/// </example>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.KeyExists"/>: There is a recipient of this name.</exception>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.KeyInvalid"/>: The passphrase has fewer than 12 characters, or the file is no key file.</exception>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.TargetNotEmpty"/>: There is a file at -Path: a key is never replaced.</exception>
+/// <seealso cref="GetSmcRepositoryKeyCommand"/>
+/// <seealso cref="RemoveSmcRepositoryKeyCommand"/>
+/// <seealso cref="UpdateSmcRepositoryKeyCommand"/>
+/// <seealso href="about_SmcDr_Security"/>
 [Cmdlet(VerbsCommon.New, "SmcRepositoryKey", SupportsShouldProcess = true, DefaultParameterSetName = FileSet)]
 [OutputType(typeof(KeyFileInfo), ParameterSetName = [FileSet])]
 [OutputType(typeof(RepositoryKeyInfo), ParameterSetName = [KeyFileSet, PassphraseSet, KmsSet])]
@@ -66,11 +82,15 @@ public sealed class NewSmcRepositoryKeyCommand : SiteCmdlet
     public string? Name { get; set; }
 
     /// <inheritdoc/>
+    private protected override bool GoesByLeader => false;
+
+    /// <inheritdoc/>
     protected override async Task ProcessRecordAsync(SmcPipeline pipeline, CancellationToken cancellationToken)
     {
         if (Path is not null)
         {
             string path = await FilePaths.ResolveAsync(pipeline, Path).ConfigureAwait(false);
+            Core.Encryption.KeyFile.CheckFree(path);
             if (await pipeline.ShouldProcessAsync(path, "Make a key file").ConfigureAwait(false))
             {
                 await pipeline.WriteObjectAsync(Core.Encryption.KeyFile.Create(path)).ConfigureAwait(false);
@@ -85,17 +105,22 @@ public sealed class NewSmcRepositoryKeyCommand : SiteCmdlet
             : Passphrase is not null
                 ? KeyArguments.ReadPassphrase(Passphrase)
                 : RepositoryKeySource.FromAwsKms(KmsKeyId!);
-        if (!await pipeline.ShouldProcessAsync(
-            site.Repository.Location, $"Let {Name ?? "another " + added.Kind} open the repository").ConfigureAwait(false))
-        {
-            return;
-        }
-
         using RepositoryKeySource opener = await KeyArguments.ResolveSiteKeyAsync(pipeline, site, cancellationToken).ConfigureAwait(false);
         IObjectStore store = ObjectStoreFactory.Open(site.Repository.Location);
         await using (store.ConfigureAwait(false))
         {
-            string name = await RepositoryRecipients.AddAsync(store, opener, added, Name, cancellationToken).ConfigureAwait(false);
+            string? name = await RepositoryRecipients.AddAsync(
+                store,
+                opener,
+                added,
+                Name,
+                wanted => pipeline.ShouldProcessAsync(site.Repository.Location, $"Let '{wanted}', another {added.Kind}, open the repository"),
+                cancellationToken).ConfigureAwait(false);
+            if (name is null)
+            {
+                return;
+            }
+
             foreach (RepositoryKeyInfo info in await RepositoryRecipients.ListAsync(
                 store, opener, pipeline.WriteWarning, cancellationToken).ConfigureAwait(false))
             {

@@ -1,6 +1,6 @@
 using System.Management.Automation;
 using SmcDr.Core.Sites;
-using SmcDr.Core.Systems;
+using SmcDr.Core.Sites.Plans;
 using SmcDr.PowerShell.Bridge;
 using SmcDr.PowerShell.Session;
 
@@ -41,12 +41,19 @@ public abstract class PlanCmdlet : SiteCmdlet
         }
     }
 
-    /// <summary>Writes each step as it comes.</summary>
+    /// <summary>Writes each step as it comes, and behind them what a restore of the system has come to.</summary>
     private protected static async Task WriteAsync(SmcPipeline pipeline, IAsyncEnumerable<PlanStepResult> steps)
     {
+        SystemRestoreResult? recovery = null;
         await foreach (PlanStepResult step in steps.ConfigureAwait(false))
         {
+            recovery = step.Recovery ?? recovery;
             await pipeline.WriteObjectAsync(step).ConfigureAwait(false);
+        }
+
+        if (recovery is not null)
+        {
+            await pipeline.WriteObjectAsync(recovery).ConfigureAwait(false);
         }
     }
 }

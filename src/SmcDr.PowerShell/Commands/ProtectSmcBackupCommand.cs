@@ -25,6 +25,23 @@ namespace SmcDr.PowerShell.Commands;
 /// <code>Get-SmcBackup -State Complete | Select-Object -Last 1 | Protect-SmcBackup -For 90d</code>
 /// Locks the newest backup for ninety days.
 /// </example>
+/// <example>
+/// <code>Get-SmcBackup -Component Database -State Complete | Where-Object StartTime -lt '2026-11-05T10:00Z' |
+///     Select-Object -Last 1 | Protect-SmcBackup -Hold 'last before the attack'</code>
+/// Keeps the last backup from before an attack, whatever retention says.
+/// </example>
+/// <example>
+/// <code>Get-SmcBackup -State Complete | Where-Object Label -eq 'year end' | Protect-SmcBackup -Until 2033-01-01T00:00:00Z -Compliance -WhatIf</code>
+/// Says which backups would be locked so that nobody at all can end it.
+/// </example>
+/// <exception cref="SmcException">
+/// <see cref="SmcErrorCode.LockUnsupported"/>: The storage cannot lock objects: hold the backup, or use a bucket with Object Lock.
+/// </exception>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.BackupRemoved"/>: The backup was removed meanwhile.</exception>
+/// <seealso cref="UnprotectSmcBackupCommand"/>
+/// <seealso cref="InvokeSmcRetentionCommand"/>
+/// <seealso cref="GetSmcBackupCommand"/>
+/// <seealso href="about_SmcDr_Security"/>
 [Cmdlet(VerbsSecurity.Protect, "SmcBackup", SupportsShouldProcess = true, DefaultParameterSetName = ByHold)]
 [OutputType(typeof(ProtectionInfo))]
 public sealed class ProtectSmcBackupCommand : BackupCmdlet
@@ -54,6 +71,9 @@ public sealed class ProtectSmcBackupCommand : BackupCmdlet
     public SwitchParameter Compliance { get; set; }
 
     /// <inheritdoc/>
+    private protected override bool GoesByLeader => false;
+
+    /// <inheritdoc/>
     protected override async Task ProcessRecordAsync(SmcPipeline pipeline, CancellationToken cancellationToken)
     {
         DateTimeOffset? until = Until?.Resolve() ?? (For is { } duration ? DateTimeOffset.UtcNow + duration : null);
@@ -63,6 +83,7 @@ public sealed class ProtectSmcBackupCommand : BackupCmdlet
         foreach (string id in Id)
         {
             Component component = await repository.FindComponentAsync(id, Component, cancellationToken).ConfigureAwait(false);
+            await protections.CheckAsync(component, id, until, cancellationToken).ConfigureAwait(false);
             string action = until is null ? "Hold"
                 : $"Lock until {DisplayText.Time(until)}{(Compliance ? ", so that nobody can end it before" : "")}";
             if (!await pipeline.ShouldProcessAsync($"{component} backup {id} in {repository.Location}", action).ConfigureAwait(false))

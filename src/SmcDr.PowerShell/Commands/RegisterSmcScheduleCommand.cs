@@ -43,6 +43,15 @@ namespace SmcDr.PowerShell.Commands;
 /// <code>Register-SmcSchedule -Kind CronJob -Task database, redis, configuration, monitor -OutputDirectory ./manifests</code>
 /// Writes manifests of CronJobs, to be applied by what manages the cluster.
 /// </example>
+/// <exception cref="SmcException">
+/// <see cref="SmcErrorCode.ScheduleUnsuitable"/>: A schedule cannot be said in the words of what is to run it, or that is not here.
+/// </exception>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.ProgramNotFound"/>: smcdr is not on the search path, and -Program is not given.</exception>
+/// <seealso cref="UnregisterSmcScheduleCommand"/>
+/// <seealso cref="TestSmcBackupCommand"/>
+/// <seealso cref="InvokeSmcRetentionCommand"/>
+/// <seealso cref="TestSmcRecoveryCommand"/>
+/// <seealso cref="SendSmcHeartbeatCommand"/>
 [Cmdlet(VerbsLifecycle.Register, "SmcSchedule", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.Medium)]
 [OutputType(typeof(ScheduleInfo))]
 public sealed class RegisterSmcScheduleCommand : ScheduleCmdlet

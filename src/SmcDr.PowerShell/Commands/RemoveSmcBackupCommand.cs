@@ -19,6 +19,21 @@ namespace SmcDr.PowerShell.Commands;
 /// <code>Remove-SmcBackup 20261122T081500Z-full -WhatIf</code>
 /// Shows what would be freed.
 /// </example>
+/// <example>
+/// <code>Get-SmcBackup -State Damaged | Remove-SmcBackup -Force</code>
+/// Removes what cannot be restored, after a question for each.
+/// </example>
+/// <example>
+/// <code>Get-SmcBackup | Where-Object { $_.Kind -eq 'Emergency' -and $_.StartTime -lt (Get-Date).AddMonths(-6) } | Remove-SmcBackup -Confirm:$false</code>
+/// Removes emergency backups that are older than half a year, which no rule does.
+/// </example>
+/// <exception cref="SmcException">
+/// <see cref="SmcErrorCode.BackupProtected"/>: The backup is held, locked, damaged, or the newest complete one of its kind.
+/// </exception>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.OperationInProgress"/>: The backup seems to be running, or a running one builds on it.</exception>
+/// <seealso cref="GetSmcBackupCommand"/>
+/// <seealso cref="InvokeSmcRetentionCommand"/>
+/// <seealso cref="UnprotectSmcBackupCommand"/>
 [Cmdlet(VerbsCommon.Remove, "SmcBackup", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.High)]
 [OutputType(typeof(RetentionResult))]
 public sealed class RemoveSmcBackupCommand : BackupCmdlet
@@ -26,6 +41,9 @@ public sealed class RemoveSmcBackupCommand : BackupCmdlet
     /// <summary>Removes also the newest backup, one that is damaged, and one that seems to be running. It does not answer the question.</summary>
     [Parameter]
     public SwitchParameter Force { get; set; }
+
+    /// <inheritdoc/>
+    private protected override bool GoesByLeader => false;
 
     /// <inheritdoc/>
     protected override async Task ProcessRecordAsync(SmcPipeline pipeline, CancellationToken cancellationToken)

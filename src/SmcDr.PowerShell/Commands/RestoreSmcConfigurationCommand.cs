@@ -29,7 +29,8 @@ namespace SmcDr.PowerShell.Commands;
 /// Shows, object by object and field by field, what restoring the newest backup would change.
 /// </example>
 /// <example>
-/// <code>Get-SmcBackup -Component Configuration | Select-Object -Last 1 | Restore-SmcConfiguration -Kind configmaps, secrets -LabelSelector app=trading-engine</code>
+/// <code>Get-SmcBackup -Component Configuration | Select-Object -Last 1 |
+///     Restore-SmcConfiguration -Kind configmaps, secrets -LabelSelector app=trading-engine</code>
 /// Puts back the settings of one application.
 /// </example>
 /// <example>
@@ -40,6 +41,13 @@ namespace SmcDr.PowerShell.Commands;
 /// <code>Restore-SmcConfiguration | Where-Object State -eq Failed | Restore-SmcConfiguration</code>
 /// Tries again what failed.
 /// </example>
+/// <exception cref="SmcException">
+/// <see cref="SmcErrorCode.ConfigurationIncomplete"/>: Objects were refused, or must be replaced: each result says why and what to do.
+/// </exception>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.NamespaceTerminating"/>: A namespace is being deleted, and does not go.</exception>
+/// <seealso cref="CompareSmcConfigurationCommand"/>
+/// <seealso cref="BackupSmcConfigurationCommand"/>
+/// <seealso cref="RestoreSmcSystemCommand"/>
 [Cmdlet(VerbsData.Restore, "SmcConfiguration", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.High)]
 [OutputType(typeof(ConfigurationRestoreResult))]
 public sealed class RestoreSmcConfigurationCommand : ConfigurationCmdlet

@@ -52,6 +52,19 @@ namespace SmcDr.PowerShell.Commands;
 /// <code>Restore-SmcDatabase 20261122T023000Z-logical -Database smc_trading -Table public.trades -Clean</code>
 /// Puts one table back, with its indexes, constraints and privileges.
 /// </example>
+/// <exception cref="SmcException">
+/// <see cref="SmcErrorCode.TargetNotEmpty"/>: The data directory holds something, and neither -Force nor -Delta is given.
+/// </exception>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.TargetInUse"/>: A server runs in the data directory: stop it first.</exception>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.DiskSpaceInsufficient"/>: There is no room for what is restored.</exception>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.ProgramNotFound"/>: This host has no PostgreSQL programs of the backup's major version.</exception>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.BackupUnsuitable"/>: The backup cannot be used for what was asked.</exception>
+/// <seealso cref="InvokeSmcPointInTimeRecoveryCommand"/>
+/// <seealso cref="InvokeSmcDatabaseRecoveryCommand"/>
+/// <seealso cref="GetSmcBackupCommand"/>
+/// <seealso cref="GetSmcRecoveryWindowCommand"/>
+/// <seealso cref="ExportSmcTableCommand"/>
+/// <seealso href="about_SmcDr_PointInTimeRecovery"/>
 [Cmdlet(VerbsData.Restore, "SmcDatabase", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.High)]
 [OutputType(typeof(RecoveryResult), typeof(DatabaseRestoreResult))]
 public sealed class RestoreSmcDatabaseCommand : RecoveryCmdlet
@@ -72,11 +85,13 @@ public sealed class RestoreSmcDatabaseCommand : RecoveryCmdlet
     /// <summary>Of a logical backup, these databases. Without it, all that it holds.</summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(DatabaseCompleter))]
     public string[] Database { get; set; } = [];
 
     /// <summary>The database that a database of a logical backup is restored to. Without it, the one of the same name.</summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(DatabaseCompleter))]
     public string? TargetDatabase { get; set; }
 
     /// <summary>

@@ -28,6 +28,15 @@ namespace SmcDr.PowerShell.Commands;
 /// <code>Get-SmcBackup -Component FileStore -State Complete | Select-Object -Last 1 | Restore-SmcFileStore -Force -WhatIf</code>
 /// Shows what putting the newest backup back in place would replace.
 /// </example>
+/// <example>
+/// <code>Restore-SmcFileStore config -Force -NumericOwner -Confirm:$false</code>
+/// Puts the newest backup back in place on a new host, where the owners' names have other numbers.
+/// </example>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.BackupNotFound"/>: The file store has no backup.</exception>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.DiskSpaceInsufficient"/>: The disk has no room.</exception>
+/// <seealso cref="BackupSmcFileStoreCommand"/>
+/// <seealso cref="GetSmcBackupCommand"/>
+/// <seealso cref="RestoreSmcSystemCommand"/>
 [Cmdlet(VerbsData.Restore, "SmcFileStore", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.High)]
 [OutputType(typeof(FileStoreRestoreResult))]
 public sealed class RestoreSmcFileStoreCommand : SiteCmdlet
@@ -102,7 +111,7 @@ public sealed class RestoreSmcFileStoreCommand : SiteCmdlet
         Site site = await LoadSiteAsync(pipeline).ConfigureAwait(false);
         Repository repository = await site.OpenForReadingAsync(
             SiteArguments.CreateSecrets(pipeline), pipeline, cancellationToken).ConfigureAwait(false);
-        BackupReader backup = await SiteFileStores.OpenFileStoreBackupAsync(repository, id, name, cancellationToken).ConfigureAwait(false);
+        BackupReader backup = await site.OpenFileStoreBackupAsync(repository, id, name, cancellationToken).ConfigureAwait(false);
         FileStoreRestoreOptions options = new()
         {
             TargetPath = destination,

@@ -46,7 +46,8 @@ namespace SmcDr.PowerShell.Commands;
 /// Shows what replacing everything on the site's server by the newest backup would do.
 /// </example>
 /// <example>
-/// <code>Get-SmcBackup -Component Redis | Where-Object StartTime -lt '2026-11-05T10:00Z' | Select-Object -Last 1 | Restore-SmcRedis -KeyPattern 'session:*', 'cart:*'</code>
+/// <code>Get-SmcBackup -Component Redis | Where-Object StartTime -lt '2026-11-05T10:00Z' |
+///     Select-Object -Last 1 | Restore-SmcRedis -KeyPattern 'session:*', 'cart:*'</code>
 /// Puts back the sessions and carts of the last backup before an instant, and leaves all other keys alone.
 /// </example>
 /// <example>
@@ -57,6 +58,15 @@ namespace SmcDr.PowerShell.Commands;
 /// <code>Restore-SmcRedis -Method Offline</code>
 /// Stops the site's server on this host, puts the newest backup in place of what it has, starts it and compares.
 /// </example>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.TargetIsReplica"/>: The server is a replica; the message names its master.</exception>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.TargetMemoryInsufficient"/>: maxmemory would not hold what is restored.</exception>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.RdbNewer"/>: The server is older than the backup, and does not know what is in it.</exception>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.RestoreInterrupted"/>: The restore broke off: the server has a part of the keys.</exception>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.RestoreUndone"/>: The server did not start with the backup, and has what it had before.</exception>
+/// <seealso cref="BackupSmcRedisCommand"/>
+/// <seealso cref="GetSmcBackupCommand"/>
+/// <seealso cref="TestSmcBackupCommand"/>
+/// <seealso cref="RestoreSmcSystemCommand"/>
 [Cmdlet(VerbsData.Restore, "SmcRedis", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.High)]
 [OutputType(typeof(RedisRestoreResult))]
 public sealed class RestoreSmcRedisCommand : SiteCmdlet

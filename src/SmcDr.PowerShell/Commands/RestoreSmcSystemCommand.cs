@@ -1,5 +1,5 @@
 using System.Management.Automation;
-using SmcDr.Core.Systems;
+using SmcDr.Core.Sites.Plans;
 using SmcDr.Core.Systems.Restore;
 using SmcDr.PowerShell.Arguments;
 
@@ -11,7 +11,7 @@ namespace SmcDr.PowerShell.Commands;
 /// It is one plan: look at the backups and the cluster; stop the writers, in the site's order; restore the configuration, where the database, Redis and the
 /// writers are not started by it; restore database, Redis and file stores beside each other; start the writers; check the system as Test-SmcSystem does;
 /// and say how long it took and what is lost, beside the site's objectives. Each step is written as it ends. One that fails stops what builds on it, and
-/// nothing else.
+/// nothing else. The last object has the measured time and loss of each component with the verdict.
 /// </para>
 /// <para>
 /// What is restored is decided at the beginning, and stands in the plan: the backups by their ids, the timeline, the instant. Interrupted at whatever
@@ -35,8 +35,19 @@ namespace SmcDr.PowerShell.Commands;
 /// <code>Restore-SmcSystem -Component Configuration, Database</code>
 /// Leaves Redis and the file stores as they are.
 /// </example>
+/// <exception cref="SmcException">
+/// <see cref="SmcErrorCode.PlanUnfinished"/>: Another plan of the site was not finished: resume it, take it back or give it up first.
+/// </exception>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.TargetOutsideWindow"/>: The instant lies in no recovery window of the database.</exception>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.TargetInUse"/>: A database server of this host still runs in its data directory.</exception>
+/// <seealso cref="BackupSmcSystemCommand"/>
+/// <seealso cref="TestSmcSystemCommand"/>
+/// <seealso cref="GetSmcPlanCommand"/>
+/// <seealso cref="ResumeSmcPlanCommand"/>
+/// <seealso cref="UndoSmcPlanCommand"/>
+/// <seealso cref="InvokeSmcRunbookCommand"/>
 [Cmdlet(VerbsData.Restore, "SmcSystem", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.High)]
-[OutputType(typeof(PlanStepResult))]
+[OutputType(typeof(PlanStepResult), typeof(SystemRestoreResult))]
 public sealed class RestoreSmcSystemCommand : NewPlanCmdlet
 {
     /// <summary>
@@ -53,6 +64,6 @@ public sealed class RestoreSmcSystemCommand : NewPlanCmdlet
     public Component[] Component { get; set; } = [];
 
     /// <inheritdoc/>
-    private protected override SitePlanRequest CreateRequest() =>
+    private protected override SitePlanRequest CreateRequest(bool isWhatIf) =>
         SystemRestore.CreateRequest(new SystemRestoreOptions { TargetTime = TargetTime?.Resolve(), Components = Component });
 }

@@ -15,6 +15,17 @@ namespace SmcDr.PowerShell.Commands;
 /// <code>Resume-SmcWorkload -Wait</code>
 /// Starts all writers of the session's current site, and returns when they are ready.
 /// </example>
+/// <example>
+/// <code>Resume-SmcWorkload deployment/api-gateway -Wait -Timeout 10m</code>
+/// Starts one of them, which may take ten minutes to become ready.
+/// </example>
+/// <example>
+/// <code>Get-SmcWorkload -Region west | Where-Object State -eq Suspended | Resume-SmcWorkload -WhatIf</code>
+/// Says which workloads of the other region would be started, and as what.
+/// </example>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.OperationTimedOut"/>: A workload did not become ready in time.</exception>
+/// <seealso cref="SuspendSmcWorkloadCommand"/>
+/// <seealso cref="GetSmcWorkloadCommand"/>
 [Cmdlet(VerbsLifecycle.Resume, "SmcWorkload", SupportsShouldProcess = true)]
 [OutputType(typeof(WorkloadInfo))]
 public sealed class ResumeSmcWorkloadCommand : WorkloadCmdlet

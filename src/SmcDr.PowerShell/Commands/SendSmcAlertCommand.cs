@@ -37,6 +37,11 @@ namespace SmcDr.PowerShell.Commands;
 /// <code>Send-SmcAlert 'Backups are complete again' -Key backups -Resolved</code>
 /// Tells those who heard of failed backups that it is over.
 /// </example>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.AlertNotDelivered"/>: A channel could not be told: the result says which, and why.</exception>
+/// <seealso cref="SendSmcHeartbeatCommand"/>
+/// <seealso cref="TestSmcBackupCommand"/>
+/// <seealso cref="MeasureSmcObjectiveCommand"/>
+/// <seealso cref="RegisterSmcScheduleCommand"/>
 [Cmdlet(VerbsCommunications.Send, "SmcAlert", SupportsShouldProcess = true)]
 [OutputType(typeof(AlertResult))]
 public sealed class SendSmcAlertCommand : SiteCmdlet

@@ -18,6 +18,18 @@ namespace SmcDr.PowerShell.Commands;
 /// <code>if (Test-SmcBackup -NewerThan 26h -Quiet) { Send-SmcHeartbeat }</code>
 /// The daily monitor: only while all backups are there and new enough does the alarm stay silent.
 /// </example>
+/// <example>
+/// <code>if (@(Measure-SmcObjective | Where-Object Verdict -in Missed, Unknown).Count -eq 0) { Send-SmcHeartbeat -Timeout 30s }</code>
+/// Tells it only while every objective holds.
+/// </example>
+/// <example>
+/// <code>if ((Test-SmcRecovery -Quiet) -and (Test-SmcSite -Quiet)) { Send-SmcHeartbeat }</code>
+/// For the monthly test: the alarm stays silent only where the database was truly recovered.
+/// </example>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.AlertNotDelivered"/>: The service could not be told.</exception>
+/// <seealso cref="SendSmcAlertCommand"/>
+/// <seealso cref="TestSmcBackupCommand"/>
+/// <seealso cref="RegisterSmcScheduleCommand"/>
 [Cmdlet(VerbsCommunications.Send, "SmcHeartbeat", SupportsShouldProcess = true)]
 [OutputType(typeof(AlertResult))]
 public sealed class SendSmcHeartbeatCommand : SiteCmdlet
@@ -32,6 +44,8 @@ public sealed class SendSmcHeartbeatCommand : SiteCmdlet
     {
         Site site = await LoadSiteAsync(pipeline).ConfigureAwait(false);
         AlertSender sender = new(site, SiteArguments.CreateSecrets(pipeline), pipeline);
+        // A site that has none is told so, whatever was asked.
+        _ = sender.GetHeartbeat();
         if (!await pipeline.ShouldProcessAsync("heartbeat", "Tell that all is well").ConfigureAwait(false))
         {
             return;

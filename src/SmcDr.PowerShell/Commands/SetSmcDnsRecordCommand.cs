@@ -32,6 +32,14 @@ namespace SmcDr.PowerShell.Commands;
 /// <code>Set-SmcDnsRecord -Name status.smc-trading.com -Value 192.0.2.10, 192.0.2.11 -Ttl 60</code>
 /// Gives another name of the zone two addresses.
 /// </example>
+/// <exception cref="SmcException">
+/// <see cref="SmcErrorCode.DnsRecordUnsuitable"/>: The record is of a kind that is not changed, or was changed by somebody since.
+/// </exception>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.DnsAccessDenied"/>: The credentials may not change the zone.</exception>
+/// <seealso cref="GetSmcDnsRecordCommand"/>
+/// <seealso cref="StartSmcRegionFailoverCommand"/>
+/// <seealso cref="GetSmcRegionCommand"/>
+/// <seealso href="about_SmcDr_Failover"/>
 [Cmdlet(VerbsCommon.Set, "SmcDnsRecord", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.High, DefaultParameterSetName = ByRegion)]
 [OutputType(typeof(DnsChangeResult))]
 public sealed class SetSmcDnsRecordCommand : SiteCmdlet
@@ -62,6 +70,14 @@ public sealed class SetSmcDnsRecordCommand : SiteCmdlet
     [Parameter(ParameterSetName = ByValue)]
     [ValidateNotNullOrEmpty]
     public string? Name { get; set; }
+
+    /// <summary>
+    /// What Get-SmcDnsRecord returns: its name, and with -Value its type and set identifier as well, where they are not given.
+    /// </summary>
+    [Parameter(ValueFromPipeline = true, ParameterSetName = ByRegion)]
+    [Parameter(ValueFromPipeline = true, ParameterSetName = ByValue)]
+    [ValidateNotNull]
+    public DnsRecordInfo? InputObject { get; set; }
 
     /// <summary>The type. Without it, that of the record that is there, else the one that fits the value.</summary>
     [Parameter(ParameterSetName = ByRegion)]
@@ -129,12 +145,14 @@ public sealed class SetSmcDnsRecordCommand : SiteCmdlet
 
         Site site = await LoadSiteAsync(pipeline).ConfigureAwait(false);
         using DnsRecords records = site.CreateDns(pipeline);
+        // With -Region all record sets of the name change, of which this is one.
+        DnsRecordInfo? same = ParameterSetName == ByValue ? InputObject : null;
         DnsChangePlan plan = ParameterSetName == ByUndo
             ? await records.PlanUndoAsync(DnsUndo.Parse(Undo!), Force, cancellationToken).ConfigureAwait(false)
             : await records.PlanAsync(
-                site.CreateDnsRequest(Name, Type, Region, Value, Ttl) with
+                site.CreateDnsRequest(Name ?? InputObject?.Name, Type ?? same?.Type, Region, Value, Ttl) with
                 {
-                    SetIdentifier = SetIdentifier,
+                    SetIdentifier = SetIdentifier ?? same?.SetIdentifier,
                     Weight = Weight,
                     ReplaceAlias = ReplaceAlias,
                 },
@@ -148,7 +166,7 @@ public sealed class SetSmcDnsRecordCommand : SiteCmdlet
             ProbeUrl = SkipProbe ? null : options.ProbeUrl,
         };
         string description = plan.Describe();
-        if (plan.Changes.Count == 0)
+        if (plan.Changes.Count == 0 && !await IsWhatIfAsync(pipeline).ConfigureAwait(false))
         {
             pipeline.WriteVerbose(description);
         }

@@ -18,6 +18,19 @@ namespace SmcDr.PowerShell.Commands;
 /// <code>Set-SmcSite -Path /etc/smcdr/smc-trading.yaml</code>
 /// Makes the site of this file the current one.
 /// </example>
+/// <example>
+/// <code>(Set-SmcSite ./smcdr.yaml -PassThru).Repository</code>
+/// Chooses the site of the current directory, and shows where its backups are.
+/// </example>
+/// <example>
+/// <code>Get-ChildItem /etc/smcdr/*.yaml | ForEach-Object -Parallel { Import-Module SmcDr; Set-SmcSite $_.FullName; Test-SmcBackup -NewerThan 26h }</code>
+/// Looks after several sites at once: each branch has a current site of its own.
+/// </example>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.SiteNotFound"/>: There is no such file.</exception>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.SiteInvalid"/>: The file is not right: the message has every problem, with its line.</exception>
+/// <seealso cref="GetSmcSiteCommand"/>
+/// <seealso cref="TestSmcSiteCommand"/>
+/// <seealso href="about_SmcDr_Sites"/>
 [Cmdlet(VerbsCommon.Set, "SmcSite", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.Low)]
 [OutputType(typeof(SiteInfo))]
 public sealed class SetSmcSiteCommand : SmcCmdlet

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Management.Automation;
 using System.Reflection;
 using SmcDr.Core.Incidents;
@@ -13,7 +14,8 @@ namespace SmcDr.PowerShell.Commands;
 /// <summary>The base of the cmdlets that work on a site.</summary>
 public abstract class SiteCmdlet : SmcCmdlet
 {
-    private IncidentRecorder? _recorder;
+    // By the site's file: through the pipeline may come several.
+    private readonly ConcurrentDictionary<string, IncidentRecorder> _recorders = new(StringComparer.Ordinal);
 
     /// <summary>
     /// The site: its name, the path of its file, or what Get-SmcSite returns. Without it, the session's current site; else the file
@@ -34,6 +36,25 @@ public abstract class SiteCmdlet : SmcCmdlet
         await site.LockNewBackupAsync(repository, backup, pipeline, cancellationToken).ConfigureAwait(false);
     }
 
+    /// <summary>Does one of several things: where it fails it is told, and is no reason to leave the next out. One that is alone ends the command.</summary>
+    /// <param name="pipeline">The run of the command.</param>
+    /// <param name="count">How many they are.</param>
+    /// <param name="target">What it is done to.</param>
+    /// <param name="work">What is done.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
+    private protected static async Task DoOneOfAsync(
+        SmcPipeline pipeline, int count, string target, Func<Task> work, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await work().ConfigureAwait(false);
+        }
+        catch (SmcException e) when (count > 1 && !cancellationToken.IsCancellationRequested)
+        {
+            await pipeline.WriteErrorAsync(e, target).ConfigureAwait(false);
+        }
+    }
+
     /// <summary>Whether it is only asked what would be done, for what can show more of that than a line.</summary>
     private protected static Task<bool> IsWhatIfAsync(SmcPipeline pipeline) => pipeline.InvokeAsync(static cmdlet =>
         cmdlet.MyInvocation.BoundParameters.TryGetValue("WhatIf", out object? given)
@@ -43,22 +64,28 @@ public abstract class SiteCmdlet : SmcCmdlet
     /// <summary>Whether the command is noted in the site's open incidents: what only looks is not.</summary>
     private protected virtual bool IsNoted => GetType().GetCustomAttribute<CmdletAttribute>()?.VerbName != VerbsCommon.Get;
 
-    /// <summary>Loads the site that is meant. From here on the command is noted in the site's open incidents.</summary>
-    private protected async Task<Site> LoadSiteAsync(SmcPipeline pipeline)
+    /// <summary>Whether the command goes by the region that leads: not what works on the repository alone, or finds that out by itself.</summary>
+    private protected virtual bool GoesByLeader => true;
+
+    /// <summary>Loads the site that is meant, and finds out which of its regions leads. From here on the command is noted in the site's open incidents.</summary>
+    private protected Task<Site> LoadSiteAsync(SmcPipeline pipeline) => LoadSiteAsync(pipeline, Site);
+
+    /// <inheritdoc cref="LoadSiteAsync(SmcPipeline)"/>
+    private protected async Task<Site> LoadSiteAsync(SmcPipeline pipeline, string? which)
     {
-        Site site = await SiteArguments.LoadAsync(pipeline, Site).ConfigureAwait(false);
-        if (_recorder is null && IsNoted && !await IsWhatIfAsync(pipeline).ConfigureAwait(false))
+        Site site = await SiteArguments.LoadAsync(pipeline, which).ConfigureAwait(false);
+        if (IsNoted && !_recorders.ContainsKey(site.Path) && !await IsWhatIfAsync(pipeline).ConfigureAwait(false))
         {
             string command = await pipeline.InvokeAsync(static cmdlet => CommandText.Describe(cmdlet.MyInvocation)).ConfigureAwait(false);
-            _recorder = IncidentRecorder.Start(site, SiteArguments.CreateSecrets(pipeline), command, pipeline);
+            _recorders.TryAdd(site.Path, IncidentRecorder.Start(site, SiteArguments.CreateSecrets(pipeline), command, pipeline));
         }
 
-        return site;
+        return GoesByLeader ? await SiteArguments.FindLeaderAsync(pipeline, site).ConfigureAwait(false) : site;
     }
 
     /// <inheritdoc/>
     private protected override Task EndedAsync(SmcPipeline pipeline, string outcome, SmcException? error) =>
-        _recorder?.EndAsync(outcome, error, pipeline) ?? Task.CompletedTask;
+        Task.WhenAll(_recorders.Values.Select(recorder => recorder.EndAsync(outcome, error, pipeline)));
 
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)
@@ -67,7 +94,10 @@ public abstract class SiteCmdlet : SmcCmdlet
         if (disposing)
         {
             // Where the pipeline ended between two inputs nobody has noted the end yet, and nobody waits for it.
-            _ = _recorder?.EndAsync("Stopped", null, NullObserver.Instance);
+            foreach (IncidentRecorder recorder in _recorders.Values)
+            {
+                _ = recorder.EndAsync("Stopped", null, NullObserver.Instance);
+            }
         }
     }
 }

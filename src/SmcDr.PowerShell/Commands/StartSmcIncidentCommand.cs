@@ -27,6 +27,18 @@ namespace SmcDr.PowerShell.Commands;
 /// <code>Start-SmcIncident 'Exercise: region east is gone' -Scenario RegionFailure -NoAlert | Select-Object -ExpandProperty Contacts</code>
 /// Opens an incident for an exercise, tells nobody, and shows who would be called.
 /// </example>
+/// <example>
+/// <code>Start-SmcIncident 'orders does not answer' -Scenario PodFailure
+/// (Get-SmcRunbook PodFailure).Steps | Format-Table Number, Title, Command -Wrap</code>
+/// Opens an incident and shows what is to be done now.
+/// </example>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.IncidentUnsuitable"/>: An incident of the site is open already.</exception>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.AlertNotDelivered"/>: The incident is open, and a channel could not be told.</exception>
+/// <seealso cref="AddSmcIncidentNoteCommand"/>
+/// <seealso cref="StopSmcIncidentCommand"/>
+/// <seealso cref="GetSmcIncidentCommand"/>
+/// <seealso cref="GetSmcRunbookCommand"/>
+/// <seealso cref="ExportSmcReportCommand"/>
 [Cmdlet(VerbsLifecycle.Start, "SmcIncident", SupportsShouldProcess = true)]
 [OutputType(typeof(IncidentInfo))]
 public sealed class StartSmcIncidentCommand : IncidentCmdlet
@@ -49,15 +61,19 @@ public sealed class StartSmcIncidentCommand : IncidentCmdlet
     public SwitchParameter NoAlert { get; set; }
 
     /// <inheritdoc/>
+    private protected override bool GoesByLeader => false;
+
+    /// <inheritdoc/>
     protected override async Task ProcessRecordAsync(SmcPipeline pipeline, CancellationToken cancellationToken)
     {
         Site site = await LoadSiteAsync(pipeline).ConfigureAwait(false);
+        Repository repository = await OpenRepositoryAsync(pipeline, site, cancellationToken).ConfigureAwait(false);
+        await SiteIncidents.CheckNoneOpenAsync(site, repository, cancellationToken).ConfigureAwait(false);
         if (!await pipeline.ShouldProcessAsync($"Site '{site.Name}'", $"Open the incident '{Title}' ({Severity})").ConfigureAwait(false))
         {
             return;
         }
 
-        Repository repository = await OpenRepositoryAsync(pipeline, site, cancellationToken).ConfigureAwait(false);
         IncidentInfo incident = await SiteIncidents
             .StartAsync(site, repository, new IncidentRequest(Title, Severity, Scenario), cancellationToken).ConfigureAwait(false);
         await pipeline.WriteObjectAsync(incident).ConfigureAwait(false);

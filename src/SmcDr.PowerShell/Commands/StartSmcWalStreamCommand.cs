@@ -53,6 +53,19 @@ namespace SmcDr.PowerShell.Commands;
 /// Brings what the server has written by now, and shows where the stream stood at the end. It is an error if that takes longer than two
 /// minutes.
 /// </example>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.StreamRunning"/>: Another stream brings the same log; the message says from where.</exception>
+/// <exception cref="SmcException">
+/// <see cref="SmcErrorCode.SlotLost"/>: The server has removed log that is not in the repository: take a base backup, and start with -ContinueAfterGap.
+/// </exception>
+/// <exception cref="SmcException">
+/// <see cref="SmcErrorCode.WalDuplicate"/>: The repository has another content under the same name: two servers write one history.
+/// </exception>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.Fenced"/>: The region does not lead the site any more: its log is refused.</exception>
+/// <seealso cref="BackupSmcDatabaseCommand"/>
+/// <seealso cref="GetSmcWalArchiveCommand"/>
+/// <seealso cref="GetSmcRecoveryWindowCommand"/>
+/// <seealso cref="EnableSmcPointInTimeRecoveryCommand"/>
+/// <seealso href="about_SmcDr_PointInTimeRecovery"/>
 [Cmdlet(VerbsLifecycle.Start, "SmcWalStream", SupportsShouldProcess = true, DefaultParameterSetName = UntilStopped)]
 [OutputType(typeof(WalStreamStatus))]
 public sealed class StartSmcWalStreamCommand : JobCmdlet

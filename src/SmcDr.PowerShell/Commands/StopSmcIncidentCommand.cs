@@ -2,6 +2,7 @@ using System.Management.Automation;
 using SmcDr.Core.Incidents;
 using SmcDr.Core.Repositories;
 using SmcDr.Core.Sites;
+using SmcDr.PowerShell.Arguments;
 using SmcDr.PowerShell.Bridge;
 
 namespace SmcDr.PowerShell.Commands;
@@ -20,6 +21,14 @@ namespace SmcDr.PowerShell.Commands;
 /// <code>Stop-SmcIncident -Summary 'The exercise is over' -NoAlert | Export-SmcReport -Path ./exercise.html</code>
 /// Closes it, tells nobody, and writes a report.
 /// </example>
+/// <example>
+/// <code>Get-SmcIncident -Open | Stop-SmcIncident 'Opened by mistake' -WhatIf</code>
+/// Says which incident would be closed.
+/// </example>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.IncidentUnsuitable"/>: No incident is open, or this one is closed already.</exception>
+/// <seealso cref="StartSmcIncidentCommand"/>
+/// <seealso cref="GetSmcIncidentCommand"/>
+/// <seealso cref="ExportSmcReportCommand"/>
 [Cmdlet(VerbsLifecycle.Stop, "SmcIncident", SupportsShouldProcess = true)]
 [OutputType(typeof(IncidentInfo))]
 public sealed class StopSmcIncidentCommand : IncidentCmdlet
@@ -38,6 +47,7 @@ public sealed class StopSmcIncidentCommand : IncidentCmdlet
     [Parameter(ValueFromPipelineByPropertyName = true)]
     [Alias("IncidentId")]
     [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(IncidentIdCompleter))]
     public string? Id { get; set; }
 
     /// <summary>Tells nobody.</summary>
@@ -45,16 +55,20 @@ public sealed class StopSmcIncidentCommand : IncidentCmdlet
     public SwitchParameter NoAlert { get; set; }
 
     /// <inheritdoc/>
+    private protected override bool GoesByLeader => false;
+
+    /// <inheritdoc/>
     protected override async Task ProcessRecordAsync(SmcPipeline pipeline, CancellationToken cancellationToken)
     {
         Site site = await LoadSiteAsync(pipeline).ConfigureAwait(false);
-        if (!await pipeline.ShouldProcessAsync(Id is null ? $"The open incident of '{site.Name}'" : $"Incident '{Id}'", "Close").ConfigureAwait(false))
+        Repository repository = await OpenRepositoryAsync(pipeline, site, cancellationToken).ConfigureAwait(false);
+        string id = await SiteIncidents.ResolveUnfinishedAsync(site, repository, Id, cancellationToken).ConfigureAwait(false);
+        if (!await pipeline.ShouldProcessAsync($"Incident '{id}' of '{site.Name}'", "Close").ConfigureAwait(false))
         {
             return;
         }
 
-        Repository repository = await OpenRepositoryAsync(pipeline, site, cancellationToken).ConfigureAwait(false);
-        IncidentInfo incident = await SiteIncidents.StopAsync(site, repository, Id, Summary, RootCause, cancellationToken).ConfigureAwait(false);
+        IncidentInfo incident = await SiteIncidents.StopAsync(site, repository, id, Summary, RootCause, cancellationToken).ConfigureAwait(false);
         await pipeline.WriteObjectAsync(incident).ConfigureAwait(false);
         if (!NoAlert)
         {

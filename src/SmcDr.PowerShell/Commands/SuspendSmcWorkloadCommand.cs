@@ -25,6 +25,15 @@ namespace SmcDr.PowerShell.Commands;
 /// <code>Suspend-SmcWorkload deployment/trading-engine -Timeout 2m -Confirm:$false</code>
 /// Stops one, whose pods have two minutes to go.
 /// </example>
+/// <example>
+/// <code>Suspend-SmcWorkload -Confirm:$false; try { Invoke-SmcDatabaseRecovery smc_trading -Confirm:$false } finally { Resume-SmcWorkload -Wait }</code>
+/// Stops all writers around something, and starts them again whatever becomes of it.
+/// </example>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.WorkloadScaledBack"/>: Something scales a workload back; the message names who did.</exception>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.OperationTimedOut"/>: Pods did not go in time.</exception>
+/// <seealso cref="ResumeSmcWorkloadCommand"/>
+/// <seealso cref="GetSmcWorkloadCommand"/>
+/// <seealso cref="InvokeSmcDatabaseRecoveryCommand"/>
 [Cmdlet(VerbsLifecycle.Suspend, "SmcWorkload", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.High)]
 [OutputType(typeof(WorkloadInfo))]
 public sealed class SuspendSmcWorkloadCommand : WorkloadCmdlet

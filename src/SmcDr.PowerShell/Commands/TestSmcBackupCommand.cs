@@ -34,6 +34,21 @@ namespace SmcDr.PowerShell.Commands;
 /// <code>Get-SmcBackup -State Complete | Test-SmcBackup -Deep -VerifiedWithin 7d | Where-Object Outcome -ne Passed</code>
 /// Reads what was not read in the last week, and shows what is wrong.
 /// </example>
+/// <example>
+/// <code>Get-SmcBackup -Component Database | Select-Object -Last 1 | Test-SmcBackup -Deep | Select-Object -ExpandProperty Problems</code>
+/// Reads every byte of the newest backup of the database, and shows what is wrong with it.
+/// </example>
+/// <example>
+/// <code>Test-SmcBackup -Deep -AsKubernetesJob | Where-Object Outcome -ne Passed | Send-SmcAlert</code>
+/// Verifies all backups by a Job near the repository, and tells the site's channels what is wrong.
+/// </example>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.BackupNotFound"/>: There is no backup of this id.</exception>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.KeyMissing"/>: The repository is encrypted, and the site names no key.</exception>
+/// <seealso cref="GetSmcBackupCommand"/>
+/// <seealso cref="TestSmcRecoveryCommand"/>
+/// <seealso cref="SendSmcAlertCommand"/>
+/// <seealso cref="SendSmcHeartbeatCommand"/>
+/// <seealso cref="CopySmcBackupCommand"/>
 [Cmdlet(VerbsDiagnostic.Test, "SmcBackup")]
 [OutputType(typeof(BackupTestResult), typeof(bool))]
 public sealed class TestSmcBackupCommand : JobCmdlet

@@ -25,6 +25,16 @@ namespace SmcDr.PowerShell.Commands;
 /// <code>if (-not (Test-SmcSite -Quiet)) { throw 'The site is not ready.' }</code>
 /// Stops a script where a check failed. Warnings do not count as failures.
 /// </example>
+/// <example>
+/// <code>Get-ChildItem /etc/smcdr/*.yaml | Test-SmcSite | Where-Object Outcome -eq Failed | Format-Table Target, Name, Message -Wrap</code>
+/// Shows what fails in any of the sites of this host.
+/// </example>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.SiteInvalid"/>: The file is not right: the message has every problem, with its line.</exception>
+/// <seealso cref="EnableSmcPointInTimeRecoveryCommand"/>
+/// <seealso cref="TestSmcSystemCommand"/>
+/// <seealso cref="SetSmcSiteCommand"/>
+/// <seealso href="about_SmcDr_Sites"/>
+/// <seealso href="about_SmcDr_Errors"/>
 [Cmdlet(VerbsDiagnostic.Test, "SmcSite")]
 [OutputType(typeof(CheckResult), typeof(bool))]
 public sealed class TestSmcSiteCommand : SmcCmdlet
@@ -46,7 +56,8 @@ public sealed class TestSmcSiteCommand : SmcCmdlet
     /// <inheritdoc/>
     protected override async Task ProcessRecordAsync(SmcPipeline pipeline, CancellationToken cancellationToken)
     {
-        Site site = await SiteArguments.LoadAsync(pipeline, Site).ConfigureAwait(false);
+        Site site = await SiteArguments.FindLeaderAsync(
+            pipeline, await SiteArguments.LoadAsync(pipeline, Site).ConfigureAwait(false)).ConfigureAwait(false);
         SiteChecks checks = new(site, SiteArguments.CreateSecrets(pipeline), ObjectStoreFactory.Open);
         bool passed = true;
         await foreach (CheckResult result in checks.RunAsync(cancellationToken).ConfigureAwait(false))

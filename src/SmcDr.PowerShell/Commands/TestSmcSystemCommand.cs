@@ -23,6 +23,14 @@ namespace SmcDr.PowerShell.Commands;
 /// <code>if (-not (Test-SmcSystem -Quiet)) { Send-SmcAlert -Severity Critical 'The system is not well' }</code>
 /// Tells somebody where a check failed. Warnings do not count as failures.
 /// </example>
+/// <example>
+/// <code>Test-SmcSystem -Component Database, Redis -SkipBackup | Format-Table Name, Target, Outcome, Message -Wrap</code>
+/// Looks at database and Redis after a maintenance, while backups are old for a known reason.
+/// </example>
+/// <seealso cref="TestSmcSiteCommand"/>
+/// <seealso cref="RestoreSmcSystemCommand"/>
+/// <seealso cref="MeasureSmcObjectiveCommand"/>
+/// <seealso cref="SendSmcAlertCommand"/>
 [Cmdlet(VerbsDiagnostic.Test, "SmcSystem")]
 [OutputType(typeof(CheckResult), typeof(bool))]
 public sealed class TestSmcSystemCommand : SiteCmdlet

@@ -20,6 +20,13 @@ namespace SmcDr.PowerShell.Commands;
 /// <code>Unregister-SmcSchedule -Kind Crontab -Confirm:$false</code>
 /// Takes the site's lines out of this account's crontab.
 /// </example>
+/// <example>
+/// <code>Unregister-SmcSchedule -Kind SystemdTimer
+/// Register-SmcSchedule -Kind CronJob</code>
+/// Moves the site's schedules from this host to its cluster.
+/// </example>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.ScheduleUnsuitable"/>: What is to run the schedules is not here.</exception>
+/// <seealso cref="RegisterSmcScheduleCommand"/>
 [Cmdlet(VerbsLifecycle.Unregister, "SmcSchedule", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.Medium)]
 [OutputType(typeof(ScheduleInfo))]
 public sealed class UnregisterSmcScheduleCommand : ScheduleCmdlet

@@ -23,6 +23,20 @@ namespace SmcDr.PowerShell.Commands;
 /// <code>Update-SmcRepositoryKey -Passphrase (Read-Host -AsSecureString 'Passphrase in the safe')</code>
 /// Renews the key of a repository that the session's current site and a passphrase open.
 /// </example>
+/// <example>
+/// <code>Update-SmcRepositoryKey -KeyFile /mnt/safe/second.key -WhatIf</code>
+/// Says for which recipients the key would be renewed.
+/// </example>
+/// <example>
+/// <code>Update-SmcRepositoryKey -KmsKeyId alias/orders-backup -Confirm:$false
+/// Get-SmcRepositoryKey | Where-Object Current</code>
+/// Renews the key of a repository that the site and a KMS key open, and shows who opens what is written from now on. Start WAL streams again afterwards.
+/// </example>
+/// <exception cref="SmcException"><see cref="SmcErrorCode.KeyMissing"/>: A recipient is missing among those that were given; the message names it.</exception>
+/// <seealso cref="GetSmcRepositoryKeyCommand"/>
+/// <seealso cref="NewSmcRepositoryKeyCommand"/>
+/// <seealso cref="RemoveSmcRepositoryKeyCommand"/>
+/// <seealso href="about_SmcDr_Security"/>
 [Cmdlet(VerbsData.Update, "SmcRepositoryKey", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.High)]
 [OutputType(typeof(RepositoryKeyInfo))]
 public sealed class UpdateSmcRepositoryKeyCommand : SiteCmdlet
@@ -43,14 +57,12 @@ public sealed class UpdateSmcRepositoryKeyCommand : SiteCmdlet
     public string[] KmsKeyId { get; set; } = [];
 
     /// <inheritdoc/>
+    private protected override bool GoesByLeader => false;
+
+    /// <inheritdoc/>
     protected override async Task ProcessRecordAsync(SmcPipeline pipeline, CancellationToken cancellationToken)
     {
         Site site = await LoadSiteAsync(pipeline).ConfigureAwait(false);
-        if (!await pipeline.ShouldProcessAsync(site.Repository.Location, "Encrypt with a new key from now on").ConfigureAwait(false))
-        {
-            return;
-        }
-
         List<RepositoryKeySource> sources = [];
         try
         {
@@ -65,7 +77,16 @@ public sealed class UpdateSmcRepositoryKeyCommand : SiteCmdlet
             IObjectStore store = ObjectStoreFactory.Open(site.Repository.Location);
             await using (store.ConfigureAwait(false))
             {
-                string keyId = await RepositoryRecipients.RenewAsync(store, sources, cancellationToken).ConfigureAwait(false);
+                string? keyId = await RepositoryRecipients.RenewAsync(
+                    store,
+                    sources,
+                    () => pipeline.ShouldProcessAsync(site.Repository.Location, "Encrypt with a new key from now on"),
+                    cancellationToken).ConfigureAwait(false);
+                if (keyId is null)
+                {
+                    return;
+                }
+
                 foreach (RepositoryKeyInfo info in await RepositoryRecipients.ListAsync(
                     store, sources[0], pipeline.WriteWarning, cancellationToken).ConfigureAwait(false))
                 {

@@ -19,6 +19,10 @@ internal static class SiteArguments
         return SiteFile.Load(file);
     }
 
+    /// <summary>Finds out which region leads a site.</summary>
+    public static Task<Site> FindLeaderAsync(SmcPipeline pipeline, Site site) =>
+        site.FindLeaderAsync(CreateSecrets(pipeline), pipeline, pipeline.Stopping);
+
     /// <summary>The site file that is meant where none is named: the session's, else that which the engine takes. For the pipeline thread.</summary>
     /// <param name="directory">Gives the session's current directory, which is not the process's.</param>
     public static string FindDefault(Func<string> directory) =>

@@ -34,7 +34,7 @@ public sealed record BackupCopyResult
     public double DurationSeconds => Duration.TotalSeconds;
 
     /// <summary>What was not copied, and why.</summary>
-    public required IReadOnlyList<string> Problems { get; init; }
+    public required IReadOnlyList<string> Problems { get; init => field = ResultList.Of(value); }
 
     /// <summary>Where it was copied from.</summary>
     public required string Source { get; init; }

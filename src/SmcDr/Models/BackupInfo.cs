@@ -13,16 +13,16 @@ public sealed record BackupInfo
     public string? Name { get; init; }
 
     /// <summary>The databases that a logical backup holds. Empty for others: a physical one holds the whole cluster.</summary>
-    public IReadOnlyList<string> Databases { get; init; } = [];
+    public IReadOnlyList<string> Databases { get; init => field = ResultList.Of(value); } = new ResultList<string>([]);
 
     /// <summary>The namespaces whose configuration the backup holds. Empty for others.</summary>
-    public IReadOnlyList<string> Namespaces { get; init; } = [];
+    public IReadOnlyList<string> Namespaces { get; init => field = ResultList.Of(value); } = new ResultList<string>([]);
 
     /// <summary>The releases of Helm in these namespaces, the newest revision of each.</summary>
-    public IReadOnlyList<HelmReleaseInfo> HelmReleases { get; init; } = [];
+    public IReadOnlyList<HelmReleaseInfo> HelmReleases { get; init => field = ResultList.Of(value); } = new ResultList<HelmReleaseInfo>([]);
 
     /// <summary>What of a configuration could not be read and is not in the backup, with the reason. Then <see cref="State"/> is <c>Partial</c>.</summary>
-    public IReadOnlyList<string> Missing { get; init; } = [];
+    public IReadOnlyList<string> Missing { get; init => field = ResultList.Of(value); } = new ResultList<string>([]);
 
     /// <summary><c>Full</c>, <c>Incremental</c>, <c>Logical</c> or <c>Emergency</c>.</summary>
     public required string Kind { get; init; }
@@ -116,4 +116,7 @@ public sealed record BackupInfo
 
     /// <summary>Where the repository is.</summary>
     public required string Repository { get; init; }
+
+    /// <summary>The component and the id.</summary>
+    public override string ToString() => $"{Component} {Id}";
 }

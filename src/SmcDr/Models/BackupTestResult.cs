@@ -19,7 +19,7 @@ public sealed record BackupTestResult
     public required string Outcome { get; init; }
 
     /// <summary>What is wrong.</summary>
-    public required IReadOnlyList<BackupProblem> Problems { get; init; }
+    public required IReadOnlyList<BackupProblem> Problems { get; init => field = ResultList.Of(value); }
 
     /// <summary>Whether every byte was read.</summary>
     public bool Deep { get; init; }
@@ -34,7 +34,7 @@ public sealed record BackupTestResult
     public long CheckedBytes { get; init; }
 
     /// <summary>The WAL from the backup's start on, for databases.</summary>
-    public IReadOnlyList<WalState> Wal { get; init; } = [];
+    public IReadOnlyList<WalState> Wal { get; init => field = ResultList.Of(value); } = new ResultList<WalState>([]);
 
     /// <summary>How long it took.</summary>
     public TimeSpan Duration { get; init; }

@@ -20,4 +20,7 @@ public sealed record CheckResult
 
     /// <summary>How long the check took, in seconds.</summary>
     public double DurationSeconds { get; init; }
+
+    /// <summary>The check, its outcome and why.</summary>
+    public override string ToString() => $"{Name}: {Outcome}: {Message}";
 }

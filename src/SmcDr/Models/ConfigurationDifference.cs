@@ -22,7 +22,7 @@ public sealed record ConfigurationDifference : IConfigurationObject
     public required string Name { get; init; }
 
     /// <summary>The fields that differ, with their values in the backup and in the cluster. What a Secret holds is not shown.</summary>
-    public IReadOnlyList<ConfigurationFieldChange> Changes { get; init; } = [];
+    public IReadOnlyList<ConfigurationFieldChange> Changes { get; init => field = ResultList.Of(value); } = new ResultList<ConfigurationFieldChange>([]);
 
     /// <summary>Kind, namespace and name.</summary>
     public override string ToString() => Namespace is null ? $"{Kind}/{Name}" : $"{Kind}/{Namespace}/{Name}";

@@ -31,7 +31,7 @@ public sealed record ConfigurationRestoreResult : IConfigurationObject
     public required string State { get; init; }
 
     /// <summary>The fields that change, with their values in the cluster and in the backup. What a Secret holds is not shown.</summary>
-    public IReadOnlyList<ConfigurationFieldChange> Changes { get; init; } = [];
+    public IReadOnlyList<ConfigurationFieldChange> Changes { get; init => field = ResultList.Of(value); } = new ResultList<ConfigurationFieldChange>([]);
 
     /// <summary>What else is to be known, such as why it is skipped.</summary>
     public string? Detail { get; init; }

@@ -49,8 +49,8 @@ public sealed record DatabaseRestoreResult
     public double DurationSeconds => Duration.TotalSeconds;
 
     /// <summary>What was done, step by step.</summary>
-    public required IReadOnlyList<RestoreStep> Steps { get; init; }
+    public required IReadOnlyList<RestoreStep> Steps { get; init => field = ResultList.Of(value); }
 
     /// <summary>The integrity report.</summary>
-    public required IReadOnlyList<TableIntegrity> Tables { get; init; }
+    public required IReadOnlyList<TableIntegrity> Tables { get; init => field = ResultList.Of(value); }
 }

@@ -50,7 +50,7 @@ public sealed record DnsChangeResult
     public double DurationSeconds => Duration.TotalSeconds;
 
     /// <summary>What each of the zone's servers answered last. Empty where they were not asked.</summary>
-    public IReadOnlyList<DnsServerAnswer> Servers { get; init; } = [];
+    public IReadOnlyList<DnsServerAnswer> Servers { get; init => field = ResultList.Of(value); } = new ResultList<DnsServerAnswer>([]);
 
     /// <summary>The address under which the application was probed.</summary>
     public string? ProbeUrl { get; init; }
@@ -65,7 +65,7 @@ public sealed record DnsChangeResult
     public DateTimeOffset? OldAnswerUntil { get; init; }
 
     /// <summary>What is not as it should be, in sentences.</summary>
-    public IReadOnlyList<string> Problems { get; init; } = [];
+    public IReadOnlyList<string> Problems { get; init => field = ResultList.Of(value); } = new ResultList<string>([]);
 
     /// <summary>The record sets before and after as JSON, which Set-SmcDnsRecord -Undo and 'smcdr dns undo' take. Null where nothing was changed.</summary>
     public string? Undo { get; init; }

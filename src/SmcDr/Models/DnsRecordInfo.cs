@@ -28,7 +28,7 @@ public sealed record DnsRecordInfo
     public int? TtlSeconds { get; init; }
 
     /// <summary>The values: addresses, or a host name. Empty for an alias.</summary>
-    public IReadOnlyList<string> Values { get; init; } = [];
+    public IReadOnlyList<string> Values { get; init => field = ResultList.Of(value); } = new ResultList<string>([]);
 
     /// <summary>What it is an alias of.</summary>
     public string? AliasTarget { get; init; }
@@ -54,5 +54,5 @@ public sealed record DnsRecordInfo
     public string? State { get; init; }
 
     /// <summary>What each of the zone's own servers answers. Empty where they were not asked.</summary>
-    public IReadOnlyList<DnsServerAnswer> Servers { get; init; } = [];
+    public IReadOnlyList<DnsServerAnswer> Servers { get; init => field = ResultList.Of(value); } = new ResultList<DnsServerAnswer>([]);
 }

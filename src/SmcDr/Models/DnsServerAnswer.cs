@@ -20,7 +20,7 @@ public sealed record DnsServerAnswer
     public required string Outcome { get; init; }
 
     /// <summary>The values it answers with.</summary>
-    public IReadOnlyList<string> Values { get; init; } = [];
+    public IReadOnlyList<string> Values { get; init => field = ResultList.Of(value); } = new ResultList<string>([]);
 
     /// <summary>For how long its answer may be kept, in seconds.</summary>
     public int? TtlSeconds { get; init; }
@@ -36,4 +36,7 @@ public sealed record DnsServerAnswer
 
     /// <summary>How long the server took, in seconds.</summary>
     public double DurationSeconds { get; init; }
+
+    /// <summary>The server and what it answered.</summary>
+    public override string ToString() => $"{Server}: {Outcome}{(Values.Count == 0 ? "" : $" ({string.Join(", ", Values)})")}";
 }

@@ -76,5 +76,5 @@ public sealed record DrillResult
     public string? ReportPath { get; init; }
 
     /// <summary>The steps in order.</summary>
-    public required IReadOnlyList<DrillStep> Steps { get; init; }
+    public required IReadOnlyList<DrillStep> Steps { get; init => field = ResultList.Of(value); }
 }

@@ -17,4 +17,7 @@ public sealed record DrillStep
 
     /// <summary>What was done or found, in a sentence.</summary>
     public required string Detail { get; init; }
+
+    /// <summary>The step and its outcome.</summary>
+    public override string ToString() => $"{Name}: {Outcome}";
 }

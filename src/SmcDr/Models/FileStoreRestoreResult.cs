@@ -34,7 +34,7 @@ public sealed record FileStoreRestoreResult
     public required long ProblemCount { get; init; }
 
     /// <summary>The first of these problems.</summary>
-    public required IReadOnlyList<string> Problems { get; init; }
+    public required IReadOnlyList<string> Problems { get; init => field = ResultList.Of(value); }
 
     /// <summary>How long it took.</summary>
     public required TimeSpan Duration { get; init; }

@@ -32,4 +32,7 @@ public sealed record IncidentEntry
 
     /// <summary>The account and the host that noted it.</summary>
     public required string By { get; init; }
+
+    /// <summary>When it was, and what.</summary>
+    public override string ToString() => $"{DisplayText.Time(Time)} {Text}{(Outcome is null ? "" : $" ({Outcome})")}";
 }

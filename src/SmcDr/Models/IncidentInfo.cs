@@ -40,13 +40,13 @@ public sealed record IncidentInfo
     public string? RootCause { get; init; }
 
     /// <summary>Who is called, as the site file had them when the incident was opened.</summary>
-    public IReadOnlyList<IncidentContact> Contacts { get; init; } = [];
+    public IReadOnlyList<IncidentContact> Contacts { get; init => field = ResultList.Of(value); } = new ResultList<IncidentContact>([]);
 
     /// <summary>The phases, when they should be and when they were.</summary>
-    public IReadOnlyList<IncidentPhaseInfo> Phases { get; init; } = [];
+    public IReadOnlyList<IncidentPhaseInfo> Phases { get; init => field = ResultList.Of(value); } = new ResultList<IncidentPhaseInfo>([]);
 
     /// <summary>What was done and noted, in the order of time.</summary>
-    public IReadOnlyList<IncidentEntry> Timeline { get; init; } = [];
+    public IReadOnlyList<IncidentEntry> Timeline { get; init => field = ResultList.Of(value); } = new ResultList<IncidentEntry>([]);
 
     /// <summary>The repository that it is noted in.</summary>
     public required string Repository { get; init; }

@@ -17,4 +17,7 @@ public sealed record IncidentPhaseInfo
 
     /// <summary>When somebody noted that it began, in UTC; null where nobody did.</summary>
     public DateTimeOffset? StartTime { get; init; }
+
+    /// <summary>The phase and when it began.</summary>
+    public override string ToString() => $"{Phase}: {(StartTime is { } time ? $"begun {DisplayText.Time(time)}" : "not begun")}";
 }

@@ -73,7 +73,7 @@ public sealed record ObjectiveResult
     public DateTimeOffset? LastRecoveryTime { get; init; }
 
     /// <summary>What stands in the way, each in a sentence.</summary>
-    public IReadOnlyList<string> Problems { get; init; } = [];
+    public IReadOnlyList<string> Problems { get; init => field = ResultList.Of(value); } = new ResultList<string>([]);
 
     /// <summary>When this was measured, in UTC.</summary>
     public required DateTimeOffset Time { get; init; }

@@ -50,7 +50,7 @@ public sealed record PlanInfo
     public int StepCount { get; init; }
 
     /// <summary>Its steps, in order.</summary>
-    public IReadOnlyList<PlanStepResult> Steps { get; init; } = [];
+    public IReadOnlyList<PlanStepResult> Steps { get; init => field = ResultList.Of(value); } = new ResultList<PlanStepResult>([]);
 
     /// <summary>Where the repository is.</summary>
     public required string Repository { get; init; }

@@ -19,7 +19,7 @@ public sealed record PlanStepResult
     public required PlanStepState State { get; init; }
 
     /// <summary>The keys of the steps that come before it.</summary>
-    public IReadOnlyList<string> After { get; init; } = [];
+    public IReadOnlyList<string> After { get; init => field = ResultList.Of(value); } = new ResultList<string>([]);
 
     /// <summary>When it began, in UTC; none where it did not.</summary>
     public DateTimeOffset? StartTime { get; init; }
@@ -42,6 +42,15 @@ public sealed record PlanStepResult
     /// <summary>What it will do, was done or found, in a sentence.</summary>
     public required string Detail { get; init; }
 
+    /// <summary>What a restore of the system has come to, at the step that measures it; none for all others.</summary>
+    public SystemRestoreResult? Recovery { get; init; }
+
+    /// <summary>What leading the site to another region has come to, at the step that measures it; none for all others.</summary>
+    public RegionFailoverResult? Failover { get; init; }
+
     /// <summary>The id of the error where it failed.</summary>
     public string? ErrorId { get; init; }
+
+    /// <summary>The step and its state.</summary>
+    public override string ToString() => $"{Step}: {State}";
 }

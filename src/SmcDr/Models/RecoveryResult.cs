@@ -61,7 +61,7 @@ public sealed record RecoveryResult
     /// Databases and collations whose text the recovered server's libraries may sort otherwise than those that its indexes were built with:
     /// these indexes are to be checked or rebuilt before they are relied on.
     /// </summary>
-    public IReadOnlyList<CollationChange> CollationChanges { get; init; } = [];
+    public IReadOnlyList<CollationChange> CollationChanges { get; init => field = ResultList.Of(value); } = new ResultList<CollationChange>([]);
 
     /// <summary>Whether this run continued an interrupted one.</summary>
     public bool Resumed { get; init; }

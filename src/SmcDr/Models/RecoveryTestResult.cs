@@ -64,10 +64,10 @@ public sealed record RecoveryTestResult
     public long WalBytes { get; init; }
 
     /// <summary>Each thing that was looked at.</summary>
-    public required IReadOnlyList<CheckResult> Checks { get; init; }
+    public required IReadOnlyList<CheckResult> Checks { get; init => field = ResultList.Of(value); }
 
     /// <summary>The rows of every table of users, counted after the recovery; empty where they were not counted.</summary>
-    public IReadOnlyList<TableRowCount> Tables { get; init; } = [];
+    public IReadOnlyList<TableRowCount> Tables { get; init => field = ResultList.Of(value); } = new ResultList<TableRowCount>([]);
 
     /// <summary>Where the certificate is.</summary>
     public required string Repository { get; init; }

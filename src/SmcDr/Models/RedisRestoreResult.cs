@@ -52,7 +52,7 @@ public sealed record RedisRestoreResult
     public required int WarningCount { get; init; }
 
     /// <summary>The first of what went wrong with single keys and functions, and of differences that were found.</summary>
-    public required IReadOnlyList<string> Problems { get; init; }
+    public required IReadOnlyList<string> Problems { get; init => field = ResultList.Of(value); }
 
     /// <summary>What must be suspended while the server is restored, such as Sentinel; null where nothing was found.</summary>
     public string? SuspendFirst { get; init; }

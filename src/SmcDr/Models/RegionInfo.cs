@@ -6,8 +6,14 @@ public sealed record RegionInfo
     /// <summary>The region's name.</summary>
     public required string Name { get; init; }
 
-    /// <summary>What the site file says that it is: <c>Primary</c> or <c>Standby</c>.</summary>
+    /// <summary>
+    /// What it is by what is recorded in the repository, and where no region was ever led to another, or the repository cannot be read, by the site file:
+    /// <c>Primary</c> or <c>Standby</c>. Commands go by it.
+    /// </summary>
     public required string Role { get; init; }
+
+    /// <summary>What the site file says that it is: <c>Primary</c> or <c>Standby</c>. After a failover it differs until somebody corrects the file.</summary>
+    public required string FileRole { get; init; }
 
     /// <summary>
     /// What its database is: <c>Primary</c>, <c>Standby</c>, <c>Unreachable</c>, or <c>None</c> where the region has no database.
@@ -79,10 +85,10 @@ public sealed record RegionInfo
     public bool? CanTakeOver { get; init; }
 
     /// <summary>What stands in the way of taking over, each a sentence.</summary>
-    public IReadOnlyList<string> Obstacles { get; init; } = [];
+    public IReadOnlyList<string> Obstacles { get; init => field = ResultList.Of(value); } = new ResultList<string>([]);
 
     /// <summary>What else is not as it should be, or could not be found out, each a sentence.</summary>
-    public IReadOnlyList<string> Problems { get; init; } = [];
+    public IReadOnlyList<string> Problems { get; init => field = ResultList.Of(value); } = new ResultList<string>([]);
 
     /// <summary>When this was true, in UTC.</summary>
     public required DateTimeOffset Time { get; init; }

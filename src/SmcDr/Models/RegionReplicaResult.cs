@@ -16,7 +16,7 @@ public sealed record RegionReplicaResult
     public required string State { get; init; }
 
     /// <summary>What was changed, each a sentence.</summary>
-    public IReadOnlyList<string> Changes { get; init; } = [];
+    public IReadOnlyList<string> Changes { get; init => field = ResultList.Of(value); } = new ResultList<string>([]);
 
     /// <summary>The server that follows: host and port.</summary>
     public string? Server { get; init; }

@@ -22,7 +22,7 @@ public sealed record RetentionResult
     public required string Action { get; init; }
 
     /// <summary>Why: every rule that keeps it, or what it goes for.</summary>
-    public required IReadOnlyList<string> Reasons { get; init; }
+    public required IReadOnlyList<string> Reasons { get; init => field = ResultList.Of(value); }
 
     /// <summary>When the backup began, in UTC.</summary>
     public DateTimeOffset? StartTime { get; init; }

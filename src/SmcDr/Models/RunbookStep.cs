@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace SmcDr;
 
 /// <summary>A step of a runbook.</summary>
@@ -21,9 +23,12 @@ public sealed record RunbookStep
     /// <summary>The site's objective for the time of that recovery.</summary>
     public TimeSpan? Objective { get; init; }
 
-    /// <summary>How long the newest of such recoveries took: the median of up to five. Null where none was measured.</summary>
+    /// <summary>How long it took: the median of the newest five recoveries, or of the newest five times that a plan did it. Null where none was measured.</summary>
     public TimeSpan? Measured { get; init; }
 
-    /// <summary>How many measurements that is of.</summary>
+    /// <summary>How many measurements that is of; what plans have learned counts as one.</summary>
     public int MeasuredCount { get; init; }
+
+    /// <summary>The step and its command.</summary>
+    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Number}. {Title} {Command}");
 }

@@ -43,5 +43,5 @@ public sealed record ScheduleInfo
     public string Text { get; init; } = "";
 
     /// <summary>The files that were written.</summary>
-    public IReadOnlyList<string> Files { get; init; } = [];
+    public IReadOnlyList<string> Files { get; init => field = ResultList.Of(value); } = new ResultList<string>([]);
 }

@@ -16,7 +16,7 @@ public sealed record SiteInfo
     public string? PrimaryRegion { get; init; }
 
     /// <summary>The names of all regions.</summary>
-    public required IReadOnlyList<string> Regions { get; init; }
+    public required IReadOnlyList<string> Regions { get; init => field = ResultList.Of(value); }
 
     /// <summary>The objective for time to recover the database.</summary>
     public TimeSpan? DatabaseRto { get; init; }

@@ -28,10 +28,10 @@ public sealed record SystemBackupResult
     public double? SkewSeconds { get; init; }
 
     /// <summary>The backups.</summary>
-    public IReadOnlyList<BackupInfo> Backups { get; init; } = [];
+    public IReadOnlyList<BackupInfo> Backups { get; init => field = ResultList.Of(value); } = new ResultList<BackupInfo>([]);
 
     /// <summary>What was not backed up, and why, a sentence each.</summary>
-    public IReadOnlyList<string> Problems { get; init; } = [];
+    public IReadOnlyList<string> Problems { get; init => field = ResultList.Of(value); } = new ResultList<string>([]);
 
     /// <summary>Where the repository is.</summary>
     public required string Repository { get; init; }

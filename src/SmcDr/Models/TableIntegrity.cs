@@ -26,4 +26,7 @@ public sealed record TableIntegrity
 
     /// <summary><c>Passed</c>; <c>Failed</c> where the numbers differ; <c>Skipped</c> where there is nothing to compare with.</summary>
     public required string Outcome { get; init; }
+
+    /// <summary>The table and its outcome.</summary>
+    public override string ToString() => $"{Schema}.{Table}: {Outcome}";
 }

@@ -46,7 +46,7 @@ public sealed record TransactionInfo
     public required long InsertedRows { get; init; }
 
     /// <summary>What it did to which relation, the heaviest first.</summary>
-    public required IReadOnlyList<TransactionRelation> Relations { get; init; }
+    public required IReadOnlyList<TransactionRelation> Relations { get; init => field = ResultList.Of(value); }
 
     /// <summary>
     /// Whether the transaction was prepared first. After a recovery to before its commit it is still prepared, and holds its locks: end it by

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace SmcDr;
 
 /// <summary>What a transaction did to a table, index or other relation.</summary>
@@ -37,4 +39,7 @@ public sealed record TransactionRelation
 
     /// <summary>How many rows were inserted.</summary>
     public long InsertedRows { get; init; }
+
+    /// <summary>The relation and what became of it.</summary>
+    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Name ?? $"file {FileNode}"}: {Change}");
 }

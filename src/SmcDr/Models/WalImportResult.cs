@@ -31,13 +31,13 @@ public sealed record WalImportResult
     public required long RefusedCount { get; init; }
 
     /// <summary>The files that were refused, and why.</summary>
-    public required IReadOnlyList<WalImportProblem> Refused { get; init; }
+    public required IReadOnlyList<WalImportProblem> Refused { get; init => field = ResultList.Of(value); }
 
     /// <summary>The number of backup labels, which hold no write-ahead log and were left.</summary>
     public required long LabelCount { get; init; }
 
     /// <summary>Files that belong to no archive of write-ahead log, and were left.</summary>
-    public required IReadOnlyList<string> Unknown { get; init; }
+    public required IReadOnlyList<string> Unknown { get; init => field = ResultList.Of(value); }
 
     /// <summary>The first segment that is in the repository now and in the directory as well.</summary>
     public string? FirstSegment { get; init; }

@@ -109,6 +109,23 @@ public sealed class RecoveryTestTests(RecoveryTestTests.Shop shop) : IClassFixtu
     }
 
     [Fact]
+    public async Task RunAsync_NewestBackupIsDamaged_IsNews_ThoughAnOlderOneCanBeRecovered()
+    {
+        await using Place place = await shop.NewPlaceAsync();
+        await place.BackupAsync();
+        BackupInfo newest = await place.BackupAsync();
+        string marker = Path.Combine(place.RepositoryPath, "database", newest.Id, "complete");
+        byte[] content = await File.ReadAllBytesAsync(marker);
+        content[content.Length / 2] ^= 1;
+        await File.WriteAllBytesAsync(marker, content);
+
+        RecoveryTestResult result = await place.TestAsync();
+
+        Assert.Equal("Failed", result.Checks.Single(static check => check.Name == "Window").Outcome);
+        Assert.Contains($"The newest base backup '{newest.Id}' cannot be recovered", Describe(result), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task RunAsync_ServerThatDoesNotStart_IsNamed()
     {
         await using Place place = await shop.NewPlaceAsync();

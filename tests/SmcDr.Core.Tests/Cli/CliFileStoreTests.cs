@@ -50,6 +50,63 @@ public sealed class CliFileStoreTests : IDisposable
         Assert.Contains("'nosuch'", unknown.Error, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task BackupFileStore_OneOfSeveralFails_TheOthersAreBackedUpAndTold()
+    {
+        foreach (string name in new[] { "first", "last" })
+        {
+            Directory.CreateDirectory(Path.Combine(_directory.Path, name));
+            await File.WriteAllTextAsync(Path.Combine(_directory.Path, name, "a.txt"), name);
+        }
+
+        await File.WriteAllTextAsync(Path.Combine(_directory.Path, "smcdr.yaml"), $$"""
+            name: cli-files
+            repository: { location: "file://{{_directory.Path}}/repository" }
+            regions: { here: { role: primary } }
+            fileStores:
+              - { name: first, path: "{{_directory.Path}}/first" }
+              - { name: gone, path: "{{_directory.Path}}/gone" }
+              - { name: last, path: "{{_directory.Path}}/last" }
+
+            """);
+
+        CliRun run = await CliRun.InAsync(_directory.Path, ["backup", "filestore", "--json"]);
+        CliRun alone = await CliRun.InAsync(_directory.Path, ["backup", "filestore", "gone", "--json"]);
+
+        Assert.NotEqual(0, run.ExitCode);
+        Assert.Equal(["first", "last"], run.Json.EnumerateArray().Select(static backup => backup.GetProperty("name").GetString()));
+        Assert.Contains("The file store 'gone' is not backed up", run.Error, StringComparison.Ordinal);
+        Assert.Equal((run.ExitCode, ""), (alone.ExitCode, alone.Out));
+    }
+
+    [Fact]
+    public async Task CopyBackup_OneOfSeveralPlacesFails_TheOthersAreBroughtUpToDate()
+    {
+        string source = Path.Combine(_directory.Path, "source");
+        Directory.CreateDirectory(source);
+        await File.WriteAllTextAsync(Path.Combine(source, "a.txt"), "first");
+        const string Copies = "COPIES";
+        string site = $$"""
+            name: cli-files
+            repository: { location: "file://{{_directory.Path}}/repository"{{Copies}} }
+            regions: { here: { role: primary } }
+            fileStores: [ { name: config, path: "{{source}}" } ]
+
+            """;
+        string path = Path.Combine(_directory.Path, "smcdr.yaml");
+        await File.WriteAllTextAsync(path, site.Replace(Copies, "", StringComparison.Ordinal));
+        await RunAsync("backup", "filestore");
+        await File.WriteAllTextAsync(Path.Combine(_directory.Path, "file"), "in the way");
+        await File.WriteAllTextAsync(path, site.Replace(
+            Copies, $", copies: [ \"file://{_directory.Path}/file/vault\", \"file://{_directory.Path}/vault\" ]", StringComparison.Ordinal));
+
+        CliRun run = await CliRun.InAsync(_directory.Path, ["copy", "backup", "--json"]);
+
+        Assert.NotEqual(0, run.ExitCode);
+        Assert.Contains("/vault", Assert.Single(run.Json.EnumerateArray()).GetProperty("destination").GetString(), StringComparison.Ordinal);
+        Assert.Contains("file/vault is not up to date", run.Error, StringComparison.Ordinal);
+    }
+
     [OrdinaryUserFact]
     public async Task BackupFileStore_UnreadableFile_ExitsAsPartial()
     {

@@ -155,6 +155,39 @@ public sealed class CliWalTests : IDisposable
         Assert.Equal(SmcErrorCode.StreamTaken, error.Code);
     }
 
+    [Theory]
+    [InlineData(130, "--until", "FFFFFFFF/0")]
+    [InlineData(0)]
+    public async Task Stream_Stopped_IsNoSuccessWhereItWasToReachAPosition(int exitCode, params string[] end)
+    {
+        await using PostgresServer server = await PostgresServer.StartAsync(new PostgresServerOptions { Fsync = false });
+        Environment.SetEnvironmentVariable(PasswordVariable, server.Password);
+        await File.WriteAllTextAsync(Path.Combine(_directory.Path, "smcdr.yaml"), $$"""
+            name: cli-stopped
+            repository:
+              location: file://{{_directory.Path}}/repository
+            regions:
+              here:
+                role: primary
+                database:
+                  connection: "Host=127.0.0.1;Port={{server.Port}};Username=postgres;SSL Mode=Disable"
+                  password: env:{{PasswordVariable}}
+
+            """);
+        using CancellationTokenSource stop = new();
+        Task<CliRun> run = CliRun.InAsync(_directory.Path, ["wal", "stream", .. end], stop.Token);
+        while (!run.IsCompleted && !await server.ScalarAsync<bool>("SELECT EXISTS (SELECT FROM pg_stat_replication WHERE state = 'streaming')"))
+        {
+            await Task.Delay(50);
+        }
+
+        await stop.CancelAsync();
+        CliRun stopped = await run;
+
+        Assert.True(stopped.ExitCode == exitCode, $"{stopped.ExitCode}: {stopped.Error}");
+        Assert.Equal(exitCode != 0, stopped.Error.Contains("Stopped. Nothing is left running.", StringComparison.Ordinal));
+    }
+
     [Fact]
     public async Task Stream_SpillOptions_AreTakenAndRefusedAsSaid()
     {

@@ -238,6 +238,54 @@ public sealed class RepositoryCopyTests : IDisposable
     }
 
     [Fact]
+    public async Task CopyBackup_ClaimRemovedAtTheDestinationMeanwhile_TakesTheMarkerBack()
+    {
+        string id = await _lab.BackUpAsync();
+        MemoryObjectStore destination = new();
+        destination.BeforePut = async (key, token) =>
+        {
+            if (key.EndsWith("complete", StringComparison.Ordinal))
+            {
+                // Who removes has taken it for a copy that nobody works on any more; the packs go next.
+                await destination.DeleteAsync($"filestore/{id}/started", token);
+            }
+        };
+
+        await SmcErrorCode.CopyIncomplete.ThrowsAsync(() => CopyLab.CopyAllAsync(_lab.Source, destination));
+
+        Assert.DoesNotContain(destination.Keys, static key => key.EndsWith("complete", StringComparison.Ordinal));
+        destination.BeforePut = null;
+        Assert.Equal("Complete", Assert.Single(await CopyLab.CopyAllAsync(_lab.Source, destination)).State);
+        Assert.Equal(SampleBackup.Files(1), await SampleBackup.ReadAsync(destination, id));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task CopyAll_BackupThatRetentionRemovesMeanwhile_DoesNotKeepTheOthersFromBeingCopied(bool onlyMarker)
+    {
+        string first = await _lab.BackUpAsync(1);
+        string removed = await _lab.BackUpAsync(2);
+        string last = await _lab.BackUpAsync(3);
+        RepositoryCopy copy = await CopyLab.OpenAsync(_lab.Source, _lab.Copy, _lab.Observer);
+        List<string> copied = [];
+        await foreach (BackupCopyResult result in copy.CopyAllAsync(default))
+        {
+            copied.Add(result.Id);
+            if (result.Id == first)
+            {
+                foreach (string name in onlyMarker ? ["complete"] : new[] { "complete", "manifest", "started" })
+                {
+                    await _lab.Source.DeleteAsync($"filestore/{removed}/{name}", default);
+                }
+            }
+        }
+
+        Assert.Equal([first, last], copied);
+        Assert.Contains(_lab.Observer.Verboses, line => line.Contains(removed, StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task CopyBackup_UnknownOrIncomplete_IsRefused()
     {
         await _lab.BackUpAsync();

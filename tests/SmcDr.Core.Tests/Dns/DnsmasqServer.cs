@@ -46,9 +46,11 @@ internal sealed class DnsmasqServer : IAsyncDisposable
     public IPEndPoint Address => new(IPAddress.Loopback, Port);
 
     /// <summary>Starts a server with records, given as dnsmasq's own options.</summary>
-    public static async Task<DnsmasqServer> StartAsync(params string[] records)
+    public static Task<DnsmasqServer> StartAsync(params string[] records) => StartAsync(PostgresServer.FreePort(), records);
+
+    /// <summary>The same at a port.</summary>
+    public static async Task<DnsmasqServer> StartAsync(int port, string[] records)
     {
-        int port = PostgresServer.FreePort();
         ProcessStartInfo info = new(Find())
         {
             RedirectStandardError = true,

@@ -50,6 +50,21 @@ internal static class MotoRoute53
         + string.Concat(sets.Select(static set => $"<Change><Action>CREATE</Action>{set}</Change>"))
         + "</Changes></ChangeBatch></ChangeResourceRecordSetsRequest>");
 
+    /// <summary>The CNAME records of a zone.</summary>
+    public static async Task<(string Name, string Target)[]> ReadAliasesAsync(this MotoServer moto, string zone)
+    {
+        static string Part(XElement set, string name) => set.Descendants().First(element => element.Name.LocalName == name).Value;
+        using HttpClient http = new();
+        using HttpRequestMessage request = new(HttpMethod.Get, $"{moto.Endpoint}/2013-04-01/hostedzone/{zone}/rrset");
+        request.Headers.Authorization = s_authorization;
+        using HttpResponseMessage response = await http.SendAsync(request);
+        string answer = await response.Content.ReadAsStringAsync();
+        return response.IsSuccessStatusCode
+            ? [.. XElement.Parse(answer).Descendants().Where(static element => element.Name.LocalName == "ResourceRecordSet" && Part(element, "Type") == "CNAME")
+                .Select(static set => (Part(set, "Name").TrimEnd('.'), Part(set, "Value").TrimEnd('.')))]
+            : throw new InvalidOperationException(answer);
+    }
+
     public static DnsRecords Records(
         this MotoServer moto, string zone, IReadOnlyList<DnsTarget>? targets = null, IReadOnlyList<string>? nameServers = null, IOperationObserver? observer = null) =>
         new(zone, targets ?? [], nameServers ?? [], moto.Route53(), observer ?? NullObserver.Instance,

@@ -447,6 +447,15 @@ public sealed class FileStoreBackupTests : IDisposable
     }
 
     [Fact]
+    public async Task RunAsync_StoreOfTheSameNameOfAnotherSite_IsNoParent()
+    {
+        _sandbox.Write("file", "x");
+        BackupHeader shop = await _sandbox.BackUpAsync(FileStoreSandbox.Options with { Site = "shop" });
+        Assert.Equal("Full", (await _sandbox.BackUpAsync(FileStoreSandbox.Options with { Site = "bank" })).Kind);
+        Assert.Equal(shop.Id, (await _sandbox.BackUpAsync(FileStoreSandbox.Options with { Site = "shop" })).Parent);
+    }
+
+    [Fact]
     public async Task RunAsync_Cancelled_LeavesNothing()
     {
         for (int i = 0; i < 100; i++)

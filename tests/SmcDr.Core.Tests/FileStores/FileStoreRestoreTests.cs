@@ -202,7 +202,7 @@ public sealed class FileStoreRestoreTests : IDisposable
             _sandbox.Write($"{i % 4}/{i}", RandomNumberGenerator.GetBytes(2 << 20));
         }
 
-        FileStoreSandbox.Shell("cd \"$1\"; ln 0/0 0/link; chmod 500 3", _sandbox.Source);
+        FileStoreSandbox.Shell("cd \"$1\"; ln 0/0 0/link; chmod 500 3; chmod 1750 .; touch -d 2020-01-01 .", _sandbox.Source);
         BackupHeader header = await _sandbox.BackUpAsync();
         string target = _sandbox.NewTarget();
         BackupReader reader = await (await _sandbox.OpenAsync()).OpenBackupAsync(Component.FileStore, header.Id, CancellationToken.None);
@@ -218,9 +218,36 @@ public sealed class FileStoreRestoreTests : IDisposable
         FileStoreRestoreResult result = await _sandbox.RestoreAsync(header, new FileStoreRestoreOptions { TargetPath = target });
         Assert.Equal(40, result.KeptFileCount + result.FileCount);
         Assert.InRange(result.KeptFileCount, 4, done);
-        FileStoreSandbox.Shell("touch -r \"$1\" \"$2\"; chmod --reference=\"$1\" \"$2\"", _sandbox.Source, target);
         Assert.Equal(FileStoreSandbox.Describe(_sandbox.Source), FileStoreSandbox.Describe(target));
         Assert.Empty(Directory.EnumerateFiles(target, ".smcdr-*", SearchOption.AllDirectories));
+    }
+
+    [RootFact]
+    public async Task RunAsync_ReplacesWhatFillsTheDisk_OneFileAfterTheOther()
+    {
+        for (int i = 0; i < 24; i++)
+        {
+            _sandbox.Write($"{i}", RandomNumberGenerator.GetBytes(16 << 20));
+        }
+
+        BackupHeader header = await _sandbox.BackUpAsync();
+        using SmallFileSystem disk = new(520);
+        string target = Path.Combine(disk.Path, "files");
+        Directory.CreateDirectory(target);
+        for (int i = 0; i < 24; i++)
+        {
+            // Encrypted by somebody: as long as it was, and nothing of it is left.
+            await File.WriteAllBytesAsync(Path.Combine(target, $"{i}"), RandomNumberGenerator.GetBytes(16 << 20));
+        }
+
+        FileStoreRestoreResult result = await _sandbox.RestoreAsync(header, new FileStoreRestoreOptions { TargetPath = target, Force = true });
+
+        Assert.Equal(24, result.FileCount);
+        Assert.Equal(FileStoreSandbox.Describe(_sandbox.Source), FileStoreSandbox.Describe(target));
+        string more = Path.Combine(disk.Path, "more");
+        SmcException error = await Assert.ThrowsAsync<SmcException>(
+            () => _sandbox.RestoreAsync(header, new FileStoreRestoreOptions { TargetPath = more, Force = true }));
+        Assert.Equal(SmcErrorCode.DiskSpaceInsufficient, error.Code);
     }
 
     [Fact]

@@ -32,6 +32,12 @@ public sealed record Fault
     /// <summary>Sends so many bytes of the body (none, not even the head, where negative) and then nothing until the client gives up.</summary>
     public int? SilentAfter { get; init; }
 
+    /// <summary>Asks the server twice, as where a request is repeated on its way, and passes on the second answer.</summary>
+    public bool Twice { get; init; }
+
+    /// <summary>The server is asked when this is over, whether the client still waits or not: a request that is late on its way.</summary>
+    public Task? Until { get; init; }
+
     /// <summary>Changes the server's answer.</summary>
     public Func<ProxiedResponse, ProxiedResponse>? Change { get; init; }
 
@@ -55,21 +61,17 @@ public sealed class FaultProxy : IAsyncDisposable
 {
     private readonly int _serverPort;
     private readonly Func<ProxiedRequest, Fault?> _decide;
-    private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
-    private readonly CancellationTokenSource _stop = new();
+    private readonly LoopbackListener _listener;
     private readonly List<ProxiedRequest> _requests = [];
-    private readonly List<Task> _connections = [];
-    private readonly Task _accepting;
 
     public FaultProxy(int serverPort, Func<ProxiedRequest, Fault?> decide)
     {
         _serverPort = serverPort;
         _decide = decide;
-        _listener.Start();
-        _accepting = AcceptAsync();
+        _listener = new LoopbackListener(ServeAsync);
     }
 
-    public int Port => ((IPEndPoint)_listener.LocalEndpoint).Port;
+    public int Port => _listener.EndPoint.Port;
 
     public IReadOnlyList<ProxiedRequest> Requests
     {
@@ -82,30 +84,7 @@ public sealed class FaultProxy : IAsyncDisposable
         }
     }
 
-    public async ValueTask DisposeAsync()
-    {
-        await _stop.CancelAsync();
-        _listener.Stop();
-        await _accepting;
-        await Task.WhenAll(_connections);
-        _stop.Dispose();
-    }
-
-    private async Task AcceptAsync()
-    {
-        try
-        {
-            while (true)
-            {
-                TcpClient client = await _listener.AcceptTcpClientAsync(_stop.Token);
-                _connections.Add(ServeAsync(client));
-            }
-        }
-        catch (Exception exception) when (exception is OperationCanceledException or SocketException or ObjectDisposedException)
-        {
-            // Stopped.
-        }
-    }
+    public ValueTask DisposeAsync() => _listener.DisposeAsync();
 
     private async Task ServeAsync(TcpClient client)
     {
@@ -137,9 +116,19 @@ public sealed class FaultProxy : IAsyncDisposable
 
         if (fault.Answer is not null)
         {
-            await stream.WriteAsync(Encoding.UTF8.GetBytes(fault.Answer), _stop.Token);
+            await stream.WriteAsync(Encoding.UTF8.GetBytes(fault.Answer), _listener.Stop);
             client.Client.Shutdown(SocketShutdown.Send);
             return;
+        }
+
+        if (fault.Until is not null)
+        {
+            await fault.Until.WaitAsync(_listener.Stop);
+        }
+
+        if (fault.Twice)
+        {
+            await ForwardAsync(request, fault.WithoutHeaders);
         }
 
         ProxiedResponse response = await ForwardAsync(request, fault.WithoutHeaders);
@@ -153,13 +142,13 @@ public sealed class FaultProxy : IAsyncDisposable
         int? part = fault.CutAfter ?? fault.SilentAfter;
         if (part is not < 0)
         {
-            await stream.WriteAsync(Encoding.Latin1.GetBytes(response.Head), _stop.Token);
-            await stream.WriteAsync(response.Body.AsMemory(0, Math.Min(part ?? int.MaxValue, response.Body.Length)), _stop.Token);
+            await stream.WriteAsync(Encoding.Latin1.GetBytes(response.Head), _listener.Stop);
+            await stream.WriteAsync(response.Body.AsMemory(0, Math.Min(part ?? int.MaxValue, response.Body.Length)), _listener.Stop);
         }
 
         if (fault.SilentAfter is not null)
         {
-            await stream.ReadAtLeastAsync(new byte[1], 1, throwOnEndOfStream: false, _stop.Token);
+            await stream.ReadAtLeastAsync(new byte[1], 1, throwOnEndOfStream: false, _listener.Stop);
         }
 
         client.Client.Shutdown(SocketShutdown.Send);
@@ -189,18 +178,18 @@ public sealed class FaultProxy : IAsyncDisposable
 
         if (headers.Remove("Expect"))
         {
-            await stream.WriteAsync("HTTP/1.1 100 Continue\r\n\r\n"u8.ToArray(), _stop.Token);
+            await stream.WriteAsync("HTTP/1.1 100 Continue\r\n\r\n"u8.ToArray(), _listener.Stop);
         }
 
         byte[] body = new byte[int.Parse(headers.GetValueOrDefault("Content-Length", "0"), CultureInfo.InvariantCulture)];
-        await stream.ReadExactlyAsync(body, _stop.Token);
+        await stream.ReadExactlyAsync(body, _listener.Stop);
         return new ProxiedRequest(first[0], first[1], headers, body);
     }
 
     private async Task<ProxiedResponse> ForwardAsync(ProxiedRequest request, string[] without)
     {
         using TcpClient server = new();
-        await server.ConnectAsync(IPAddress.Loopback, _serverPort, _stop.Token);
+        await server.ConnectAsync(IPAddress.Loopback, _serverPort, _listener.Stop);
         NetworkStream stream = server.GetStream();
         StringBuilder head = new();
         head.Append(CultureInfo.InvariantCulture, $"{request.Method} {request.Target} HTTP/1.1\r\nConnection: close\r\n");
@@ -214,11 +203,11 @@ public sealed class FaultProxy : IAsyncDisposable
         }
 
         head.Append("\r\n");
-        await stream.WriteAsync(Encoding.Latin1.GetBytes(head.ToString()), _stop.Token);
-        await stream.WriteAsync(request.Body, _stop.Token);
+        await stream.WriteAsync(Encoding.Latin1.GetBytes(head.ToString()), _listener.Stop);
+        await stream.WriteAsync(request.Body, _listener.Stop);
         string responseHead = await ReadHeadAsync(stream) ?? throw new IOException("The server gave no answer.");
         using MemoryStream responseBody = new();
-        await stream.CopyToAsync(responseBody, _stop.Token);
+        await stream.CopyToAsync(responseBody, _listener.Stop);
         return new ProxiedResponse(responseHead, responseBody.ToArray());
     }
 
@@ -229,7 +218,7 @@ public sealed class FaultProxy : IAsyncDisposable
         byte[] one = new byte[1];
         while (!(head.Length >= 4 && head.ToString(head.Length - 4, 4) == "\r\n\r\n"))
         {
-            if (await stream.ReadAsync(one, _stop.Token) == 0)
+            if (await stream.ReadAsync(one, _listener.Stop) == 0)
             {
                 return null;
             }

@@ -4,8 +4,8 @@ using System.Net.Sockets;
 namespace SmcDr.Core.Tests.Fixtures;
 
 /// <summary>
-/// The network between a client and a server, on the loopback interface: it can be cut, stall, be slow, end one direction, or forget
-/// connections as a firewall does, and it can lead to another server. At most 64 connections at a time.
+/// The network between a client and a server, on the loopback interface: it can be cut, stall, be slow, end one direction, say
+/// things twice, be narrow, or forget connections as a firewall does, and it can lead to another server. At most 64 connections at a time.
 /// </summary>
 public sealed class NetworkProxy : IAsyncDisposable
 {
@@ -18,6 +18,8 @@ public sealed class NetworkProxy : IAsyncDisposable
     private readonly Task _accepting;
     private TaskCompletionSource _flows = Completed();
     private TimeSpan _delay;
+    private int _duplicates;
+    private int _rate;
     private bool _isCut;
 
     public NetworkProxy(int targetPort)
@@ -64,6 +66,39 @@ public sealed class NetworkProxy : IAsyncDisposable
         }
     }
 
+    /// <summary>
+    /// So many bytes a second go through each connection, in either direction, until <see cref="Heal"/>; where it was cut, it is so no more. New connections hold
+    /// little on the way, so that what the server has sent is not much more than what the client has received.
+    /// </summary>
+    public void Narrow(int bytesPerSecond)
+    {
+        lock (_lock)
+        {
+            (_isCut, _rate) = (false, bytesPerSecond);
+        }
+    }
+
+    /// <summary>So many of the next pieces that come from the server arrive twice.</summary>
+    public void Duplicate(int pieces)
+    {
+        lock (_lock)
+        {
+            _duplicates = pieces;
+        }
+    }
+
+    /// <summary>How many pieces are still to arrive twice.</summary>
+    public int Duplicates
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _duplicates;
+            }
+        }
+    }
+
     /// <summary>The connections of this moment are dead from now on, and nobody is ever told; new ones work.</summary>
     public void Forget() => Each(static connection => connection.IsForgotten = true);
 
@@ -75,7 +110,7 @@ public sealed class NetworkProxy : IAsyncDisposable
     {
         lock (_lock)
         {
-            (_isCut, _delay) = (false, TimeSpan.Zero);
+            (_isCut, _delay, _rate) = (false, TimeSpan.Zero, 0);
             _flows.TrySetResult();
         }
     }
@@ -139,6 +174,11 @@ public sealed class NetworkProxy : IAsyncDisposable
                         continue;
                     }
 
+                    if (_rate > 0)
+                    {
+                        connection.HoldLittle();
+                    }
+
                     _connections.Add(connection);
                     connection.Work = Task.Run(() => ServeAsync(connection));
                 }
@@ -185,6 +225,18 @@ public sealed class NetworkProxy : IAsyncDisposable
         }
     }
 
+    /// <summary>How much is taken at once: of what is narrow a tenth of a second's.</summary>
+    private int PieceLength
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _rate > 0 ? Math.Clamp(_rate / 10, 1, 64 << 10) : 64 << 10;
+            }
+        }
+    }
+
     private static bool IsTheEnd(Exception exception) =>
         exception is IOException or SocketException or OperationCanceledException or ObjectDisposedException or InvalidOperationException;
 
@@ -194,12 +246,15 @@ public sealed class NetworkProxy : IAsyncDisposable
         try
         {
             int length;
-            while ((length = await from.GetStream().ReadAsync(buffer, _stop.Token)) > 0)
+            while ((length = await from.GetStream().ReadAsync(buffer.AsMemory(0, PieceLength), _stop.Token)) > 0)
             {
                 TimeSpan delay;
+                bool isTwice;
                 lock (_lock)
                 {
-                    delay = _delay;
+                    delay = _delay + (_rate > 0 ? TimeSpan.FromSeconds((double)length / _rate) : TimeSpan.Zero);
+                    isTwice = _duplicates > 0 && from == connection.Server;
+                    _duplicates -= isTwice ? 1 : 0;
                 }
 
                 if (delay > TimeSpan.Zero)
@@ -211,6 +266,10 @@ public sealed class NetworkProxy : IAsyncDisposable
                 if (!connection.IsForgotten)
                 {
                     await to.GetStream().WriteAsync(buffer.AsMemory(0, length), _stop.Token);
+                    if (isTwice)
+                    {
+                        await to.GetStream().WriteAsync(buffer.AsMemory(0, length), _stop.Token);
+                    }
                 }
             }
 
@@ -238,6 +297,15 @@ public sealed class NetworkProxy : IAsyncDisposable
         public Task Work { get; set; } = Task.CompletedTask;
 
         public volatile bool IsForgotten;
+
+        /// <summary>Has the system keep little of what is on its way.</summary>
+        public void HoldLittle()
+        {
+            foreach (TcpClient end in new[] { Client, Server })
+            {
+                (end.ReceiveBufferSize, end.SendBufferSize) = (8 << 10, 8 << 10);
+            }
+        }
 
         public void Reset()
         {

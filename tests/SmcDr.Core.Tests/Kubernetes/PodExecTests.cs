@@ -50,14 +50,16 @@ public sealed class PodExecTests(ClusterFixture cluster)
         Assert.Contains("nobody", failure.Message, StringComparison.Ordinal);
     }
 
-    [ClusterFact]
-    public async Task ExecAsync_ReaderThatWaits_LosesNothing()
+    [ClusterTheory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task ExecAsync_ReaderThatWaits_LosesNothing(bool isBulk)
     {
         PodTarget pod = await cluster.BusyboxAsync();
         // More than all buffers on the way together, so that the command must have been held up.
         const int length = 64 << 20;
         await using PodProcess process = await cluster.Client.ExecAsync(
-            pod, ["sh", "-c", $"yes 0123456789abcde | head -c {length}; echo done >&2"], null, default);
+            pod, ["sh", "-c", $"yes 0123456789abcde | head -c {length}; echo done >&2"], new ExecOptions { IsBulk = isBulk }, default);
         await Task.Delay(TimeSpan.FromSeconds(2));
 
         Assert.DoesNotContain("done", process.ErrorText, StringComparison.Ordinal);
@@ -82,13 +84,15 @@ public sealed class PodExecTests(ClusterFixture cluster)
         Assert.Equal(0, await process.WaitAsync(default));
     }
 
-    [ClusterFact]
-    public async Task ExecAsync_InputForCommand_ArrivesWhole()
+    [ClusterTheory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task ExecAsync_InputForCommand_ArrivesWhole(bool isBulk)
     {
         PodTarget pod = await cluster.BusyboxAsync();
         byte[] data = RandomNumberGenerator.GetBytes(3_000_000);
         await using PodProcess process = await cluster.Client.ExecAsync(
-            pod, ["sh", "-c", $"head -c {data.Length} | sha256sum"], new ExecOptions { Input = true }, default);
+            pod, ["sh", "-c", $"head -c {data.Length} | sha256sum"], new ExecOptions { Input = true, IsBulk = isBulk }, default);
 
         await process.StandardInput.WriteAsync(data);
         using StreamReader reader = new(process.StandardOutput);
@@ -99,11 +103,32 @@ public sealed class PodExecTests(ClusterFixture cluster)
     }
 
     [ClusterFact]
-    public async Task ExecAsync_CommandThatTakesNoInput_HoldsTheWriterUpAndAnswersAllTheSame()
+    public async Task ExecAsync_BulkWhoseInputIsClosed_TellsOutputErrorsAndExitCode()
+    {
+        PodTarget pod = await cluster.BusyboxAsync();
+        byte[] data = RandomNumberGenerator.GetBytes(3_000_000);
+        using KubernetesClient client = new(cluster.Client.Access, new KubernetesClientOptions { BulkBySpdy = true });
+        await using PodProcess process = await client.ExecAsync(
+            pod, ["sh", "-c", "sha256sum; echo err >&2; exit 7"], new ExecOptions { Input = true, IsBulk = true }, default);
+        Assert.Equal("SPDY/3.1", process.Protocol);
+        Assert.True(process.CanCloseInput);
+
+        await process.StandardInput.WriteAsync(data);
+        await process.CloseInputAsync(default);
+        using StreamReader reader = new(process.StandardOutput);
+
+        Assert.StartsWith(Convert.ToHexStringLower(SHA256.HashData(data)), await reader.ReadToEndAsync(), StringComparison.Ordinal);
+        Assert.Equal((7, "err\n"), (await process.WaitAsync(default), process.ErrorText));
+    }
+
+    [ClusterTheory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task ExecAsync_CommandThatTakesNoInput_HoldsTheWriterUpAndAnswersAllTheSame(bool isBulk)
     {
         PodTarget pod = await cluster.BusyboxAsync();
         await using PodProcess process = await cluster.Client.ExecAsync(
-            pod, ["sh", "-c", "echo ready; sleep 100000"], new ExecOptions { Input = true }, default);
+            pod, ["sh", "-c", "echo ready; sleep 100000"], new ExecOptions { Input = true, IsBulk = isBulk }, default);
         byte[] line = new byte[6];
         await process.StandardOutput.ReadExactlyAsync(line);
 

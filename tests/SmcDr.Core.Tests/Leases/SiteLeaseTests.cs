@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text.Json;
 using SmcDr.Core.Leases;
 using SmcDr.Core.Operations;
@@ -141,6 +142,19 @@ public sealed class SiteLeaseTests : IAsyncLifetime
         Assert.Equal(holder, JsonSerializer.Deserialize(json, LeaseJson.Default.LeaseHolder));
         Assert.True(holder.IsThisProcess());
         Assert.False(holder.IsSurelyDead());
+    }
+
+    [LinuxFact]
+    public async Task IsSurelyDead_ProcessThatTheHostHides_IsNotTakenForDead()
+    {
+        using TemporaryDirectory hidden = new();
+        LeaseHolder alive = LeaseHolder.Create("Restore-SmcSystem", "20261122T081500Z-restore-system", TimeSpan.FromSeconds(90));
+        Assert.False(alive.IsSurelyDead(hidden.Path));
+
+        using Process process = Process.Start("true");
+        await process.WaitForExitAsync();
+        Assert.True((alive with { ProcessId = process.Id }).IsSurelyDead(hidden.Path));
+        Assert.True((alive with { ProcessStart = "0" }).IsSurelyDead());
     }
 
     private static SiteLeaseOptions Options { get; } = new() { Interval = s_never, Patience = s_never, Expiry = s_never };

@@ -104,6 +104,37 @@ public sealed class AlertSenderTests : IDisposable
     }
 
     [Fact]
+    public async Task SendAsync_ReceiverThatAnswersWithALongPage_IsToldOnce()
+    {
+        await using Receiver receiver = await Receiver.StartAsync("http", "200=" + new string('x', 100_000), "403=" + new string('x', 100_000));
+        _lab.Channels.Add(new NotificationSettings { Webhook = _lab.Secret(receiver.Url) });
+
+        AlertResult taken = Assert.Single(await _lab.SendAsync(_lab.Alert(title: "One")));
+        AlertResult refused = Assert.Single(await _lab.SendAsync(_lab.Alert(AlertSeverity.Critical)));
+
+        Assert.Equal(("Sent", 1), (taken.State, taken.Attempts));
+        Assert.Equal(("Failed", 1, "The receiver answers 403."), (refused.State, refused.Attempts, refused.Problem));
+        Assert.Equal(2, (await receiver.EndAsync()).Count);
+    }
+
+    [Fact]
+    public async Task SendAsync_QuestionThatEndsTheCommand_TellsNobodyBefore()
+    {
+        await using Receiver receiver = await Receiver.StartAsync("http", "200");
+        _lab.Channels.Add(new NotificationSettings { Webhook = _lab.Secret(receiver.Url) });
+        _lab.Channels.Add(new NotificationSettings { Slack = _lab.Secret(receiver.Url) });
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => _lab.SendAsync(
+            options: new AlertSendOptions
+            {
+                Approve = static name => name == "webhook" ? Task.FromResult(true) : throw new OperationCanceledException(),
+            }));
+
+        Assert.Empty(await receiver.EndAsync());
+        Assert.False(Directory.Exists(_lab.StateDirectory) && Directory.GetFiles(_lab.StateDirectory, "*", SearchOption.AllDirectories).Length > 0);
+    }
+
+    [Fact]
     public async Task SendAsync_NobodyListens_GivesUpInTimeWithoutTheAddress()
     {
         int port;

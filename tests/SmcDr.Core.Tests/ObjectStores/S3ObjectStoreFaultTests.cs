@@ -89,6 +89,21 @@ public sealed class S3ObjectStoreFaultTests(MotoServer moto)
     }
 
     [MotoFact]
+    public async Task Lock_NeitherItNorTheQuestionWhetherItCanBeIsAllowed_SaysSo()
+    {
+        string bucket = await BucketWithAsync("key", Bytes(10));
+        await using FaultProxy proxy = new(moto.Port, static request =>
+            request.Target.Contains("retention", StringComparison.Ordinal) || request.Target.Contains("object-lock", StringComparison.Ordinal)
+                ? Fault.AnswerError(403, "AccessDenied")
+                : null);
+        await using S3ObjectStore store = moto.Open($"s3://{bucket}", port: proxy.Port);
+
+        await SmcErrorCode.StorageAccessDenied.ThrowsAsync(
+            () => store.LockAsync("key", DateTimeOffset.UtcNow.AddDays(1), ObjectLockMode.Governance, default));
+        Assert.False((await store.ProbeAsync(default)).ObjectLock);
+    }
+
+    [MotoFact]
     public async Task GetInfo_ServerNeverAnswers_TriesAgain()
     {
         string bucket = await BucketWithAsync("key", Bytes(10));

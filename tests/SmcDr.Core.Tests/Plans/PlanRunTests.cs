@@ -54,6 +54,50 @@ public sealed class PlanRunTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task RunAsync_StoreThatIsSlowToNoteWhatIsDone_IsWaitedFor()
+    {
+        bool isDone = false;
+        _store.BeforePut = (_, token) => Volatile.Read(ref isDone) ? Task.Delay(TimeSpan.FromSeconds(1), token) : Task.CompletedTask;
+        ScriptedStep step = new("only")
+        {
+            Act = (_, _) =>
+            {
+                Volatile.Write(ref isDone, true);
+                return Task.CompletedTask;
+            },
+        };
+
+        (List<PlanStepResult> results, Exception? failure) = await CollectAsync(
+            NewRun(_repository, [step], new PlanOptions { Lease = Lease, NoteTime = TimeSpan.FromMilliseconds(50) }).RunAsync(CancellationToken.None));
+
+        Assert.Null(failure);
+        Assert.Equal(PlanStepState.Succeeded, StateOf(results, "only"));
+    }
+
+    [Fact]
+    public async Task RunAsync_StoppedWhileTheStoreDoesNotAnswer_EndsAllTheSame()
+    {
+        using CancellationTokenSource stop = new();
+        bool isDone = false;
+        _store.BeforePut = (_, token) => Volatile.Read(ref isDone) ? Task.Delay(Timeout.Infinite, token) : Task.CompletedTask;
+        ScriptedStep step = new("only")
+        {
+            Act = async (_, _) =>
+            {
+                Volatile.Write(ref isDone, true);
+                await stop.CancelAsync();
+            },
+        };
+
+        (List<PlanStepResult> results, Exception? failure) = await CollectAsync(
+            NewRun(_repository, [step], new PlanOptions { Lease = Lease, NoteTime = TimeSpan.FromMilliseconds(50) }).RunAsync(stop.Token))
+            .WaitAsync(TimeSpan.FromSeconds(60));
+
+        Assert.IsAssignableFrom<OperationCanceledException>(failure);
+        Assert.Equal(PlanStepState.Interrupted, StateOf(results, "only"));
+    }
+
+    [Fact]
     public async Task RunAsync_Parallelism_IsNeverExceeded()
     {
         int running = 0;

@@ -55,6 +55,17 @@ public sealed class RecoveryPreflightTests(RecoveryWorld world) : IClassFixture<
         await RefusedAsync(place, place.Request(RecoveryTarget.AtXid(world.Timeline[0].Xid - 1)), SmcErrorCode.TargetOutsideWindow);
     }
 
+    [OrdinaryUserFact]
+    public async Task DataDirectory_OfAnotherAccountAndClosed_IsRefusedByItsOwner()
+    {
+        RecoveryRequest request = new() { Repository = world.Repository, DataDirectory = "/root" };
+
+        SmcException e = await Assert.ThrowsAsync<SmcException>(() => DatabaseRecovery.PlanAsync(request, NullObserver.Instance, default));
+
+        Assert.Equal(SmcErrorCode.TargetUnsuitable, e.Code);
+        Assert.Contains("belongs to another account", e.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Timeline_NotInTheArchive_IsRefused_Trap17()
     {

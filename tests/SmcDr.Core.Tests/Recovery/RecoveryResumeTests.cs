@@ -1,6 +1,10 @@
 using System.Diagnostics;
 using SmcDr.Core.Operations;
+using SmcDr.Core.Platform;
+using SmcDr.Core.Postgres.Wal;
 using SmcDr.Core.Recovery;
+using SmcDr.Core.Tests.EndToEnd;
+using SmcDr.Core.Tests.Fixtures;
 using TestPrograms = SmcDr.Core.Tests.Fixtures.PostgresPrograms;
 
 namespace SmcDr.Core.Tests.Recovery;
@@ -35,6 +39,34 @@ public sealed class RecoveryResumeTests(RecoveryWorld world) : IClassFixture<Rec
     }
 
     [Fact]
+    public async Task ExecuteAsync_InterruptedAfterReplay_StagedWalIsAsItWasFetched()
+    {
+        await using RecoveryPlace place = world.NewPlace();
+        RecoveryRequest request = place.Request();
+        RecoveryPlan plan = await DatabaseRecovery.PlanAsync(request, NullObserver.Instance, default);
+        string staging = Path.Combine(place.Data + ".smcdr", RecoveryScripts.StagingName);
+        int linked = 0;
+
+        await Assert.ThrowsAsync<InvalidOperationException>(() => RecoveryPlace.RecoverAsync(
+            request, p => _ = p == RecoveryPhase.Recovered ? throw new InvalidOperationException("Interrupted.") : p));
+
+        foreach (WalItem item in plan.WalItems)
+        {
+            string staged = Path.Combine(staging, item.Name.ToString());
+            byte[] expected = new byte[item.SegmentSize];
+            await plan.Archive.ReadAsync(item, expected, default);
+            byte[] actual = await File.ReadAllBytesAsync(staged);
+            Assert.True(expected.AsSpan().SequenceEqual(actual), staged);
+            FileStatus status = Posix.FindStatus(staged)!.Value;
+            string given = Path.Combine(place.Data, "pg_wal", item.Name.ToString());
+            linked += Posix.FindStatus(given) is { } other && other.Inode == status.Inode ? 1 : 0;
+        }
+
+        // The server has it by a second name, also where it is not ours, and has written to none.
+        Assert.NotEqual(0, linked);
+    }
+
+    [Fact]
     public async Task ExecuteAsync_InterruptedBetweenTheMoves_IsFinishedByTheSecondRun()
     {
         await using RecoveryPlace place = world.NewPlace();
@@ -63,6 +95,23 @@ public sealed class RecoveryResumeTests(RecoveryWorld world) : IClassFixture<Rec
         Assert.Equal(aside, result.PreviousDataDirectory);
         Assert.Equal(previous, RecoveryPlace.Fingerprint(aside));
         Assert.Equal(RecoveryWorld.RowsInBackup + RecoveryWorld.Steps, (await place.RowsAsync()).Length);
+    }
+
+    [LinuxFact]
+    public void Open_LockFileThatCannotBeOpened_IsOnlyAnotherRecoveryWhereOneHoldsIt()
+    {
+        using TemporaryDirectory directory = new();
+        string data = Path.Combine(directory.Path, "data");
+        using (RecoveryState.Open(data, null))
+        {
+            Assert.Equal(SmcErrorCode.OperationInProgress, Assert.Throws<SmcException>(() => RecoveryState.Open(data, null)).Code);
+        }
+
+        // What the system says is told as it is, as of a disk that is full or was mounted read-only.
+        string file = Path.Combine(RecoveryState.PathFor(data), "lock");
+        File.Delete(file);
+        File.CreateSymbolicLink(file, file);
+        Assert.ThrowsAny<IOException>(() => RecoveryState.Open(data, null));
     }
 
     [Fact]
@@ -196,16 +245,10 @@ public sealed class RecoveryResumeTests(RecoveryWorld world) : IClassFixture<Rec
 
     private static Process StartProgram(string site, RecoveryPlace place)
     {
-        ProcessStartInfo start = new(Environment.ProcessPath!.EndsWith("dotnet", StringComparison.Ordinal) ? Environment.ProcessPath : "dotnet")
-        {
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-            RedirectStandardInput = true,
-        };
+        ProcessStartInfo start = SmcdrProcess.CreateStart();
         foreach (string argument in new[]
         {
-            Path.Combine(AppContext.BaseDirectory, "SmcDr.Cli.dll"), "restore", "database", "--site", site, "--latest",
-            "--tablespace", $"side={place.Tablespace}", "--force", "--yes", "--no-start",
+            "restore", "database", "--site", site, "--latest", "--tablespace", $"side={place.Tablespace}", "--force", "--yes", "--no-start",
         })
         {
             start.ArgumentList.Add(argument);

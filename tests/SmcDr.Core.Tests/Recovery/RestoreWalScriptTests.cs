@@ -1,3 +1,4 @@
+using SmcDr.Core.Platform;
 using SmcDr.Core.Recovery;
 using SmcDr.Core.Tests.Fixtures;
 
@@ -29,7 +30,7 @@ public sealed class RestoreWalScriptTests : IDisposable
     public void Dispose() => _root.Dispose();
 
     [Fact]
-    public async Task Present_IsCopied_AndStaysStaged()
+    public async Task Present_IsGiven_AndStaysStaged()
     {
         Stage(Name, "content");
 
@@ -37,6 +38,36 @@ public sealed class RestoreWalScriptTests : IDisposable
         Assert.Equal("content", await File.ReadAllTextAsync(_target));
         Assert.True(File.Exists(Path.Combine(_wal, Name)));
         Assert.False(File.Exists(_target + ".smcdr"));
+    }
+
+    [Fact]
+    public async Task Present_OnTheSameFileSystem_IsNotCopied()
+    {
+        Stage(Name, "content");
+
+        Assert.Equal(0, await RunAsync(Name));
+        Assert.Equal(Posix.FindStatus(Path.Combine(_wal, Name))!.Value.Inode, Posix.FindStatus(_target)!.Value.Inode);
+    }
+
+    [Fact]
+    public async Task Present_OnAnotherFileSystem_IsCopied()
+    {
+        Stage(Name, "content");
+        string other = Path.Combine("/dev/shm", Path.GetFileName(_root.Path));
+        Directory.CreateDirectory(other);
+        try
+        {
+            string target = Path.Combine(other, "RECOVERYXLOG");
+            Assert.NotEqual(Posix.FindStatus(_wal)!.Value.FileSystem, Posix.FindStatus(other)!.Value.FileSystem);
+
+            Assert.Equal(0, await RunAsync(Name, target: target));
+            Assert.Equal("content", await File.ReadAllTextAsync(target));
+            Assert.Single(Directory.GetFiles(other));
+        }
+        finally
+        {
+            Directory.Delete(other, recursive: true);
+        }
     }
 
     [Fact]

@@ -1,6 +1,6 @@
-using System.Net;
 using System.Net.Sockets;
 using System.Text;
+using SmcDr.Core.Tests.Fixtures;
 
 namespace SmcDr.Core.Tests.Redis;
 
@@ -10,22 +10,18 @@ namespace SmcDr.Core.Tests.Redis;
 /// </summary>
 internal sealed class ScriptedServer : IAsyncDisposable
 {
-    private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
-    private readonly CancellationTokenSource _stop = new();
+    private readonly LoopbackListener _listener;
     private readonly Func<string[], Stream, CancellationToken, Task<bool>> _answer;
     private readonly List<string> _commands = [];
-    private readonly List<Task> _connections = [];
-    private readonly Task _accepting;
 
     /// <param name="answer">Takes a command with its arguments and answers it; false = the connection is closed.</param>
     public ScriptedServer(Func<string[], Stream, CancellationToken, Task<bool>> answer)
     {
         _answer = answer;
-        _listener.Start();
-        _accepting = AcceptAsync();
+        _listener = new LoopbackListener(ServeAsync);
     }
 
-    public string Endpoint => _listener.LocalEndpoint.ToString()!;
+    public string Endpoint => _listener.EndPoint.ToString();
 
     /// <summary>All commands of all connections, arguments separated by blanks.</summary>
     public string[] Commands
@@ -71,34 +67,11 @@ internal sealed class ScriptedServer : IAsyncDisposable
         await stream.FlushAsync(token);
     }
 
-    public async ValueTask DisposeAsync()
-    {
-        await _stop.CancelAsync();
-        _listener.Stop();
-        await _accepting;
-        await Task.WhenAll(_connections);
-        _stop.Dispose();
-    }
-
-    private async Task AcceptAsync()
-    {
-        try
-        {
-            while (true)
-            {
-                TcpClient client = await _listener.AcceptTcpClientAsync(_stop.Token);
-                client.NoDelay = true;
-                _connections.Add(ServeAsync(client));
-            }
-        }
-        catch (Exception exception) when (exception is OperationCanceledException or SocketException or ObjectDisposedException)
-        {
-            // Stopped.
-        }
-    }
+    public ValueTask DisposeAsync() => _listener.DisposeAsync();
 
     private async Task ServeAsync(TcpClient tcp)
     {
+        tcp.NoDelay = true;
         await using RedisTestClient client = new(tcp, tcp.GetStream());
         try
         {
@@ -110,7 +83,7 @@ internal sealed class ScriptedServer : IAsyncDisposable
                     _commands.Add(string.Join(' ', command));
                 }
 
-                if (!await _answer(command, tcp.GetStream(), _stop.Token))
+                if (!await _answer(command, tcp.GetStream(), _listener.Stop))
                 {
                     return;
                 }

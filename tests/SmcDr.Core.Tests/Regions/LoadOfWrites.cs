@@ -10,8 +10,18 @@ internal sealed class LoadOfWrites
     private readonly Task[] _clients;
     private volatile bool _isOver;
 
-    public LoadOfWrites(PostgresServer server, int clients = 3) =>
-        _clients = [.. Enumerable.Range(0, clients).Select(_ => Task.Run(() => WriteAsync(server)))];
+    public LoadOfWrites(PostgresServer server, int clients = 3)
+        : this(() => server.OpenAsync(), clients)
+    {
+    }
+
+    public LoadOfWrites(string connectionString, int clients = 3)
+        : this(() => OpenAsync(connectionString), clients)
+    {
+    }
+
+    private LoadOfWrites(Func<Task<NpgsqlConnection>> open, int clients) =>
+        _clients = [.. Enumerable.Range(0, clients).Select(_ => Task.Run(() => WriteAsync(open)))];
 
     /// <summary>The ids that a commit came back for.</summary>
     public ConcurrentBag<long> Acknowledged { get; } = [];
@@ -25,11 +35,18 @@ internal sealed class LoadOfWrites
         await Task.WhenAll(_clients);
     }
 
-    private async Task WriteAsync(PostgresServer server)
+    private static async Task<NpgsqlConnection> OpenAsync(string connectionString)
+    {
+        NpgsqlConnection connection = new(connectionString);
+        await connection.OpenAsync();
+        return connection;
+    }
+
+    private async Task WriteAsync(Func<Task<NpgsqlConnection>> open)
     {
         try
         {
-            await using NpgsqlConnection connection = await server.OpenAsync();
+            await using NpgsqlConnection connection = await open();
             while (!_isOver)
             {
                 await using NpgsqlCommand command = new("INSERT INTO t (v) VALUES ('load') RETURNING id", connection);

@@ -21,7 +21,7 @@ public sealed class RegionClusterTests(ClusterFixture cluster)
         {
             foreach (string region in new[] { cluster.Namespace, west })
             {
-                await DeployWriterAsync(region);
+                await DeployWriterAsync(cluster, region);
             }
 
             await using RegionLab lab = await RegionLab.StartAsync();
@@ -51,26 +51,147 @@ public sealed class RegionClusterTests(ClusterFixture cluster)
         }
         finally
         {
+            await DeleteWriterAsync(cluster, cluster.Namespace);
             await cluster.Client.DeleteAsync(KubernetesResource.Namespaces, null, west, null, default);
+        }
+    }
+
+    [ClusterFact]
+    public async Task Failover_ClustersDoNotAnswer_TheOldOneIsLeftBehindAndTheNewOneIsWaitedFor()
+    {
+        await DeployWriterAsync(cluster, cluster.Namespace);
+        try
+        {
+            await using RegionLab lab = await RegionLab.StartWithStandbyAsync();
+            string kubeconfig = Path.Combine(lab.Root, "kubeconfig");
+            string unreachable = Path.Combine(lab.Root, "unreachable");
+            await File.WriteAllTextAsync(unreachable, $$"""
+                apiVersion: v1
+                kind: Config
+                clusters: [ { name: gone, cluster: { server: "https://127.0.0.1:{{PostgresServer.FreePort()}}", insecure-skip-tls-verify: true } } ]
+                users: [ { name: nobody, user: { token: none } } ]
+                contexts: [ { name: gone, context: { cluster: gone, user: nobody } } ]
+                current-context: gone
+                """);
+            File.Copy(ClusterFixture.Kubeconfig!, kubeconfig);
+            PostgresPrograms.GiveToServer(kubeconfig);
+            PostgresPrograms.GiveToServer(unreachable);
+            Task WriteAsync(string west) => lab.WriteSiteAsync(
+                "east",
+                "writers: [ deployment/region-writer ]",
+                region => $"kubernetes: {{ kubeconfig: {(region == "east" ? unreachable : west)}, namespace: {cluster.Namespace} }}");
+            await Workloads(cluster.Namespace).SuspendAsync(WorkloadName.Parse("deployment/region-writer"), default);
+            await WriteAsync(unreachable);
+            await lab.Primary.KillAsync();
+
+            // The database has its new primary, whoever cannot start the writers.
+            (int exitCode, string _, string error) = await lab.RunAsync("region", "failover", "--yes");
+            Assert.Equal(SmcErrors.Get(SmcErrorCode.ClusterUnavailable).ExitCode, exitCode);
+            Assert.Contains("The writers in 'east' could not be stopped", error, StringComparison.Ordinal);
+            Assert.False(await lab.AskWestAsync<bool>("SELECT pg_is_in_recovery()"));
+            Assert.False((await lab.LookAsync("west")).GetProperty("clusterReachable").GetBoolean());
+
+            await WriteAsync(kubeconfig);
+            JsonElement steps = await lab.SucceedAsync("region", "failover", "--yes");
+            Assert.Equal("AlreadyDone", RegionFailoverTests.StateOf(steps, "promote-database"));
+            Assert.Equal("deployment/region-writer Running.", RegionFailoverTests.DetailOf(steps, "resume-writers"));
+            Assert.Equal(1L, (await lab.LookAsync("west")).GetProperty("epoch").GetInt64());
+        }
+        finally
+        {
+            await DeleteWriterAsync(cluster, cluster.Namespace);
+        }
+    }
+
+    [ClusterFact]
+    public async Task Failover_PodsOfTheOldRegionDoNotGo_AllWritersAreToldToStopAndItIsNotHeldUp()
+    {
+        // As on nodes that are dead while the API answers.
+        string[] writers = ["stuck-one", "stuck-two"];
+        try
+        {
+            foreach (string writer in writers)
+            {
+                await DeployWriterAsync(cluster, cluster.Namespace, name: writer, isDeaf: true);
+            }
+
+            await using RegionLab lab = await RegionLab.StartAsync();
+            string kubeconfig = Path.Combine(lab.Root, "kubeconfig");
+            File.Copy(ClusterFixture.Kubeconfig!, kubeconfig);
+            PostgresPrograms.GiveToServer(kubeconfig);
+            await lab.WriteSiteAsync(
+                "east",
+                $"writers: [ {string.Join(", ", writers.Select(static writer => $"deployment/{writer}"))} ]\nobjectives: {{ database: {{ rto: 60s, rpo: 60s }} }}",
+                region => region == "east" ? $"kubernetes: {{ kubeconfig: {kubeconfig}, namespace: {cluster.Namespace} }}" : "");
+            foreach (string writer in writers)
+            {
+                await RegionLab.UntilAsync(
+                    async () => (await Workloads(cluster.Namespace).GetAsync(WorkloadName.Parse($"deployment/{writer}"), default)).State == "Running", writer);
+            }
+
+            await lab.SucceedAsync("backup", "database");
+            lab.StartStream();
+            await lab.SucceedAsync(lab.InitArguments());
+            await lab.UntilWestHasAsync(2000);
+            await lab.Primary.KillAsync();
+
+            JsonElement steps = await lab.SucceedAsync("region", "failover", "--yes");
+
+            string stopped = RegionFailoverTests.DetailOf(steps, "suspend-writers");
+            Assert.Contains("Not all of them stopped", stopped, StringComparison.Ordinal);
+            Assert.All(writers, writer => Assert.Contains($"Pods of 'deployment/{writer}'", stopped, StringComparison.Ordinal));
+            foreach (string writer in writers)
+            {
+                WorkloadInfo info = await Workloads(cluster.Namespace).GetAsync(WorkloadName.Parse($"deployment/{writer}"), default);
+                Assert.Equal(("Stopping", 0, 1, 1), (info.State, info.Replicas, info.PodCount, info.RememberedReplicas));
+            }
+
+            Assert.Equal(2000L, await lab.AskWestAsync<long>("SELECT count(*) FROM t"));
+            Assert.Equal(
+                "Met", RegionFailoverTests.Step(steps, "report-failover").GetProperty("failover").GetProperty("rtoVerdict").GetString());
+        }
+        finally
+        {
+            foreach (string writer in writers)
+            {
+                await DeleteWriterAsync(cluster, cluster.Namespace, writer);
+            }
+
+            await foreach (KubernetesObject pod in cluster.Client.ListAsync(KubernetesResource.Pods, cluster.Namespace))
+            {
+                if (writers.Any(writer => pod.Name.StartsWith(writer, StringComparison.Ordinal)))
+                {
+                    await cluster.Client.DeleteAsync(
+                        KubernetesResource.Pods, cluster.Namespace, pod.Name, new DeleteOptions { GracePeriod = TimeSpan.Zero }, default);
+                }
+            }
         }
     }
 
     private ClusterWorkloads Workloads(string @namespace) => new(cluster.Client, @namespace, new WorkloadOptions(), NullObserver.Instance);
 
-    private async Task DeployWriterAsync(string @namespace)
+    /// <summary>Makes a workload that stands for what writes to a region's database.</summary>
+    internal static async Task DeployWriterAsync(
+        ClusterFixture cluster, string @namespace, int replicas = 1, string name = "region-writer", bool isDeaf = false)
     {
+        string script = isDeaf ? "trap '' TERM; while :; do sleep 1; done" : "exec sleep 100000";
         Assert.True(await cluster.Client.WaitAsync(
             new KubernetesResource { Version = "v1", Plural = "serviceaccounts", Kind = "ServiceAccount", IsNamespaced = true },
             @namespace, "default", static account => account is not null, TimeSpan.FromSeconds(60), default));
         await cluster.Client.CreateAsync(
             await ClusterWorkloads.ResourceOfAsync(cluster.Client, WorkloadKind.Deployment, default),
             ClusterFixture.Parse($$$$$"""
-                {"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"region-writer","namespace":"{{{{{@namespace}}}}}"},
-                "spec":{"replicas":1,"selector":{"matchLabels":{"app":"region-writer"}},"template":{"metadata":{"labels":{"app":"region-writer"}},
-                "spec":{"terminationGracePeriodSeconds":1,
-                "containers":[{"name":"main","image":"busybox:1.35","imagePullPolicy":"IfNotPresent","command":["sh","-c","exec sleep 100000"]}]}}}}
+                {"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"{{{{{name}}}}}","namespace":"{{{{{@namespace}}}}}"},
+                "spec":{"replicas":{{{{{replicas}}}}},"selector":{"matchLabels":{"app":"{{{{{name}}}}}"}},
+                "template":{"metadata":{"labels":{"app":"{{{{{name}}}}}"}},"spec":{"terminationGracePeriodSeconds":{{{{{(isDeaf ? 600 : 1)}}}}},
+                "containers":[{"name":"main","image":"busybox:1.35","imagePullPolicy":"IfNotPresent","command":["sh","-c","{{{{{script}}}}}"]}]}}}}
                 """),
             false,
             default);
     }
+
+    /// <summary>Deletes it, with its pods.</summary>
+    internal static async Task DeleteWriterAsync(ClusterFixture cluster, string @namespace, string name = "region-writer") =>
+        await cluster.Client.DeleteAsync(
+            await ClusterWorkloads.ResourceOfAsync(cluster.Client, WorkloadKind.Deployment, default), @namespace, name, null, default);
 }

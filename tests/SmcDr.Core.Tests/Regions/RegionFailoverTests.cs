@@ -1,26 +1,34 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using Npgsql;
 using SmcDr.Core.Tests.EndToEnd;
 using SmcDr.Core.Tests.Redis;
+using Xunit.Abstractions;
 
 namespace SmcDr.Core.Tests.Regions;
 
 /// <summary>Sites that are led to another region, on real servers and by the program itself.</summary>
-public sealed partial class RegionFailoverTests
+public sealed partial class RegionFailoverTests(ITestOutputHelper output)
 {
     [Fact]
     public async Task Failover_PrimaryIsKilledUnderLoad_NothingThatIsElsewhereIsLostAndTheZombieIsFenced()
     {
-        await using RegionLab lab = await RegionLab.StartWithStandbyAsync();
+        await using RegionLab lab = await RegionLab.StartAsync();
+        await lab.SucceedAsync("backup", "database");
+        SmcdrProcess stream = lab.StartStream();
+        await lab.SucceedAsync(lab.InitArguments());
         LoadOfWrites load = new(lab.Primary);
         await load.UntilAsync(200);
         await lab.Primary.KillAsync();
         await load.EndAsync();
         Lsn received = Lsn.Parse(await lab.AskWestAsync<string>("SELECT pg_last_wal_receive_lsn()::text"));
 
+        DateTimeOffset command = DateTimeOffset.UtcNow;
+        Task<DateTimeOffset> firstWrite = UntilWrittenAsync(lab.WestConnection);
         JsonElement steps = await lab.SucceedAsync("region", "failover", "--yes");
 
+        TellTime(steps, command, await firstWrite);
         Assert.Equal("Succeeded", StateOf(steps, "fence-region"));
         Assert.Equal("Succeeded", StateOf(steps, "promote-database"));
         string report = DetailOf(steps, "report-failover");
@@ -36,21 +44,32 @@ public sealed partial class RegionFailoverTests
         HashSet<long> east = await RegionLab.ReadIdsAsync($"{lab.Primary.ConnectionString};Password={lab.Primary.Password}");
         Assert.Subset(east, new HashSet<long>(load.Acknowledged));
         Assert.Equal(east.Except(west).Count(), LostOf(report));
+        Assert.Equal(east.Except(west).Count(), Step(steps, "report-failover").GetProperty("failover").GetProperty("lostTransactions").GetInt32());
         Assert.Empty(west.Except(east));
-        (int exitCode, string _, string error) = await lab.RunAsync("wal", "stream");
+        (int exitCode, string _, string error) = await stream.EndAsync();
         Assert.Equal(SmcErrors.Get(SmcErrorCode.Fenced).ExitCode, exitCode);
         Assert.Contains("'east' is fenced off", error, StringComparison.Ordinal);
         JsonElement zombie = await lab.LookAsync("east");
         Assert.Equal("Fenced", zombie.GetProperty("fencing").GetString());
         Assert.False(zombie.GetProperty("canTakeOver").GetBoolean());
         Assert.Contains("a primary of its own, on timeline 1", zombie.GetProperty("obstacles")[0].GetString(), StringComparison.Ordinal);
-        Assert.Equal("Leads", (await lab.LookAsync("west")).GetProperty("fencing").GetString());
+        JsonElement leader = await lab.LookAsync("west");
+        Assert.Equal("Leads", leader.GetProperty("fencing").GetString());
+        Assert.Equal("Primary", leader.GetProperty("role").GetString());
+        Assert.Equal("Standby", leader.GetProperty("fileRole").GetString());
+        Assert.Contains("The site file calls it standby", leader.GetProperty("problems")[0].GetString(), StringComparison.Ordinal);
 
-        // The new region's WAL is taken, and what it holds can be backed up.
-        await lab.WriteSiteAsync("west");
-        await lab.SucceedAsync("backup", "database");
+        // Nobody has corrected the site file: what is backed up and streamed is of the region that leads.
+        JsonElement backup = await lab.SucceedAsync("backup", "database");
+        Assert.Equal(2, backup.GetProperty("timeline").GetInt32());
         (exitCode, string _, error) = await lab.RunAsync("wal", "stream", "--once");
         Assert.True(exitCode == 0, error);
+
+        // The same command again changes nothing, and says so.
+        steps = await lab.SucceedAsync("region", "failover", "--yes");
+        Assert.Equal("AlreadyDone", StateOf(steps, "leads-already"));
+        Assert.Contains("'west' leads already, on timeline 2, in epoch 1", DetailOf(steps, "leads-already"), StringComparison.Ordinal);
+        Assert.Equal(1L, (await lab.LookAsync("west")).GetProperty("epoch").GetInt64());
     }
 
     [Fact]
@@ -184,15 +203,18 @@ public sealed partial class RegionFailoverTests
         LoadOfWrites load = new(lab.Primary);
         await load.UntilAsync(200);
 
+        DateTimeOffset command = DateTimeOffset.UtcNow;
+        Task<DateTimeOffset> firstWrite = UntilWrittenAsync(lab.WestConnection);
         JsonElement steps = await lab.SucceedAsync("region", "failover", "--planned", "--yes");
 
+        TellTime(steps, command, await firstWrite);
         await load.EndAsync();
         Assert.Contains("Nothing was lost", DetailOf(steps, "report-failover"), StringComparison.Ordinal);
         Assert.Subset(await RegionLab.ReadIdsAsync(lab.WestConnection), new HashSet<long>(load.Acknowledged));
         Assert.Equal("It is a master, with all changes of the old one.", DetailOf(steps, "promote-redis"));
         Assert.Equal("OK", (await redisWest.ExecuteAsync("SET", "k2", "v"))?.ToString());
         Assert.True(await lab.AskWestAsync<long>("INSERT INTO t (v) VALUES ('in the new region') RETURNING id") > 0);
-        string east = $"{lab.Primary.ConnectionString};Password={lab.Primary.Password};Pooling=false";
+        string east = lab.EastConnection;
         const string Follows = "SELECT pg_is_in_recovery() AND EXISTS (SELECT FROM t WHERE v = 'in the new region')";
         await RegionLab.UntilAsync(async () => await RegionLab.AskAsync<bool>(east, Follows), "east follows");
 
@@ -202,14 +224,44 @@ public sealed partial class RegionFailoverTests
         await RegionLab.UntilAsync(async () => await redisEast.ExecuteAsync("EXISTS", "k2") is 1L, "the key of west in east");
         Assert.Contains("role:slave", await redisEast.InfoAsync("replication"), StringComparison.Ordinal);
 
-        // And back, in the same way.
+        // The same again does not lead back.
         steps = await lab.SucceedAsync("region", "failover", "--planned", "--yes");
+        Assert.Equal("AlreadyDone", StateOf(steps, "leads-already"));
+
+        // And back, in the same way.
+        steps = await lab.SucceedAsync("region", "failover", "--region", "east", "--planned", "--yes");
 
         Assert.Contains("'east' leads on timeline 3", DetailOf(steps, "report-failover"), StringComparison.Ordinal);
         Assert.False(await RegionLab.AskAsync<bool>(east, "SELECT pg_is_in_recovery()"));
         Assert.Equal(2L, (await lab.LookAsync("east")).GetProperty("epoch").GetInt64());
         Assert.Equal("OK", (await redisEast.ExecuteAsync("SET", "k3", "v"))?.ToString());
         await RegionLab.UntilAsync(async () => await redisWest.ExecuteAsync("EXISTS", "k3") is 1L, "the key of east in west");
+    }
+
+    [Fact]
+    public async Task Failover_MuchIsWrittenBeforeTheStreamFollows_TheArchiveHasNoGap()
+    {
+        const string Slot = "SELECT restart_lsn::text FROM pg_replication_slots WHERE slot_name = 'smcdr_regions'";
+        await using RegionLab lab = await RegionLab.StartWithStandbyAsync();
+        await lab.UntilWestHasAsync(2000);
+        await lab.UntilArchivedAsync();
+        await lab.Primary.KillAsync();
+
+        await lab.SucceedAsync("region", "failover", "--yes");
+
+        // The checkpoint of the promotion lets go of what no slot holds, so the slot must reach back behind the switch.
+        string history = await File.ReadAllTextAsync(Path.Combine(lab.WestDirectory, "pg_wal", "00000002.history"));
+        Lsn start = Lsn.Parse(history.Split('\t')[1]);
+        Lsn kept = Lsn.Parse(await lab.AskWestAsync<string>(Slot));
+        Assert.True(kept <= start, $"The slot keeps WAL from {kept} on, and the timeline begins at {start}.");
+        await lab.AskWestAsync<long>("INSERT INTO t (v) SELECT repeat(md5(i::text), 10) FROM generate_series(1, 40000) i RETURNING id");
+        await lab.AskWestAsync<bool>("SELECT true FROM pg_switch_wal()");
+        await lab.AskWestAsync<string?>("CHECKPOINT");
+        Lsn end = Lsn.Parse(await lab.AskWestAsync<string>("SELECT pg_current_wal_flush_lsn()::text"));
+        await lab.RestartStreamAsync();
+        await RegionLab.UntilAsync(
+            async () => Lsn.Parse(await lab.AskWestAsync<string>(Slot)) >= end,
+            "the repository has the WAL of the new primary");
     }
 
     [Fact]
@@ -226,6 +278,7 @@ public sealed partial class RegionFailoverTests
         if (await lab.AskWestAsync<bool>("SELECT pg_is_in_recovery()"))
         {
             Assert.True(exitCode == 0, error);
+            Assert.Equal(0, await lab.AskWestAsync<long>("SELECT count(*) FROM pg_replication_slots WHERE slot_name = 'smcdr_regions'"));
             await lab.Primary.ExecuteAsync("INSERT INTO t (v) VALUES ('again')");
             await lab.UntilWestHasAsync(2001);
         }
@@ -245,56 +298,117 @@ public sealed partial class RegionFailoverTests
         await lab.Primary.KillAsync();
         await load.EndAsync();
 
-        int kills = 0;
-        while (true)
-        {
-            int before = lab.CountJournal();
-            SmcdrProcess process = lab.Start("region", "failover", "--yes");
-            Task<(int ExitCode, string Output, string Error)> end = process.EndAsync();
-            // Behind each entry of the journal: where a step was begun, and where it was done. The first of a run is that it takes the plan up.
-            int entries = 2 + (kills % 3);
-            while (!end.IsCompleted && lab.CountJournal() < before + entries)
-            {
-                await Task.Delay(1);
-            }
+        IReadOnlyList<string> kills = await KillAgainAndAgainAsync(lab, output, "region", "failover", "--yes");
 
-            if (await process.KillAsync())
-            {
-                kills++;
-                Assert.True(kills < 60, "It does not get on.");
-                if ((await lab.SucceedAsync("plan", "list")).EnumerateArray().Any(static plan => plan.GetProperty("state").GetString() == "Succeeded"))
-                {
-                    // Killed behind the plan's end: once more would be to lead back.
-                    break;
-                }
-
-                continue;
-            }
-
-            (int exitCode, string _, string error) = await end;
-            Assert.True(exitCode == 0, error);
-            break;
-        }
-
-        Assert.True(kills >= 4, $"{kills} kills");
+        Assert.True(kills.Count >= 6, $"{kills.Count} kills");
         Assert.Equal(1L, (await lab.LookAsync("west")).GetProperty("epoch").GetInt64());
         Assert.True(await lab.AskWestAsync<long>("INSERT INTO t (v) VALUES ('in the new region') RETURNING id") > 0);
         Assert.Equal(2, await lab.AskWestAsync<int>("SELECT timeline_id FROM pg_control_checkpoint()"));
         Assert.All((await lab.SucceedAsync("plan", "list")).EnumerateArray(), static plan => Assert.Equal("Succeeded", plan.GetProperty("state").GetString()));
     }
 
+    /// <summary>
+    /// Runs a command that is killed again and again, until it ends by itself: behind the beginning of each step, and, where <c>SMCDR_TEST_ROUNDS</c> asks for
+    /// long tests, behind each thing that a step has saved.
+    /// </summary>
+    /// <returns>Where it was killed.</returns>
+    internal static async Task<IReadOnlyList<string>> KillAgainAndAgainAsync(RegionLab lab, ITestOutputHelper output, params string[] command)
+    {
+        List<string> kills = [];
+        while (true)
+        {
+            HashSet<string> seen = [.. lab.FindJournal()];
+            SmcdrProcess process = lab.Start(command);
+            Task<(int ExitCode, string Output, string Error)> end = process.EndAsync();
+            string? point = null;
+            while (!end.IsCompleted && point is null)
+            {
+                point = lab.FindJournal().Where(seen.Add).Select(ReadPoint).FirstOrDefault(entry => entry is not null && !kills.Contains(entry));
+                await (point is null ? Task.Delay(1) : Task.CompletedTask);
+            }
+
+            if (await process.KillAsync())
+            {
+                kills.Add(point!);
+                Assert.True(kills.Count < 80, "It does not get on.");
+                continue;
+            }
+
+            (int exitCode, string _, string error) = await end;
+            Assert.True(exitCode == 0, error);
+            output.WriteLine($"Killed {kills.Count} times: {string.Join(", ", kills)}.");
+            return kills;
+        }
+    }
+
+    /// <summary>What an entry of a journal says of a step that is at work; null where it says nothing of one.</summary>
+    private static string? ReadPoint(string path)
+    {
+        string line = File.ReadAllText(path);
+        JsonElement entry = JsonDocument.Parse(line[line.IndexOf('{', StringComparison.Ordinal)..]).RootElement;
+        if (!entry.TryGetProperty("step", out JsonElement step) || entry.GetProperty("state").GetString() != "Running")
+        {
+            return null;
+        }
+
+        bool savesToo = Environment.GetEnvironmentVariable("SMCDR_TEST_ROUNDS") is { Length: > 0 };
+        return !entry.TryGetProperty("output", out JsonElement saved) ? step.GetString() : !savesToo ? null
+            : $"{step.GetString()} ({string.Join(' ', saved.EnumerateObject().Select(static property => property.Name))})";
+    }
+
+    /// <summary>When a client's first write was accepted.</summary>
+    private static async Task<DateTimeOffset> UntilWrittenAsync(string connectionString)
+    {
+        await RegionLab.UntilAsync(
+            async () =>
+            {
+                try
+                {
+                    await using NpgsqlConnection connection = new(connectionString);
+                    await connection.OpenAsync();
+                    await using NpgsqlCommand command = new("CREATE TABLE IF NOT EXISTS first_write ()", connection);
+                    await command.ExecuteNonQueryAsync();
+                    return true;
+                }
+                catch (NpgsqlException)
+                {
+                    // It is a standby still.
+                    return false;
+                }
+            },
+            "a write is accepted");
+        return DateTimeOffset.UtcNow;
+    }
+
+    /// <summary>Tells how long a failover took, as a client saw it and as the plan says.</summary>
+    private void TellTime(JsonElement steps, DateTimeOffset command, DateTimeOffset firstWrite)
+    {
+        JsonElement result = Step(steps, "report-failover").GetProperty("failover");
+        double measured = result.GetProperty("measuredRtoSeconds").GetDouble();
+        DateTimeOffset start = result.GetProperty("startTime").GetDateTimeOffset();
+        DateTimeOffset write = result.GetProperty("writeTime").GetDateTimeOffset();
+        output.WriteLine(
+            $"{(firstWrite - command).TotalSeconds:0.00} s from the start of the command to a client's first write; the plan says {measured:0.00} s.");
+        Assert.InRange(start, command, write);
+        Assert.Equal((write - start).TotalSeconds, measured, 3);
+        // What is promised, with much room: it takes seconds.
+        Assert.InRange((firstWrite - command).TotalSeconds, 0, 60);
+        Assert.InRange(measured, 0, 60);
+        Assert.Equal("west", result.GetProperty("to").GetString());
+    }
+
     internal static string StateOf(JsonElement steps, string key) => Step(steps, key).GetProperty("state").GetString()!;
 
     internal static string DetailOf(JsonElement steps, string key) => Step(steps, key).GetProperty("detail").GetString()!;
 
-    private static JsonElement Step(JsonElement steps, string key) => steps.EnumerateArray().Single(step => step.GetProperty("step").GetString() == key);
+    internal static JsonElement Step(JsonElement steps, string key) => steps.EnumerateArray().Single(step => step.GetProperty("step").GetString() == key);
 
-    private static int LostOf(string report) => report.Contains("No transaction was lost", StringComparison.Ordinal)
+    internal static int LostOf(string report) => report.Contains("No transaction was lost", StringComparison.Ordinal)
         ? 0
         : int.Parse(LostPattern().Match(report).Groups[1].Value, CultureInfo.InvariantCulture);
 
     [GeneratedRegex("begins at ([0-9A-F]+/[0-9A-F]+)")]
-    private static partial Regex SwitchPattern();
+    internal static partial Regex SwitchPattern();
 
     [GeneratedRegex("Lost transactions: ([0-9]+),")]
     private static partial Regex LostPattern();

@@ -1,7 +1,9 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Security.Cryptography;
 using System.Text.Json;
 using Npgsql;
+using SmcDr.Core.Postgres.Wal;
 using SmcDr.Core.Recovery;
 using SmcDr.Core.Tests.EndToEnd;
 using SmcDr.Core.Tests.Fixtures;
@@ -22,12 +24,14 @@ internal sealed class RegionLab : IAsyncDisposable
     // What Route 53 is used with, where a site has DNS.
     private readonly Dictionary<string, string> _environment = new() { ["AWS_ACCESS_KEY_ID"] = "smcdr-tests", ["AWS_SECRET_ACCESS_KEY"] = "smcdr-tests" };
     private readonly List<SmcdrProcess> _processes = [];
+    private SmcdrProcess? _stream;
 
     private RegionLab(PostgresServer primary)
     {
         Primary = primary;
         _environment[PasswordVariable] = primary.Password;
         WestPort = PostgresServer.FreePort();
+        Repository = $"file://{Root}/repository";
     }
 
     /// <summary>The database of the region east, which leads at first.</summary>
@@ -37,22 +41,32 @@ internal sealed class RegionLab : IAsyncDisposable
 
     public string SitePath => Path.Combine(Root, "smcdr.yaml");
 
+    /// <summary>The location of the repository, as site files that are written from then on have it.</summary>
+    public string Repository { get; set; }
+
     /// <summary>The data directory of the region west.</summary>
     public string WestDirectory => Path.Combine(Root, "west");
 
     public int WestPort { get; }
 
+    public string EastConnection => $"{Primary.ConnectionString};Password={Primary.Password};Pooling=false";
+
     public string WestConnection =>
         $"Host=127.0.0.1;Port={WestPort};Username=postgres;Database=postgres;SSL Mode=Disable;Password={Primary.Password};Pooling=false";
 
     /// <param name="extra">What else the site file says, as YAML.</param>
-    public static async Task<RegionLab> StartAsync(string extra = "")
+    /// <param name="hints">Whether changes of hint bits are in the WAL, without which nothing can be rewound.</param>
+    public static async Task<RegionLab> StartAsync(string extra = "", bool hints = true)
     {
         PostgresServer primary = await PostgresServer.StartAsync(new PostgresServerOptions
         {
             Fsync = false,
             WalSegmentMegabytes = 1,
-            Settings = new Dictionary<string, string> { ["min_wal_size"] = "2MB", ["max_wal_size"] = "4MB", ["autovacuum"] = "off", ["wal_log_hints"] = "on" },
+            DataChecksums = hints,
+            Settings = new Dictionary<string, string>
+            {
+                ["min_wal_size"] = "2MB", ["max_wal_size"] = "4MB", ["autovacuum"] = "off", ["wal_log_hints"] = hints ? "on" : "off",
+            },
         });
         RegionLab lab = new(primary);
         try
@@ -70,9 +84,9 @@ internal sealed class RegionLab : IAsyncDisposable
     }
 
     /// <summary>A lab with a base backup, a stream, and a standby that follows.</summary>
-    public static async Task<RegionLab> StartWithStandbyAsync(string extra = "")
+    public static async Task<RegionLab> StartWithStandbyAsync(string extra = "", bool hints = true)
     {
-        RegionLab lab = await StartAsync(extra);
+        RegionLab lab = await StartAsync(extra, hints);
         try
         {
             await lab.SucceedAsync("backup", "database");
@@ -90,21 +104,54 @@ internal sealed class RegionLab : IAsyncDisposable
     public string[] InitArguments(params string[] more) => ["region", "init", "--yes", "--json", .. more];
 
     /// <summary>Writes the site file: what is primary in it, what else it says, and what else a region has.</summary>
-    public Task WriteSiteAsync(string primary, string extra = "", Func<string, string>? more = null)
+    public Task WriteSiteAsync(string primary, string extra = "", Func<string, string>? more = null) =>
+        File.WriteAllTextAsync(SitePath, Describe(primary, extra, more, Primary.Port, Primary.DataDirectory));
+
+    /// <summary>Writes the site file of another host: it reaches the region east at another port, and has nothing of it.</summary>
+    /// <param name="eastPort">That port.</param>
+    /// <param name="more">What else a region has.</param>
+    /// <param name="eastDatabase">What else the database of the region east has.</param>
+    /// <param name="extra">What else the site file says.</param>
+    public async Task<string> WriteDistantSiteAsync(
+        int eastPort, Func<string, string>? more = null, string? eastDatabase = null, string extra = "")
+    {
+        string path = Path.Combine(Root, "distant.yaml");
+        await File.WriteAllTextAsync(path, Describe("east", extra, more, eastPort, null, eastDatabase: eastDatabase));
+        return path;
+    }
+
+    /// <summary>
+    /// Writes the site file of two hosts, the same for both: its data directories lie below the home directory, and each host has another one. Of
+    /// <see cref="EastHome"/> that is the directory of the region east, of <see cref="Root"/> that of the region west.
+    /// </summary>
+    public Task WriteHostsSiteAsync() => File.WriteAllTextAsync(SitePath, Describe("east", "", null, Primary.Port, "~/data", "~/west"));
+
+    /// <summary>The home directory on the host of the region east.</summary>
+    public string EastHome => Primary.RootDirectory;
+
+    private string Describe(
+        string primary,
+        string extra,
+        Func<string, string>? more,
+        int eastPort,
+        string? eastDirectory,
+        string? westDirectory = null,
+        string? eastDatabase = null)
     {
         string More(string region) => more is null ? "" : "\n    " + more(region);
-        return File.WriteAllTextAsync(SitePath, $"""
+        string directory = (eastDirectory is null ? "" : $"\n      dataDirectory: {eastDirectory}") + (eastDatabase is null ? "" : $"\n      {eastDatabase}");
+        string connection = new NpgsqlConnectionStringBuilder(Primary.ConnectionString) { Port = eastPort }.ConnectionString;
+        return $"""
             name: {Site}
             repository:
-              location: file://{Root}/repository
+              location: "{Repository}"
             regions:
               east:
                 role: {(primary == "east" ? "primary" : "standby")}
                 endpoint: east.example.test{More("east")}
                 database:
-                  connection: "{Primary.ConnectionString}"
-                  password: env:{PasswordVariable}
-                  dataDirectory: {Primary.DataDirectory}
+                  connection: "{connection}"
+                  password: env:{PasswordVariable}{directory}
                   binDirectory: {PostgresPrograms.BinDirectory}
               west:
                 role: {(primary == "west" ? "primary" : "standby")}
@@ -112,31 +159,52 @@ internal sealed class RegionLab : IAsyncDisposable
                 database:
                   connection: "Host=127.0.0.1;Port={WestPort.ToString(CultureInfo.InvariantCulture)};Username=postgres;Database=postgres;SSL Mode=Disable"
                   password: env:{PasswordVariable}
-                  dataDirectory: {WestDirectory}
+                  dataDirectory: {westDirectory ?? WestDirectory}
                   binDirectory: {PostgresPrograms.BinDirectory}
             {extra}
-            """);
+            """;
     }
 
-    public SmcdrProcess Start(params string[] arguments)
+    public SmcdrProcess Start(params string[] arguments) => StartOn(null, arguments);
+
+    /// <summary>Starts it on one of two hosts, which differ in their home directories.</summary>
+    public SmcdrProcess StartOn(string? home, params string[] arguments)
     {
-        SmcdrProcess process = SmcdrProcess.Start(_environment, PostgresPrograms.OsUser, ["--site", SitePath, .. arguments]);
+        string[] site = arguments.Contains("--site") ? [] : ["--site", SitePath];
+        Dictionary<string, string> environment = home is null ? _environment : new(_environment) { ["HOME"] = home };
+        SmcdrProcess process = SmcdrProcess.Start(environment, PostgresPrograms.OsUser, [.. site, .. arguments]);
         _processes.Add(process);
         return process;
     }
 
     public Task<(int ExitCode, string Output, string Error)> RunAsync(params string[] arguments) => Start(arguments).EndAsync();
 
-    public async Task<JsonElement> SucceedAsync(params string[] arguments)
+    public Task<JsonElement> SucceedAsync(params string[] arguments) => SucceedOnAsync(null, arguments);
+
+    public async Task<JsonElement> SucceedOnAsync(string? home, params string[] arguments)
     {
         string[] all = arguments.Contains("--json") ? arguments : [.. arguments, "--json"];
-        (int exitCode, string output, string error) = await RunAsync(all);
+        (int exitCode, string output, string error) = await StartOn(home, all).EndAsync();
         Assert.True(exitCode == 0, $"{string.Join(' ', arguments)} ended with {exitCode}: {error}\n{output}");
         return JsonDocument.Parse(output).RootElement.Clone();
     }
 
-    /// <summary>Begins the stream of the region that the site file calls primary.</summary>
-    public SmcdrProcess StartStream() => Start("wal", "stream");
+    /// <summary>Begins the stream of the region that leads.</summary>
+    public SmcdrProcess StartStream() => _stream = Start("wal", "stream");
+
+    /// <summary>Ends the stream that was begun, and begins one of the region that leads now, as a supervisor does.</summary>
+    public async Task RestartStreamAsync()
+    {
+        // Unless the test has killed it, what it ended by is that another region leads, and nothing else: a gap in the archive would be one in what can be
+        // restored.
+        const int Killed = 128 + 9;
+        if (_stream is { } former && !await former.KillAsync() && await former.EndAsync() is (not Killed, _, string error))
+        {
+            Assert.Contains(SmcErrors.Get(SmcErrorCode.Fenced).ErrorId, error, StringComparison.Ordinal);
+        }
+
+        StartStream();
+    }
 
     /// <summary>Starts the standby by hand, with the environment that its restore_command needs.</summary>
     public async Task StartWestAsync()
@@ -146,10 +214,10 @@ internal sealed class RegionLab : IAsyncDisposable
         await new HostServer(programs, WestDirectory, PostgresPrograms.OsUser).StartAsync(null, null, TimeSpan.FromMinutes(2), default);
     }
 
-    /// <summary>How many entries there are in the journals of plans.</summary>
-    public int CountJournal() => Directory.Exists(Path.Combine(Root, "repository", "journal"))
-        ? Directory.GetFiles(Path.Combine(Root, "repository", "journal"), "*", SearchOption.AllDirectories).Length
-        : 0;
+    /// <summary>The objects in the journals of plans, in order.</summary>
+    public string[] FindJournal() => Directory.Exists(Path.Combine(Root, "repository", "journal"))
+        ? [.. Directory.GetFiles(Path.Combine(Root, "repository", "journal"), "*", SearchOption.AllDirectories).Order(StringComparer.Ordinal)]
+        : [];
 
     public async Task<JsonElement> LookAsync(string region) => (await SucceedAsync("region", "list", "--region", region))[0];
 
@@ -182,11 +250,30 @@ internal sealed class RegionLab : IAsyncDisposable
         return before;
     }
 
+    /// <summary>Lets standbys of a primary that does not run come back, once it does.</summary>
+    public Task JoinAfterKillAsync(string before) => File.WriteAllTextAsync(Path.Combine(Primary.DataDirectory, "pg_hba.conf"), before);
+
     /// <summary>Lets the standby come back.</summary>
     public async Task JoinStandbyAsync(string before)
     {
         await File.WriteAllTextAsync(Path.Combine(Primary.DataDirectory, "pg_hba.conf"), before);
         await Primary.ExecuteAsync("SELECT pg_reload_conf()");
+    }
+
+    /// <summary>The WAL in the repository, where that is a directory: names and digests.</summary>
+    public Dictionary<string, string> ReadArchive() => new DirectoryInfo(Path.Combine(Root, "repository", "wal"))
+        .EnumerateFiles("*", SearchOption.AllDirectories)
+        .Where(static file => WalSegmentName.TryParse(file.Name.AsSpan(0, Math.Min(file.Name.Length, WalSegmentName.Length)), out _))
+        .ToDictionary(static file => file.Name, static file => Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(file.FullName))));
+
+    /// <summary>Where an object of WAL ends: whole segments, and pieces from one offset to another.</summary>
+    public static Lsn EndOf(string name)
+    {
+        const int Size = 1 << 20;
+        WalSegmentName segment = WalSegmentName.Parse(name[..WalSegmentName.Length]);
+        return name.Length == WalSegmentName.Length
+            ? segment.EndLsn(Size)
+            : segment.StartLsn(Size) + uint.Parse(name.AsSpan(name.Length - 8), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
     }
 
     /// <summary>The ids of all rows.</summary>
@@ -204,6 +291,14 @@ internal sealed class RegionLab : IAsyncDisposable
 
         return ids;
     }
+
+    /// <summary>The content of the table, in one number.</summary>
+    public static Task<string> DigestAsync(string connectionString) => AskAsync<string>(
+        connectionString, "SELECT count(*) || ' ' || coalesce(md5(string_agg(id || ':' || v, ',' ORDER BY id)), '') FROM t");
+
+    /// <summary>Waits until two servers have the same in the table.</summary>
+    public static Task UntilSameAsync(string one, string other) =>
+        UntilAsync(async () => await DigestAsync(one) == await DigestAsync(other), "both have the same");
 
     /// <summary>Waits until something holds; what takes longer than anything here may is a failure.</summary>
     public static async Task UntilAsync(Func<Task<bool>> condition, string what)

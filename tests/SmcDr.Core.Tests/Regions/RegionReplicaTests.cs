@@ -107,6 +107,47 @@ public sealed class RegionReplicaTests
     }
 
     [Fact]
+    public async Task Init_KilledAgainAndAgain_IsFinishedByTheSameCommand()
+    {
+        await using RegionLab lab = await RegionLab.StartAsync();
+        await lab.SucceedAsync("backup", "database");
+        lab.StartStream();
+        string journal = Path.Combine(lab.WestDirectory + ".smcdr", "journal");
+        int Lines() => File.Exists(journal) ? File.ReadAllBytes(journal).Count(static one => one == '\n') : 0;
+        int kills = 0;
+        while (true)
+        {
+            int before = Lines();
+            SmcdrProcess process = lab.Start(lab.InitArguments());
+            Task<(int ExitCode, string Output, string Error)> end = process.EndAsync();
+            // First before there is anything but the slot, then behind each phase that is noted.
+            while (!end.IsCompleted && (kills == 0
+                ? await lab.Primary.ScalarAsync<long>("SELECT count(*) FROM pg_replication_slots WHERE slot_name = 'smcdr_regions_west'") == 0
+                : Lines() <= before))
+            {
+                await Task.Delay(1);
+            }
+
+            if (await process.KillAsync())
+            {
+                kills++;
+                Assert.True(kills < 40, "It does not get on.");
+                continue;
+            }
+
+            (int exitCode, string output, string error) = await end;
+            Assert.True(exitCode == 0, $"{error}\n{output}");
+            break;
+        }
+
+        Assert.True(kills >= 4, $"{kills} kills");
+        await lab.Primary.ExecuteAsync("INSERT INTO t (v) VALUES ('streamed')");
+        await RegionLab.UntilSameAsync(lab.EastConnection, lab.WestConnection);
+        Assert.True(await lab.AskWestAsync<bool>("SELECT pg_is_in_recovery()"));
+        Assert.Equal("Unchanged", (await lab.SucceedAsync(lab.InitArguments()))[0].GetProperty("state").GetString());
+    }
+
+    [Fact]
     public async Task Init_ProgramThatCannotFetch_IsFoundOutBeforeAnythingIsThere()
     {
         await using RegionLab lab = await RegionLab.StartAsync();

@@ -1,6 +1,7 @@
 using System.Text;
 using SmcDr.Core.ObjectStores;
 using SmcDr.Core.Repositories;
+using SmcDr.Core.Tests.Fixtures;
 
 namespace SmcDr.Core.Tests.Repositories;
 
@@ -25,6 +26,20 @@ public sealed class RepositoryTests : IDisposable
         Repository[] opened = await Task.WhenAll(Enumerable.Range(0, 8)
             .Select(_ => Task.Run(() => Repository.OpenOrCreateAsync(Store, CancellationToken.None))));
         Assert.Single(opened.Select(static repository => repository.Id).Distinct());
+    }
+
+    [Fact]
+    public async Task OpenAsync_OneAnswerIsCutShort_AsksAgain_AndBelievesTheSecond()
+    {
+        await using FaultyObjectStore store = new(Store);
+        Guid id = (await Repository.OpenOrCreateAsync(store, CancellationToken.None)).Id;
+        store.Plan(1, StoreFault.SilentTruncation);
+
+        Assert.Equal(id, (await Repository.OpenAsync(store, CancellationToken.None)).Id);
+        Assert.Equal(1, store.Injected);
+        await File.WriteAllTextAsync(Path.Combine(_root, RepositoryKeys.Root), "what is wrong stays wrong");
+        SmcException error = await Assert.ThrowsAsync<SmcException>(() => Repository.OpenAsync(store, CancellationToken.None));
+        Assert.Equal(SmcErrorCode.ManifestInvalid, error.Code);
     }
 
     [Fact]

@@ -52,6 +52,21 @@ public sealed class BackupRetentionTests : IDisposable
     }
 
     [Fact]
+    public async Task ExecuteAsync_FileStoresOfTwoSitesWithOneName_ReplaceOnlyTheirOwn()
+    {
+        Repository repository = await Repository.OpenOrCreateAsync(_store, default);
+        string old = await WriteAsync(repository, "config", null, 1, "shop");
+        string shop = await WriteAsync(repository, "config", null, 2, "shop");
+        string bank = await WriteAsync(repository, "config", null, 3, "bank");
+
+        IReadOnlyList<RetentionResult> removed = await RunAsync(_store, s_one);
+
+        Assert.Equal(old, Assert.Single(removed, static r => r.Kind == "Backup").Id);
+        Assert.NotNull(await repository.TryFindAsync(Component.FileStore, shop, default));
+        Assert.NotNull(await repository.TryFindAsync(Component.FileStore, bank, default));
+    }
+
+    [Fact]
     public async Task ExecuteAsync_ObjectsThatNobodyKnows_AreLeftAlone()
     {
         (_, string full, _, _) = await ChainAsync(_store);

@@ -28,15 +28,15 @@ internal static class RetentionWorld
     }
 
     /// <summary>A backup of a file store that takes every other file of its parent over and adds some of its own.</summary>
-    public static async Task<string> WriteAsync(Repository repository, string name, string? parent, int seed)
+    public static async Task<string> WriteAsync(Repository repository, string name, string? parent, int seed, string site = "site")
     {
-        await using BackupWriter writer = await BeginAsync(repository, parent);
+        await using BackupWriter writer = await BeginAsync(repository, parent, site);
         await FillAsync(repository, writer, parent, seed);
         return await CompleteAsync(writer, name);
     }
 
-    public static Task<BackupWriter> BeginAsync(Repository repository, string? parent) => repository.BeginBackupAsync(
-        Component.FileStore, "Full", null, "site", null, SampleBackup.SmallPacks with { Parent = parent }, CancellationToken.None);
+    public static Task<BackupWriter> BeginAsync(Repository repository, string? parent, string site = "site") => repository.BeginBackupAsync(
+        Component.FileStore, "Full", null, site, null, SampleBackup.SmallPacks with { Parent = parent }, CancellationToken.None);
 
     public static async Task FillAsync(Repository repository, BackupWriter writer, string? parent, int seed)
     {

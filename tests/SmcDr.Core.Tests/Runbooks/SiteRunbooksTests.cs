@@ -26,7 +26,8 @@ public sealed class SiteRunbooksTests : IDisposable
         Assert.Equal(Enumerable.Range(1, runbook.Steps.Count), runbook.Steps.Select(static step => step.Number));
         Assert.StartsWith("Start-SmcIncident", runbook.Steps[0].Command, StringComparison.Ordinal);
         Assert.StartsWith("Stop-SmcIncident", runbook.Steps[^1].Command, StringComparison.Ordinal);
-        foreach (string command in runbook.Steps.Select(static step => step.Program).OfType<string>())
+        Assert.StartsWith($"Invoke-SmcRunbook {scenario}", runbook.Command, StringComparison.Ordinal);
+        foreach (string command in runbook.Steps.Select(static step => step.Program).OfType<string>().Append(runbook.Program))
         {
             string[] words = [.. CommandLineParser.SplitCommandLine(command.Replace('\'', '"')).Skip(1)];
             CliRun run = await CliRun.InAsync(_directory.Path, [.. words, "--help"]);
@@ -51,7 +52,28 @@ public sealed class SiteRunbooksTests : IDisposable
         Assert.Equal(["Database"], runbook.Steps.Select(static step => step.Component).OfType<string>());
         Assert.DoesNotContain(runbook.Steps, static step => step.Command.Contains("Region", StringComparison.Ordinal) && step.Number > 1);
         Assert.Null(runbook.Objective);
-        Assert.Null(runbook.Measured);
+        Assert.Equal((null, null, 0), (runbook.Estimated, runbook.Measured, runbook.MeasuredCount));
+    }
+
+    [Theory]
+    [InlineData(IncidentScenario.DataCenterFailure)]
+    [InlineData(IncidentScenario.Ransomware)]
+    public async Task Runbook_OfASiteWithoutADatabase_HasNoStepThatNeedsOne(IncidentScenario scenario)
+    {
+        string path = Path.Combine(_directory.Path, "cache.yaml");
+        await File.WriteAllTextAsync(path, """
+            name: cache
+            repository: { location: repository }
+            regions: { here: { role: primary, redis: { endpoint: "cache:6379" } } }
+
+            """);
+
+        RunbookInfo runbook = await SiteRunbooks.GetAsync(SiteFile.Load(path), null, scenario, default);
+
+        Assert.Equal(["Redis"], runbook.Steps.Select(static step => step.Component).OfType<string>());
+        Assert.DoesNotContain(runbook.Steps, static step => step.Program is { } program &&
+            (program.Contains("database", StringComparison.Ordinal) || program.Contains("wal", StringComparison.Ordinal) ||
+                program.Contains("recovery", StringComparison.Ordinal)));
     }
 
     [Fact]
@@ -69,9 +91,11 @@ public sealed class SiteRunbooksTests : IDisposable
         RunbookInfo after = await SiteRunbooks.GetAsync(site, repository, IncidentScenario.DatabaseCorruption, default);
         RunbookStep step = Assert.Single(after.Steps, static step => step.Component is not null);
 
-        Assert.Equal((TimeSpan.FromMinutes(15), null), (before.Objective, before.Measured));
+        Assert.Equal((TimeSpan.FromMinutes(15), null), (before.Objective, before.Estimated));
         Assert.Equal((TimeSpan.FromSeconds(60), 3), (step.Measured!.Value, step.MeasuredCount));
-        Assert.Equal((TimeSpan.FromMinutes(15), TimeSpan.FromSeconds(60)), (after.Objective, after.Measured));
+        Assert.Equal((TimeSpan.FromMinutes(15), TimeSpan.FromSeconds(60)), (after.Objective, after.Estimated));
+        // Recoveries are not the runbook: that was never carried out.
+        Assert.Null(after.Measured);
         Assert.Empty(observer.Warnings);
     }
 

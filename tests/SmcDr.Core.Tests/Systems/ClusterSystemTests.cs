@@ -8,6 +8,7 @@ using SmcDr.Core.Systems.Restore;
 using SmcDr.Core.Tests.EndToEnd;
 using SmcDr.Core.Tests.Fixtures;
 using SmcDr.Core.Tests.Kubernetes;
+using SmcDr.Core.Tests.Kubernetes.Configuration;
 using SmcDr.Core.Tests.Postgres.Wal;
 using SmcDr.Core.Tests.Recovery.Pods;
 using Xunit.Abstractions;
@@ -20,7 +21,7 @@ public sealed class ClusterSystemTests(PodLab lab, ITestOutputHelper output) : I
     private static readonly KubernetesResource s_services = new() { Version = "v1", Plural = "services", Kind = "Service", IsNamespaced = true };
 
     [ClusterFact]
-    public async Task Restore_DeletedNamespace_ComesBackWholeByOneCommand()
+    public async Task Restore_DeletedNamespace_ComesBackWholeAtAnInstantByOneCommand()
     {
         using TemporaryDirectory directory = new();
         string path = Path.Combine(directory.Path, "smcdr.yaml");
@@ -36,7 +37,8 @@ public sealed class ClusterSystemTests(PodLab lab, ITestOutputHelper output) : I
                   password: env:SMCDR_TEST_PASSWORD
                   workload: statefulset/db
                 redis: { endpoint: "cache.{{lab.Namespace}}.svc.cluster.local:6379", password: env:SMCDR_TEST_PASSWORD, workload: statefulset/cache }
-            writers: [ deployment/api ]
+            writers: [ deployment/api, deployment/feed ]
+            objectives: { database: { rto: 15m, rpo: 15m }, redis: { rto: 15m, rpo: 1h }, configuration: { rto: 10m, rpo: 1h } }
             checks:
               sql: [ { query: "select count(*) from public.trades", expect: "= 1100" } ]
             """);
@@ -45,10 +47,14 @@ public sealed class ClusterSystemTests(PodLab lab, ITestOutputHelper output) : I
         PodDatabase database = await lab.StartAsync("db");
         PodRedis redis = await PodRedis.CreateAsync(lab, "cache", "--appendonly", "yes");
         WorkloadName writer = await lab.StartWriterAsync("api");
+        WorkloadName other = await lab.StartWriterAsync("feed");
+        await CreateOthersAsync();
         await lab.CreateAsync(
             KubernetesResource.ConfigMaps,
             $$$"""{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"settings","namespace":"{{{lab.Namespace}}}"},"data":{"mode":"yes"}}""");
         Assert.True(await IsReadyAsync(new ClusterWorkloads(lab.Cluster.Client, lab.Namespace), writer));
+        Assert.True(await IsReadyAsync(new ClusterWorkloads(lab.Cluster.Client, lab.Namespace), other));
+        string instant;
         await database.ExecuteAsync("CREATE TABLE public.trades AS SELECT i AS id FROM generate_series(1, 1000) AS i");
         await database.ExecuteAsync("SELECT pg_create_physical_replication_slot('smcdr_orders', true)");
         Repository repository = await SiteFile.Load(path).OpenOrCreateRepositoryAsync(new SecretResolver(), default);
@@ -61,6 +67,9 @@ public sealed class ClusterSystemTests(PodLab lab, ITestOutputHelper output) : I
                 backup.GetProperty("backups").EnumerateArray().Select(static one => one.GetProperty("component").GetString()!).Order(StringComparer.Ordinal));
             Assert.InRange(backup.GetProperty("skewSeconds").GetDouble(), 0, backup.GetProperty("durationSeconds").GetDouble() + 1);
             await database.ExecuteAsync("INSERT INTO public.trades SELECT i FROM generate_series(1001, 1100) AS i");
+            // Between two commits, by the server's own clock.
+            instant = await database.ScalarAsync<string>("""SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') FROM pg_sleep(0.2)""");
+            await database.ExecuteAsync("INSERT INTO public.trades SELECT i FROM generate_series(5001, 5100) AS i, pg_sleep(0.2)");
             await stream.FlushedAsync(await database.FlushedLsnAsync());
         }
 
@@ -68,31 +77,46 @@ public sealed class ClusterSystemTests(PodLab lab, ITestOutputHelper output) : I
         Assert.True(await lab.Cluster.Client.WaitAsync(
             KubernetesResource.Namespaces, null, lab.Namespace, static space => space is null, TimeSpan.FromMinutes(3), default));
 
-        JsonElement planned = await JsonAsync(environment, path, "system", "restore", "--dry-run");
+        JsonElement planned = await JsonAsync(environment, path, "system", "restore", "--target-time", instant, "--dry-run");
         Assert.Equal(
             ["assess", "suspend-writers", "restore-configuration", "restore-database", "restore-redis", "resume-writers", "verify", "measure"],
             planned.EnumerateArray().Select(static step => step.GetProperty("step").GetString()));
         Assert.Null(await lab.Cluster.Client.TryGetAsync(KubernetesResource.Namespaces, null, lab.Namespace, default));
-        JsonElement done = await JsonAsync(environment, path, "system", "restore", "--yes");
+        JsonElement done = await JsonAsync(environment, path, "system", "restore", "--target-time", instant, "--yes");
         output.WriteLine(string.Join('\n', done.EnumerateArray().Select(static step =>
             $"{step.GetProperty("step")} {step.GetProperty("elapsedSeconds").GetDouble():0.0} s: {step.GetProperty("detail")}")));
 
         Assert.All(done.EnumerateArray(), static step => Assert.Equal("Succeeded", step.GetProperty("state").GetString()));
+        JsonElement recovery = done.EnumerateArray().Last().GetProperty("recovery");
+        Assert.Equal("Met", recovery.GetProperty("verdict").GetString());
+        Assert.Equal(
+            ["Configuration Met", "Database Met", "Redis Met"],
+            recovery.GetProperty("components").EnumerateArray()
+                .Select(static part => $"{part.GetProperty("component")} {part.GetProperty("verdict")}").Order(StringComparer.Ordinal));
         Assert.Equal("1100 1 1100", await database.ScalarAsync<string>("SELECT count(*) || ' ' || min(id) || ' ' || max(id) FROM public.trades"));
         Assert.False(await database.ScalarAsync<bool>("SELECT pg_is_in_recovery()"));
         Assert.Equal("than the backup", (await redis.ExecuteAsync(new RedisCommand("GET", "later")))[0].Text);
         Assert.Equal("yes", (string?)(await GetAsync(KubernetesResource.ConfigMaps, "settings")).Raw["data"]?["mode"]);
         Assert.Equal("bm90LXNvLXNlY3JldA==", (string?)(await GetAsync(KubernetesResource.Secrets, "cache")).Raw["data"]?["password"]);
         Assert.Equal("db", (string?)(await GetAsync(s_services, "db")).Raw["spec"]?["selector"]?["app"]);
-        foreach (WorkloadName name in new[] { writer, database.Workload, redis.Workload })
+        foreach (WorkloadName name in new[] { writer, other, database.Workload, redis.Workload })
         {
             WorkloadInfo info = await new ClusterWorkloads(lab.Cluster.Client, lab.Namespace).GetAsync(name, default);
             Assert.Equal(("Running", 1, null), (info.State, info.Replicas, info.SuspendedTime));
         }
 
+        // All else of the namespace is back as well, and there is nothing left for a second restore to do.
+        JsonElement[] again = [.. (await JsonAsync(environment, path, "restore", "configuration", "--yes")).EnumerateArray()];
+        Assert.All(again, static one => Assert.True(one.GetProperty("action").GetString() is "Same" or "Skip", one.GetRawText()));
+        string[] kinds = [.. again.Select(static one => one.GetProperty("kind").GetString()!).Distinct()];
+        Assert.All(
+            ["CronJob", "Ingress", "Role", "RoleBinding", "ServiceAccount", "Service", "ConfigMap", "Secret", "StatefulSet"],
+            kind => Assert.Contains(kind, kinds));
+        Assert.Equal("helm.sh/release.v1", (string?)(await GetAsync(KubernetesResource.Secrets, "sh.helm.release.v1.web.v3")).Raw["type"]);
+
         JsonElement[] checks = [.. (await JsonAsync(environment, path, "system", "test", "--skip-backups")).EnumerateArray()];
         Assert.Contains(checks, static check => check.GetProperty("name").GetString() == "ClusterReachable");
-        Assert.Equal(3, checks.Count(static check => check.GetProperty("name").GetString() == "Workload"));
+        Assert.Equal(4, checks.Count(static check => check.GetProperty("name").GetString() == "Workload"));
         Assert.DoesNotContain(checks, static check => check.GetProperty("outcome").GetString() == "Failed");
 
         // One that is stopped is told, and the command fails.
@@ -100,6 +124,101 @@ public sealed class ClusterSystemTests(PodLab lab, ITestOutputHelper output) : I
         (int exitCode, string text, string _) = await SmcdrProcess.RunAsync(environment, "--site", path, "system", "test", "--skip-backups", "--json");
         Assert.Equal(SmcErrors.Get(SmcErrorCode.VerificationFailed).ExitCode, exitCode);
         Assert.Contains("It is stopped since", text, StringComparison.Ordinal);
+    }
+
+    /// <summary>
+    /// The namespace is deleted, and the command that restores it killed at a random moment: the same command finishes it. <c>SMCDR_TEST_ROUNDS</c> says how
+    /// often.
+    /// </summary>
+    [ClusterFact]
+    public async Task Restore_KilledAtRandomMoments_IsFinishedByTheSameCommand()
+    {
+        // The class's own namespace is deleted by another of its tests.
+        PodLab mine = new();
+        await mine.InitializeAsync();
+        try
+        {
+            await KillAndFinishAsync(mine);
+        }
+        finally
+        {
+            await mine.DisposeAsync();
+        }
+    }
+
+    private async Task KillAndFinishAsync(PodLab mine)
+    {
+        int rounds = int.TryParse(System.Environment.GetEnvironmentVariable("SMCDR_TEST_ROUNDS"), out int more) ? more : 1;
+                using TemporaryDirectory directory = new();
+        string path = Path.Combine(directory.Path, "smcdr.yaml");
+        await File.WriteAllTextAsync(path, $$"""
+            name: orders
+            repository: { location: "file://{{directory.Path}}/repository", encryptionKey: "file:{{directory.Path}}/repository.key" }
+            regions:
+              here:
+                role: primary
+                kubernetes: { kubeconfig: "{{ClusterFixture.Kubeconfig}}", namespace: {{mine.Namespace}} }
+                database:
+                  connection: "Host=db.{{mine.Namespace}}.svc.cluster.local;Username=postgres;Database=postgres"
+                  password: env:SMCDR_TEST_PASSWORD
+                  workload: statefulset/db
+                redis: { endpoint: "cache.{{mine.Namespace}}.svc.cluster.local:6379", password: env:SMCDR_TEST_PASSWORD, workload: statefulset/cache }
+            writers: [ deployment/api ]
+            checks:
+              sql: [ { query: "select count(*) from public.trades", expect: "= 2000" } ]
+            """);
+        Dictionary<string, string> environment = new() { ["SMCDR_TEST_PASSWORD"] = "not-so-secret" };
+        await RunAsync(environment, path, "key", "new", Path.Combine(directory.Path, "repository.key"));
+        PodDatabase database = await mine.StartAsync("db");
+        PodRedis redis = await PodRedis.CreateAsync(mine, "cache", "--appendonly", "yes");
+        WorkloadName writer = await mine.StartWriterAsync("api");
+        ClusterWorkloads workloads = new(mine.Cluster.Client, mine.Namespace);
+        Assert.True(await IsReadyAsync(workloads, writer));
+        const string Digest = "SELECT count(*) || ' ' || md5(string_agg(t::text, '|' ORDER BY id)) FROM public.trades t";
+        await database.ExecuteAsync("CREATE TABLE public.trades AS SELECT i AS id, md5(i::text) AS v FROM generate_series(1, 2000) AS i");
+        string rows = await database.ScalarAsync<string>(Digest);
+        await JsonAsync(environment, path, "system", "backup");
+        TimeSpan whole = TimeSpan.FromSeconds(60);
+        for (int round = 1; round <= rounds; round++)
+        {
+            await mine.Cluster.Client.DeleteAsync(KubernetesResource.Namespaces, null, mine.Namespace, null, default);
+            Assert.True(await mine.Cluster.Client.WaitAsync(
+                KubernetesResource.Namespaces, null, mine.Namespace, static space => space is null, TimeSpan.FromMinutes(3), default));
+            TimeSpan moment = whole * Random.Shared.NextDouble();
+            using (SmcdrProcess process = SmcdrProcess.Start(environment, ["--site", path, "system", "restore", "--yes"]))
+            {
+                await Task.Delay(moment);
+                bool killed = await process.KillAsync();
+                output.WriteLine($"Round {round}: {(killed ? "killed" : "had finished")} at {moment.TotalSeconds:0.0} s.");
+                if (!killed)
+                {
+                    (int exitCode, string text, string error) = await process.EndAsync();
+                    Assert.True(exitCode == 0, error + text);
+                }
+            }
+
+            long start = System.Diagnostics.Stopwatch.GetTimestamp();
+            IReadOnlyList<JsonElement> open = [.. (await JsonAsync(environment, path, "plan", "list")).EnumerateArray()
+                .Where(static plan => plan.GetProperty("state").GetString() == "Unfinished")];
+            if (open.Count > 0 || await mine.Cluster.Client.TryGetAsync(KubernetesResource.Namespaces, null, mine.Namespace, default) is null)
+            {
+                JsonElement done = await JsonAsync(environment, path, "system", "restore", "--yes");
+                output.WriteLine(string.Join(' ', done.EnumerateArray().Select(static step => $"{step.GetProperty("step")}={step.GetProperty("state")}")) +
+                    $" in {System.Diagnostics.Stopwatch.GetElapsedTime(start).TotalSeconds:0} s");
+            }
+
+            Assert.Equal(rows, await database.ScalarAsync<string>(Digest));
+            Assert.Equal("than the backup", (await redis.ExecuteAsync(new RedisCommand("GET", "later")))[0].Text);
+            Assert.False(await database.HasHelperAsync());
+            foreach (WorkloadName name in new[] { writer, database.Workload, redis.Workload })
+            {
+                WorkloadInfo info = await workloads.GetAsync(name, default);
+                Assert.Equal(("Running", 1, null), (info.State, info.Replicas, info.SuspendedTime));
+            }
+
+            Assert.DoesNotContain(
+                (await JsonAsync(environment, path, "plan", "list")).EnumerateArray(), static plan => plan.GetProperty("state").GetString() == "Unfinished");
+        }
     }
 
     [ClusterFact]
@@ -172,6 +291,39 @@ public sealed class ClusterSystemTests(PodLab lab, ITestOutputHelper output) : I
             byController.Raw["spec"]!["resources"]!.ToJsonString(), made.Raw["spec"]!["resources"]!.ToJsonString());
         Assert.Equal(
             byController.Raw["spec"]!["accessModes"]!.ToJsonString(), made.Raw["spec"]!["accessModes"]!.ToJsonString());
+    }
+
+    /// <summary>
+    /// What a system has beside its workloads. No kind of its own: a test cluster's API server may end when it is given such an object (see SampleSystem), so
+    /// that those are tested against a stand-in (CustomObjectTests).
+    /// </summary>
+    private async Task CreateOthersAsync()
+    {
+        await CreateAsync(Kind("", "v1", "serviceaccounts", "ServiceAccount"), """{"apiVersion":"v1","kind":"ServiceAccount","metadata":{"name":"api","namespace":"NS"}}""");
+        await CreateAsync(Kind("rbac.authorization.k8s.io", "v1", "roles", "Role"), """
+            {"apiVersion":"rbac.authorization.k8s.io/v1","kind":"Role","metadata":{"name":"api","namespace":"NS"},
+            "rules":[{"apiGroups":[""],"resources":["configmaps"],"verbs":["get"]}]}
+            """);
+        await CreateAsync(Kind("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding"), """
+            {"apiVersion":"rbac.authorization.k8s.io/v1","kind":"RoleBinding","metadata":{"name":"api","namespace":"NS"},
+            "roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"Role","name":"api"},"subjects":[{"kind":"ServiceAccount","name":"api","namespace":"NS"}]}
+            """);
+        await CreateAsync(Kind("networking.k8s.io", "v1", "ingresses", "Ingress"), """
+            {"apiVersion":"networking.k8s.io/v1","kind":"Ingress","metadata":{"name":"api","namespace":"NS"},"spec":{"rules":[{"host":"api.example.com",
+            "http":{"paths":[{"path":"/","pathType":"Prefix","backend":{"service":{"name":"db","port":{"number":5432}}}}]}}]}}
+            """);
+        KubernetesResource cronJobs = Kind("batch", "v1beta1", "cronjobs", "CronJob");
+        await CreateAsync(cronJobs, """
+            {"apiVersion":"batch/v1beta1","kind":"CronJob","metadata":{"name":"nightly","namespace":"NS"},"spec":{"schedule":"0 3 1 1 *","jobTemplate":{"spec":{"template":
+            {"spec":{"restartPolicy":"Never","containers":[{"name":"main","image":"busybox:1.35","command":["true"]}]}}}}}}
+            """);
+        await lab.Cluster.Client.CreateAsync(
+            KubernetesResource.Secrets, HelmReleasesTests.Release("web", 3, "deployed", isSecret: true, lab.Namespace), false, default);
+
+        Task CreateAsync(KubernetesResource kind, string json) => lab.CreateAsync(kind, json.Replace("\"NS\"", $"\"{lab.Namespace}\"", StringComparison.Ordinal));
+
+        static KubernetesResource Kind(string group, string version, string plural, string kind) =>
+            new() { Group = group, Version = version, Plural = plural, Kind = kind, IsNamespaced = true };
     }
 
     private static async Task<bool> IsReadyAsync(ClusterWorkloads workloads, WorkloadName workload)

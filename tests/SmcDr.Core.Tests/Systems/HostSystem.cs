@@ -13,7 +13,9 @@ namespace SmcDr.Core.Tests.Systems;
 internal sealed class HostSystem : IAsyncDisposable
 {
     private readonly string _root = Directory.CreateTempSubdirectory("smcdr-system-").FullName;
+    private readonly Dictionary<string, string> _more = [];
     private RunningReceiver? _stream;
+    private string _copies = "";
 
     private HostSystem(PostgresServer database, RedisServer redis) => (Database, Redis) = (database, redis);
 
@@ -27,14 +29,24 @@ internal sealed class HostSystem : IAsyncDisposable
 
     public string FilesPath => Path.Combine(_root, "files");
 
-    public Dictionary<string, string> Environment => new() { ["SMCDR_TEST_PASSWORD"] = Database.Password };
+    /// <summary>What processes find in their environment, beside our own.</summary>
+    public Dictionary<string, string> Environment => new(_more) { ["SMCDR_TEST_PASSWORD"] = Database.Password };
 
     /// <summary>Starts it, with rows, keys and files in it.</summary>
-    public static async Task<HostSystem> StartAsync(int rows = 20000)
+    /// <param name="rows">How many rows.</param>
+    /// <param name="copy">Where its backups are copied to.</param>
+    /// <param name="environment">What processes need besides.</param>
+    public static async Task<HostSystem> StartAsync(int rows = 20000, string? copy = null, Dictionary<string, string>? environment = null)
     {
         HostSystem system = new(
             await PostgresServer.StartAsync(new PostgresServerOptions()),
             await RedisServer.StartAsync(new RedisServerOptions { Settings = new Dictionary<string, string> { ["appendonly"] = "yes" } }));
+        system._copies = copy is null ? "" : $", copies: [ \"{copy}\" ]";
+        foreach ((string name, string value) in environment ?? [])
+        {
+            system._more[name] = value;
+        }
+
         try
         {
             Directory.CreateDirectory(system.FilesPath);
@@ -141,7 +153,7 @@ internal sealed class HostSystem : IAsyncDisposable
 
     private string SiteText() => $$"""
         name: orders
-        repository: { location: "file://{{RepositoryPath}}" }
+        repository: { location: "file://{{RepositoryPath}}"{{_copies}} }
         objectives: { database: { rto: 15m, rpo: 5m }, redis: { rto: 5m, rpo: 1h } }
         regions:
           here:

@@ -5,6 +5,7 @@ using SmcDr.Core.Postgres.Wal;
 using SmcDr.Core.Repositories;
 using SmcDr.Core.Retention;
 using SmcDr.Core.Tests.Fixtures;
+using SmcDr.Core.Tests.Postgres.BaseBackups;
 using SmcDr.Core.Verification;
 using static SmcDr.Core.Tests.Retention.RetentionWorld;
 
@@ -138,6 +139,59 @@ public sealed class BackupVerificationTests
     }
 
     [Fact]
+    public async Task RunAsync_NoteThatCannotBeWritten_StopsNothingAndIsWrittenLater()
+    {
+        await WriteWorldAsync();
+        // Each pack takes a minute, so that a note is due after each.
+        ManualClock clock = new();
+        _store.BeforeRead = (_, _, _) => clock.Advance(TimeSpan.FromMinutes(1));
+        int notes = 0;
+        bool isReadOnly = true;
+        HookedObjectStore store = new(_store, (operation, key) =>
+        {
+            if (operation is not ("put" or "create") || !key.StartsWith("verifications/", StringComparison.Ordinal))
+            {
+                return Task.CompletedTask;
+            }
+
+            return isReadOnly || Interlocked.Increment(ref notes) == 1
+                ? throw new SmcException(SmcErrorCode.StorageAccessDenied, "For reading only.")
+                : Task.CompletedTask;
+        });
+        RecordingObserver observer = new();
+        List<BackupTestResult> results = [];
+        await foreach (BackupTestResult result in new BackupVerification(
+            await Repository.OpenAsync(store, default), s_deep with { Time = clock }, observer).RunAsync(default))
+        {
+            results.Add(result);
+        }
+
+        Assert.Equal(3, results.Count);
+        Assert.All(results, static result => Assert.Equal("Passed", result.Outcome));
+        Assert.Contains(observer.Warnings, static warning => warning.StartsWith("What was verified could not be noted", StringComparison.Ordinal));
+
+        // What one note could not hold is in the next.
+        isReadOnly = false;
+        await RunAsync(store, s_deep with { Time = clock });
+        Assert.True(notes > 1);
+        ConcurrentBag<string> read = [];
+        _store.BeforeRead = (key, _, _) => read.Add(key);
+        await RunAsync(_store, s_deep with { VerifiedWithin = TimeSpan.FromHours(1) });
+        Assert.DoesNotContain(read, static key => key.Contains("/pack-", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task RunAsync_OldNoteThatCannotBeRemoved_StopsNothing()
+    {
+        await WriteWorldAsync();
+        await RunAsync(_store, s_deep);
+        _store.BeforeDelete = (key, _) => throw new SmcException(SmcErrorCode.StorageAccessDenied, "Not to be removed.", target: key);
+        List<BackupTestResult> results = await RunAsync(
+            _store, s_deep with { VerifiedWithin = TimeSpan.FromHours(1), Time = new FarAhead() });
+        Assert.All(results, static result => Assert.Equal("Passed", result.Outcome));
+    }
+
+    [Fact]
     public async Task RunAsync_UnknownOrIncompleteBackup_FailsByName()
     {
         Repository repository = await Repository.OpenOrCreateAsync(_store, default);
@@ -152,15 +206,17 @@ public sealed class BackupVerificationTests
         Assert.Equal(["SmcBackupIncomplete", "SmcBackupNotFound"], results.SelectMany(static r => r.Problems).Select(static p => p.Code).Order());
     }
 
-    [Fact]
-    public async Task RunAsync_StorageThatCannotBeAsked_IsAnErrorAndNoVerdict()
+    [Theory]
+    [InlineData(SmcErrorCode.StorageUnavailable)]
+    [InlineData(SmcErrorCode.ProgramNotFound)]
+    public async Task RunAsync_StorageThatCannotBeAskedOrLibraryThatIsMissing_IsAnErrorAndNoVerdict(SmcErrorCode code)
     {
         await WriteWorldAsync();
-        HookedObjectStore broken = new(_store, static (_, key) => key.Contains("pack-", StringComparison.Ordinal)
-            ? throw new SmcException(SmcErrorCode.StorageUnavailable, "Away.")
+        HookedObjectStore broken = new(_store, (_, key) => key.Contains("pack-", StringComparison.Ordinal)
+            ? throw new SmcException(code, "Away.")
             : Task.CompletedTask);
         SmcException error = await Assert.ThrowsAsync<SmcException>(() => RunAsync(broken, s_deep));
-        Assert.Equal(SmcErrorCode.StorageUnavailable, error.Code);
+        Assert.Equal(code, error.Code);
     }
 
     [Fact]
@@ -180,6 +236,27 @@ public sealed class BackupVerificationTests
         Assert.Equal(["Failed", "Passed", "Failed"], results.Select(static result => result.Outcome));
         Assert.Equal("SmcBackupOutdated", results[0].Problems[0].Code);
         Assert.Equal("There is no complete backup of FileStore uploads.", results[2].Problems[0].Message);
+    }
+
+    [Fact]
+    public async Task CheckAgeAsync_BackupOfAClockThatWasAhead_DoesNotPassForANewOne()
+    {
+        Repository repository = await Repository.OpenOrCreateAsync(_store, default);
+        string ahead = await Retention.RetentionWorld.WriteDatabaseAsync(repository, 2, DateTimeOffset.UtcNow.AddDays(300));
+        BackupTestResult alone = await CheckAsync();
+        Assert.Equal("Failed", alone.Outcome);
+        Assert.Equal((ahead, "SmcBackupOutdated"), (alone.Problems[0].Target, alone.Problems[0].Code));
+        Assert.Contains("in the future", alone.Problems[0].Message, StringComparison.Ordinal);
+
+        string old = await Retention.RetentionWorld.WriteDatabaseAsync(repository, 3, DateTimeOffset.UtcNow.AddHours(-30));
+        BackupTestResult outdated = await CheckAsync();
+        Assert.Equal(("Failed", old), (outdated.Outcome, outdated.Id));
+
+        string fresh = await Retention.RetentionWorld.WriteDatabaseAsync(repository, 4);
+        Assert.Equal(("Passed", fresh), ((await CheckAsync()) is { } passed ? (passed.Outcome, passed.Id) : default));
+
+        async Task<BackupTestResult> CheckAsync() => Assert.Single(await Open(_store, new BackupVerificationOptions())
+            .CheckAgeAsync([new ExpectedBackup(Component.Database, null)], TimeSpan.FromHours(26), default));
     }
 
     [Fact]
@@ -347,6 +424,11 @@ public sealed class BackupVerificationTests
         }
 
         return results;
+    }
+
+    private sealed class FarAhead : TimeProvider
+    {
+        public override DateTimeOffset GetUtcNow() => DateTimeOffset.UtcNow.AddDays(100);
     }
 
     private static IEnumerable<(byte[] Bytes, string What)> Wrongs(byte[] right)

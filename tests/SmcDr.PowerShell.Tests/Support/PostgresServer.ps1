@@ -207,6 +207,40 @@ regions:
     $path
 }
 
+function New-TestRegionSite {
+    <#
+    .SYNOPSIS
+    Writes the file of a site with a primary and a standby as its regions, and gives its path.
+    #>
+    [CmdletBinding(SupportsShouldProcess)]
+    [OutputType([string])]
+    param(
+        [Parameter(Mandatory)] [string] $Name,
+        [Parameter(Mandatory)] $Server,
+        [Parameter(Mandatory)] $Standby,
+        [string] $Repository = (Join-Path $Server.Root 'repository')
+    )
+
+    $path = Join-Path $Server.Root 'regions.yaml'
+    Set-Content -LiteralPath $path -Value @"
+name: $Name
+repository:
+  location: $Repository
+regions:
+  east:
+    role: primary
+    database:
+      connection: "Host=127.0.0.1;Port=$($Server.Port);Username=postgres;Database=postgres"
+      password: file:$($Server.SecretFile)
+  west:
+    role: standby
+    database:
+      connection: "Host=127.0.0.1;Port=$($Standby.Port);Username=postgres;Database=postgres"
+      password: file:$($Server.SecretFile)
+"@
+    $path
+}
+
 function Open-TestStandby {
     <#
     .SYNOPSIS

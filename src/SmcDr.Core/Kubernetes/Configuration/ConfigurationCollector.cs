@@ -23,7 +23,7 @@ internal sealed class ConfigurationCollector(KubernetesClient client, IReadOnlyL
     private readonly HashSet<string> _settled = new(StringComparer.Ordinal);
     private readonly Dictionary<string, Dependent> _dependents = new(StringComparer.Ordinal);
     private readonly HashSet<(string, string)> _selecting = [];
-    private readonly HashSet<string> _deadGroups = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, string> _deadGroups = new(StringComparer.Ordinal);
     private ResourceCatalog _catalog = null!;
 
     /// <summary>How many objects there are of each kind; complete when all have been read.</summary>
@@ -125,8 +125,13 @@ internal sealed class ConfigurationCollector(KubernetesClient client, IReadOnlyL
     private async IAsyncEnumerable<KubernetesObject> ListAsync(
         KubernetesResource resource, string? name, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        if (_deadGroups.Contains(resource.ApiVersion))
+        if (_deadGroups.TryGetValue(resource.ApiVersion, out string? dead))
         {
+            if (!_missing.Any(gap => gap.What == resource.FullName))
+            {
+                Miss(resource.FullName, dead);
+            }
+
             yield break;
         }
 
@@ -145,10 +150,11 @@ internal sealed class ConfigurationCollector(KubernetesClient client, IReadOnlyL
                 catch (SmcException e) when (IsGap(e))
                 {
                     Miss(resource.FullName, e.Message);
-                    if (e.Code == SmcErrorCode.ClusterUnavailable)
+                    if (e.Code == SmcErrorCode.ClusterUnavailable && !ConfigurationLevel.IsBuiltIn(resource.Group))
                     {
-                        // Whoever serves this kind does not answer, and would not for its others.
-                        _deadGroups.Add(resource.ApiVersion);
+                        // Whoever serves this kind does not answer, and would not for its others. The API server's own kinds fail one by one, as Secrets do
+                        // that it cannot decrypt.
+                        _deadGroups.Add(resource.ApiVersion, e.Message);
                     }
 
                     yield break;

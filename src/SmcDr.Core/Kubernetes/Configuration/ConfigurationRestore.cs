@@ -143,7 +143,7 @@ public static class ConfigurationRestore
             _catalog = await client.GetCatalogAsync(refresh: true, cancellationToken).ConfigureAwait(false);
             _matcher = new ObjectMatcher(options.Filter, _catalog, _mapper);
             ScaledWorkloads scaled = await ScaledWorkloads.LoadAsync(client, spaces, cancellationToken).ConfigureAwait(false);
-            _applier = new ObjectApplier(client, options, scaled, !_mapper.IsEmpty);
+            _applier = new ObjectApplier(client, options, scaled, _mapper);
             _kinds = [.. source.Entries.Select(static entry => ConfigurationPaths.ResourceOf(entry.Path)).Distinct()];
             foreach (IGrouping<string, ManifestEntry> level in source.Entries
                 .GroupBy(static entry => ConfigurationPaths.LevelOf(entry.Path) ?? ConfigurationLevel.Volumes)

@@ -44,6 +44,10 @@ internal sealed class NamespaceMapper
 
         Change(metadata, "namespace");
         Change(metadata["annotations"], HelmNamespace);
+        foreach (JsonNode? service in ServicesOf(item))
+        {
+            Change(service, "namespace");
+        }
 
         switch (ConfigurationLevel.GroupOf(item.ApiVersion), item.Kind)
         {
@@ -60,24 +64,28 @@ internal sealed class NamespaceMapper
                 }
 
                 break;
-            case ("admissionregistration.k8s.io", _):
-                foreach (JsonObject webhook in item.Raw["webhooks"].Maps())
-                {
-                    Change(webhook.At("clientConfig", "service"), "namespace");
-                }
-
-                break;
-            case ("apiregistration.k8s.io", _):
-                Change(item.Raw.At("spec", "service"), "namespace");
-                break;
-            case ("apiextensions.k8s.io", _):
-                Change(item.Raw.At("spec", "conversion", "webhook", "clientConfig", "service"), "namespace");
+            case ("admissionregistration.k8s.io" or "apiregistration.k8s.io" or "apiextensions.k8s.io", _):
+                // What else they say of namespaces is text, or the schema of a kind.
                 break;
             case (var group, _) when ConfigurationLevel.IsBuiltIn(group):
                 ChangeBelow(item.Raw["spec"]);
                 break;
         }
     }
+
+    /// <summary>The namespace that something moves from and that has a service which the whole cluster asks for the sake of an object; null = none.</summary>
+    public string? SourceThatServes(KubernetesObject item) => IsEmpty
+        ? null
+        : ServicesOf(item).Select(static service => service.TextAt("namespace")).FirstOrDefault(name => name is not null && _map.ContainsKey(name));
+
+    /// <summary>The services that the API server itself asks: webhooks, those of other APIs, and those that convert.</summary>
+    private static IEnumerable<JsonNode?> ServicesOf(KubernetesObject item) => ConfigurationLevel.GroupOf(item.ApiVersion) switch
+    {
+        "admissionregistration.k8s.io" => item.Raw["webhooks"].Maps().Select(static webhook => webhook.At("clientConfig", "service")),
+        "apiregistration.k8s.io" => [item.Raw.At("spec", "service")],
+        "apiextensions.k8s.io" => [item.Raw.At("spec", "conversion", "webhook", "clientConfig", "service")],
+        _ => [],
+    };
 
     private void Change(JsonNode? owner, string name)
     {

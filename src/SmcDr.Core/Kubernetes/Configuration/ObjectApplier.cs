@@ -8,7 +8,7 @@ namespace SmcDr.Core.Kubernetes.Configuration;
 /// Brings single objects of a cluster to what a backup says, or finds out what that would change. The server itself applies, as the owner of what the backup
 /// holds; what somebody added since is taken away, and what the server fills in is left. Safe for concurrent use.
 /// </summary>
-internal sealed class ObjectApplier(KubernetesClient client, ConfigurationRestoreOptions options, ScaledWorkloads scaled, bool isMapped)
+internal sealed class ObjectApplier(KubernetesClient client, ConfigurationRestoreOptions options, ScaledWorkloads scaled, NamespaceMapper mapper)
 {
     private const int ConflictAttempts = 3;
 
@@ -50,6 +50,15 @@ internal sealed class ObjectApplier(KubernetesClient client, ConfigurationRestor
             return new ObjectOutcome(ObjectOutcome.Create, []);
         }
 
+        if (mapper.SourceThatServes(live) is string source
+            && await client.TryGetAsync(KubernetesResource.Namespaces, null, source, cancellationToken).ConfigureAwait(false) is { DeletionTime: null })
+        {
+            return new ObjectOutcome(ObjectOutcome.Skip, [])
+            {
+                Detail = $"It is one for the whole cluster, and what serves it is in '{source}', which is there still: it is left to that.",
+            };
+        }
+
         for (int attempt = 1; ; attempt++)
         {
             try
@@ -68,9 +77,16 @@ internal sealed class ObjectApplier(KubernetesClient client, ConfigurationRestor
         }
     }
 
-    /// <summary>Whether somebody else changed the object in between.</summary>
-    private static bool IsRace(SmcException exception) =>
-        exception.Code == SmcErrorCode.ResourceConflict && KubernetesStatusException.Of(exception) is { Code: 409, Reason: "Conflict" };
+    /// <summary>
+    /// Whether somebody else changed the object in between. To a JSON patch whose test of the version fails the server answers with 422 and no cause
+    /// (kubernetes, apiserver, patch.go, applyJSPatch).
+    /// </summary>
+    private static bool IsRace(SmcException exception) => KubernetesStatusException.Of(exception) switch
+    {
+        { Code: 409, Reason: "Conflict" } => exception.Code == SmcErrorCode.ResourceConflict,
+        { Code: 422, Causes: [] } status => status.Message.StartsWith("the server rejected our request", StringComparison.Ordinal),
+        _ => false,
+    };
 
     /// <summary>Whether a server-side apply is impossible with this object, and another way is to be taken.</summary>
     private static bool IsApplyRefused(SmcException exception) =>
@@ -179,7 +195,7 @@ internal sealed class ObjectApplier(KubernetesClient client, ConfigurationRestor
             wanted = new KubernetesObject((JsonObject)wanted.Raw.DeepClone());
             wanted.Raw["spec"]!["replicas"] = replicas.DeepClone();
         }
-        else if (isMapped && wanted.Kind == "ClusterRoleBinding")
+        else if (!mapper.IsEmpty && wanted.Kind == "ClusterRoleBinding")
         {
             // It is one for both: who is bound by it elsewhere stays so.
             wanted = new KubernetesObject((JsonObject)wanted.Raw.DeepClone());
@@ -345,14 +361,15 @@ internal sealed class ObjectApplier(KubernetesClient client, ConfigurationRestor
             return outcome;
         }
 
+        // From here on a stop would leave nothing.
+        cancellationToken.ThrowIfCancellationRequested();
         // The pods of a StatefulSet stay and are taken over; with others a new selector may leave them to nobody.
         DeletePropagation propagation = live.Kind == "StatefulSet" ? DeletePropagation.Orphan : DeletePropagation.Background;
         await client.DeleteAsync(
-            resource, live.Namespace, live.Name, new DeleteOptions { Uid = live.Uid, Propagation = propagation }, cancellationToken).ConfigureAwait(false);
-        await WaitUntilGoneAsync(resource, live, cancellationToken).ConfigureAwait(false);
+            resource, live.Namespace, live.Name, new DeleteOptions { Uid = live.Uid, Propagation = propagation }, CancellationToken.None).ConfigureAwait(false);
+        await WaitUntilGoneAsync(resource, live, CancellationToken.None).ConfigureAwait(false);
         try
         {
-            // From here on a stop would leave nothing.
             await CreateAsync(resource, wanted, dryRun: false, CancellationToken.None).ConfigureAwait(false);
             return outcome;
         }

@@ -61,13 +61,7 @@ internal static class JobManifest
     public static KubernetesObject ConfigMap(JobSpec spec, KubernetesObject owner)
     {
         JsonObject metadata = Metadata(spec, ConfigMapNameOf(spec));
-        metadata["ownerReferences"] = new JsonArray(new JsonObject
-        {
-            ["apiVersion"] = owner.ApiVersion,
-            ["kind"] = owner.Kind,
-            ["name"] = owner.Name,
-            ["uid"] = owner.Uid,
-        });
+        metadata["ownerReferences"] = ManifestParts.OwnedBy(owner);
         return new(new JsonObject
         {
             ["apiVersion"] = "v1",
@@ -140,11 +134,7 @@ internal static class JobManifest
                 ["imagePullPolicy"] = "IfNotPresent",
                 ["args"] = Texts(["--site", $"{SiteDirectory}/{SiteFileName}", .. spec.Arguments]),
                 ["envFrom"] = JobPod.EnvironmentFrom(spec.EnvironmentSecrets),
-                ["resources"] = new JsonObject
-                {
-                    ["requests"] = new JsonObject { ["cpu"] = spec.Cpu, ["memory"] = Bytes(spec.Memory) },
-                    ["limits"] = new JsonObject { ["memory"] = Bytes(spec.MemoryLimit) },
-                },
+                ["resources"] = JobPod.Resources(spec.Cpu, spec.Memory, spec.MemoryLimit),
                 ["securityContext"] = JobPod.ContainerSecurity(),
                 ["volumeMounts"] = mounts,
             }),
@@ -153,8 +143,6 @@ internal static class JobManifest
         JobPod.SetAccounts(pod, spec.ServiceAccount, spec.ImagePullSecrets);
         return pod;
     }
-
-    private static string Bytes(long count) => count.ToString(CultureInfo.InvariantCulture);
 
     private static JsonArray Texts(IEnumerable<string> texts) => new([.. texts.Select(static text => (JsonNode)text)]);
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json.Nodes;
 
 namespace SmcDr.Core.Kubernetes.Jobs;
@@ -25,6 +26,16 @@ internal static class JobPod
         ["readOnlyRootFilesystem"] = true,
         ["allowPrivilegeEscalation"] = false,
         ["capabilities"] = new JsonObject { ["drop"] = new JsonArray("ALL") },
+    };
+
+    /// <summary>What of a node the container is sure of, and the memory that it may take. A processor that is idle is anybody's.</summary>
+    /// <param name="cpu">Of a processor, such as <c>250m</c>.</param>
+    /// <param name="memory">In bytes.</param>
+    /// <param name="memoryLimit">In bytes.</param>
+    public static JsonObject Resources(string cpu, long memory, long memoryLimit) => new()
+    {
+        ["requests"] = new JsonObject { ["cpu"] = cpu, ["memory"] = Bytes(memory) },
+        ["limits"] = new JsonObject { ["memory"] = Bytes(memoryLimit) },
     };
 
     /// <summary>Secrets of which each key is an environment variable.</summary>
@@ -83,4 +94,6 @@ internal static class JobPod
             ["projected"] = new JsonObject { ["defaultMode"] = GroupMode, ["sources"] = new JsonArray(source, other) },
         };
     }
+
+    private static string Bytes(long count) => count.ToString(CultureInfo.InvariantCulture);
 }

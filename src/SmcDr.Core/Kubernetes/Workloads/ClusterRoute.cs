@@ -58,11 +58,25 @@ internal sealed class ClusterRoute : IServerRoute
     }
 
     /// <summary>The pod and the port in it that an address of the cluster leads to.</summary>
-    /// <exception cref="SmcException"><see cref="SmcErrorCode.PodNotStarted"/>: no pod is ready; <see cref="SmcErrorCode.ResourceNotFound"/>.</exception>
+    /// <exception cref="SmcException">
+    /// <see cref="SmcErrorCode.PodNotStarted"/>: no pod is ready; <see cref="SmcErrorCode.ResourceNotFound"/>; <see cref="SmcErrorCode.SettingUnsuitable"/>: it
+    /// is in another namespace.
+    /// </exception>
     internal async Task<(PodTarget Pod, int Port)> FindAsync(KubernetesClient client, string host, int port, CancellationToken cancellationToken)
     {
         // orders-db, orders-db.shop, orders-db.shop.svc.cluster.local; a pod of a StatefulSet is db-0.orders-db and so on.
-        string name = host.Split('.')[0];
+        string[] labels = host.Split('.');
+        string name = labels[0];
+        // The namespace stands before "svc", behind the name of the Service.
+        if (Array.IndexOf(labels, "svc") is (2 or 3) and var svc && labels[svc - 1] != _namespace)
+        {
+            throw new SmcException(
+                SmcErrorCode.SettingUnsuitable,
+                $"'{KubeText.Clean(host, 253)}' is in the namespace '{KubeText.Clean(labels[svc - 1], 63)}', and connections are forwarded into the namespace '{_namespace}' alone.",
+                recommendation: "Correct the address of the server in the site file, or its namespace: what has that name in the other one is another server.",
+                target: host);
+        }
+
         bool isAddress = System.Net.IPAddress.TryParse(host.Trim('[', ']'), out _);
         if (isAddress)
         {

@@ -135,7 +135,7 @@ internal sealed class DatabaseWorkload
             // It waits, and reaps what its servers leave. It ends as soon as it is asked to.
             ["command"] = new JsonArray("sh", "-c", "trap 'exit 0' TERM INT; while :; do sleep 3600 & wait $!; done"),
         };
-        Copy(_container, container, "imagePullPolicy", "securityContext", "volumeMounts", "workingDir");
+        ManifestParts.Copy(_container, container, "imagePullPolicy", "securityContext", "volumeMounts", "workingDir");
         // The workload has made room for these by stopping.
         container["resources"] = _container["resources"]?.DeepClone() is JsonObject { Count: > 0 } resources
             ? resources
@@ -178,7 +178,7 @@ internal sealed class DatabaseWorkload
             ["containers"] = new JsonArray(container),
             ["volumes"] = volumes,
         };
-        Copy(
+        ManifestParts.Copy(
             _template, spec, "securityContext", "nodeSelector", "tolerations", "affinity", "serviceAccountName", "imagePullSecrets", "priorityClassName",
             "schedulerName", "runtimeClassName");
         return new KubernetesObject(new JsonObject
@@ -192,13 +192,7 @@ internal sealed class DatabaseWorkload
                 ["labels"] = labels,
                 ["annotations"] = annotations,
                 // Goes with the workload, should that be deleted meanwhile.
-                ["ownerReferences"] = new JsonArray(new JsonObject
-                {
-                    ["apiVersion"] = Item.ApiVersion,
-                    ["kind"] = Item.Kind,
-                    ["name"] = Item.Name,
-                    ["uid"] = Item.Uid,
-                }),
+                ["ownerReferences"] = ManifestParts.OwnedBy(Item),
             },
             ["spec"] = spec,
         });
@@ -220,17 +214,6 @@ internal sealed class DatabaseWorkload
             _ => null,
         };
         return factor is { } times && double.TryParse(number, NumberStyles.Float, CultureInfo.InvariantCulture, out double value) ? (long)(value * times) : null;
-    }
-
-    private static void Copy(JsonObject from, JsonObject to, params ReadOnlySpan<string> keys)
-    {
-        foreach (string key in keys)
-        {
-            if (from[key] is { } value)
-            {
-                to[key] = value.DeepClone();
-            }
-        }
     }
 
     private static Dictionary<string, string> ClaimsOf(WorkloadName name, KubernetesObject item, JsonObject template)

@@ -1,7 +1,12 @@
+using System.ComponentModel;
 using System.Diagnostics;
 using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 using SmcDr.Core.Operations;
+using SmcDr.Core.Platform;
 
 namespace SmcDr.Core.Kubernetes.Workloads;
 
@@ -9,12 +14,12 @@ namespace SmcDr.Core.Kubernetes.Workloads;
 /// A pod beside a stopped workload, on its volumes. There is one of a workload at a time, so whoever has it is alone at them; one that a process which was
 /// killed has left is known by its silence, and removed. It is removed when this object is disposed of.
 /// </summary>
-internal sealed class HelperPod : IAsyncDisposable
+internal sealed partial class HelperPod : IAsyncDisposable
 {
     public const string PurposeLabel = "smcdr/purpose";
     public const string WorkloadLabel = "smcdr/workload";
     private const string Purpose = "restore";
-    private const string HolderAnnotation = "smcdr/holder";
+    public const string HolderAnnotation = "smcdr/holder";
     private const string BeatAnnotation = "smcdr/alive";
     private const int MaximumName = 63;
 
@@ -134,26 +139,50 @@ internal sealed class HelperPod : IAsyncDisposable
         }
     }
 
-    private static string Holder() =>
-        string.Create(CultureInfo.InvariantCulture, $"process {Environment.ProcessId} on {Environment.MachineName} since {DisplayText.Time(DateTimeOffset.UtcNow)}");
+    /// <summary>Who this process is, for annotations.</summary>
+    public static string Holder() => string.Create(
+        CultureInfo.InvariantCulture,
+        $"process {Environment.ProcessId} on {Environment.MachineName} since {DisplayText.Time(DateTimeOffset.UtcNow)} (kernel {KernelOf()}, start {StartOf(Environment.ProcessId)})");
 
-    /// <summary>Whether the holder was a process of this machine that does not live any more.</summary>
-    private static bool IsLeftHere(string? holder)
+    /// <summary>
+    /// Whether the holder surely was a process of this machine that does not live any more. Only the kernel that gave it its number can say so: containers
+    /// may have the machine's name, and have numbers of their own.
+    /// </summary>
+    public static bool IsLeftHere(string? holder) =>
+        HolderText().Match(holder ?? "") is { Success: true } match && match.Groups["kernel"].Value == KernelOf() &&
+        int.TryParse(match.Groups["id"].Value, CultureInfo.InvariantCulture, out int id) &&
+        (ProcessTable.IsPresent ? ProcessTable.IsGone(id, match.Groups["start"].Value) : StartOf(id) != match.Groups["start"].Value);
+
+    [GeneratedRegex(@"^process (?<id>[0-9]+) on .* \(kernel (?<kernel>[0-9a-f]+), start (?<start>[0-9]+)\)$", RegexOptions.CultureInvariant)]
+    private static partial Regex HolderText();
+
+    private static string? KernelOf()
     {
-        string[] words = holder?.Split(' ') ?? [];
-        if (words.Length < 4 || words[3] != Environment.MachineName || !int.TryParse(words[1], CultureInfo.InvariantCulture, out int id) || id == Environment.ProcessId)
+        const int Length = 12;
+        string? kernel = ProcessTable.IsPresent ? ProcessTable.ReadKernel() : Environment.MachineName;
+        return kernel is null ? null : Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(kernel)))[..Length];
+    }
+
+    private static string? StartOf(int id)
+    {
+        if (ProcessTable.IsPresent)
         {
-            return false;
+            return ProcessTable.ReadStart(id);
         }
 
         try
         {
             using Process process = Process.GetProcessById(id);
-            return process.HasExited;
+            return process.StartTime.ToFileTimeUtc().ToString(CultureInfo.InvariantCulture);
         }
-        catch (ArgumentException)
+        catch (Exception e) when (e is ArgumentException or InvalidOperationException)
         {
-            return true;
+            return null;
+        }
+        catch (Win32Exception)
+        {
+            // Somebody else's, so another one.
+            return "";
         }
     }
 
@@ -177,7 +206,9 @@ internal sealed class HelperPod : IAsyncDisposable
         await client.WaitUntilGoneAsync(KubernetesResource.Pods, @namespace, name, uid, timeout, cancellationToken).ConfigureAwait(false);
     }
 
-    private static async Task RemoveLeftOverAsync(
+    /// <summary>Removes a helper that gives no signs of life.</summary>
+    /// <exception cref="SmcException"><see cref="SmcErrorCode.OperationInProgress"/>: it does.</exception>
+    public static async Task RemoveLeftOverAsync(
         KubernetesClient client,
         string @namespace,
         string name,

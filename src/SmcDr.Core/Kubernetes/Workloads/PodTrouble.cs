@@ -14,6 +14,13 @@ internal static class PodTrouble
     public static string Describe(KubernetesObject pod)
     {
         JsonNode? status = pod.Raw["status"];
+        string phase = KubeText.Clean((string?)status?["phase"], 40);
+        // What became of the pod as a whole, such as its eviction, is the reason; how its containers ended then (137) is not.
+        if (phase == "Failed" && (string?)status?["reason"] is { } fate)
+        {
+            return $"{phase}: {KubeText.Clean(fate, 80)}{Colon((string?)status["message"])}";
+        }
+
         foreach (JsonNode? condition in status?["conditions"] as JsonArray ?? [])
         {
             if ((string?)condition?["type"] == "PodScheduled" && (string?)condition["status"] == "False")
@@ -37,7 +44,6 @@ internal static class PodTrouble
             }
         }
 
-        string phase = KubeText.Clean((string?)status?["phase"], 40);
         return (string?)status?["reason"] is { } why
             ? $"{phase}: {KubeText.Clean(why, 80)}{Colon((string?)status["message"])}"
             : phase == "Running" ? "it runs and is not ready" : $"it is {(phase.Length > 0 ? phase : "not seen by its node yet")}";

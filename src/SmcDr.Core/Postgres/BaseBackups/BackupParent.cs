@@ -190,8 +190,8 @@ internal sealed class BackupParent : IAsyncDisposable
 
             return new BackupParent(reader, manifest);
         }
-        catch (SmcException e) when (e.Code is SmcErrorCode.ChecksumMismatch or SmcErrorCode.ManifestInvalid or SmcErrorCode.ObjectNotFound or
-            SmcErrorCode.ObjectTruncated or SmcErrorCode.BackupIncomplete or SmcErrorCode.BackupNotFound or SmcErrorCode.RepositoryFormatUnknown)
+        catch (SmcException e) when (SmcErrors.IsDamage(e.Code) || e.Code is SmcErrorCode.KeyMissing or SmcErrorCode.ObjectNotFound or
+            SmcErrorCode.BackupIncomplete or SmcErrorCode.BackupNotFound or SmcErrorCode.RepositoryFormatUnknown)
         {
             observer.Warning($"The backup '{id}' cannot be built on: {e.Message}");
             if (manifest is not null)

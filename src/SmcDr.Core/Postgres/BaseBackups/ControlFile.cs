@@ -84,6 +84,9 @@ public sealed record ControlFile
     /// <summary>0 minimal, 1 replica, 2 logical.</summary>
     public required int WalLevel { get; init; }
 
+    /// <summary>Whether changes of hint bits are in the WAL; without them and without checksums nobody knows which pages have changed.</summary>
+    public required bool WalLogHints { get; init; }
+
     public required int MaxConnections { get; init; }
 
     public required int MaxWorkerProcesses { get; init; }
@@ -164,6 +167,7 @@ public sealed record ControlFile
             BackupEndLsn = new Lsn(UInt64(content, 160)),
             BackupEndRequired = content[168] != 0,
             WalLevel = Int32(content, 172),
+            WalLogHints = content[176] != 0,
             MaxConnections = Int32(content, 180),
             MaxWorkerProcesses = Int32(content, 184),
             MaxWalSenders = Int32(content, 188),

@@ -73,7 +73,7 @@ internal sealed class PageHashCache(BackupReader reader, IOperationObserver obse
                 },
                 cancellationToken).ConfigureAwait(false);
         }
-        catch (SmcException e) when (e.Code is SmcErrorCode.ChecksumMismatch or SmcErrorCode.ObjectTruncated)
+        catch (SmcException e) when (SmcErrors.IsDamage(e.Code) || e.Code == SmcErrorCode.KeyMissing)
         {
             // Only how much is sent hangs on it. But who loses hashes has lost more.
             observer.Warning($"Hashes of pages cannot be read, so these pages are copied again: {e.Message}");

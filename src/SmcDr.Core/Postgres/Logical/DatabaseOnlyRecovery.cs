@@ -177,6 +177,7 @@ public static class DatabaseOnlyRecovery
                 _isInPlace = true;
                 if (plan.Options.Writers is { } stopped)
                 {
+                    _isSuspended = false;
                     await _steps.RunAsync("Start writers", async () =>
                     {
                         await stopped.ResumeAsync(cancellationToken).ConfigureAwait(false);
@@ -198,6 +199,7 @@ public static class DatabaseOnlyRecovery
                     .OpenAsync(connector, Database, observer, limit.Token).ConfigureAwait(false);
                 await using (administration.ConfigureAwait(false))
                 {
+                    await FindWhatWasDoneAsync(administration, limit.Token).ConfigureAwait(false);
                     if (_work?.HasCreated == true && !_isInPlace)
                     {
                         await administration.DropAsync(_beside, limit.Token).ConfigureAwait(false);
@@ -228,12 +230,28 @@ public static class DatabaseOnlyRecovery
                 : failure;
         }
 
+        /// <summary>A command whose answer was lost with the connection may have been carried out all the same.</summary>
+        private async Task FindWhatWasDoneAsync(DatabaseAdministration administration, CancellationToken cancellationToken)
+        {
+            if (_isClosed && !_isRenamed && plan.PreviousDatabase is { } previous)
+            {
+                _isRenamed = !await administration.ExistsAsync(Database, cancellationToken).ConfigureAwait(false) &&
+                    await administration.ExistsAsync(previous, cancellationToken).ConfigureAwait(false);
+            }
+
+            if (_work?.HasCreated == true && !_isInPlace)
+            {
+                _isInPlace = await administration.ExistsAsync(Database, cancellationToken).ConfigureAwait(false) &&
+                    !await administration.ExistsAsync(_beside, cancellationToken).ConfigureAwait(false);
+            }
+        }
+
         private string? Describe()
         {
-            string writers = _isSuspended && !_isInPlace && plan.Options.Writers is { } names
+            string writers = _isSuspended && plan.Options.Writers is { } names
                 ? $" The writers are still stopped: {string.Join(", ", names.Names)}."
                 : "";
-            return _isInPlace ? $"The restored database is in place and called '{Database}'."
+            return _isInPlace ? $"The restored database is in place and called '{Database}'.{writers}"
                 : _isRenamed ? $"The earlier database is unharmed and called '{plan.PreviousDatabase}'.{writers}"
                 : _isClosed ? $"The database '{Database}' is unharmed and takes no connections.{writers}"
                 : writers.Length > 0 ? $"The database '{Database}' was not touched.{writers}"

@@ -267,13 +267,14 @@ public sealed class WalArchive
         return info is null ? null : await ReadHistoryAsync(timeline, info, cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>As the public one; but WAL whose key is not given ends it, as missing WAL does, instead of failing.</summary>
+    /// <summary>As the public one; but WAL that is damaged, or whose key is not given, ends it, as missing WAL does, instead of failing.</summary>
     internal Task<WalCoverage> GetReadableCoverageAsync(
         uint timeline, Lsn from, Lsn stop, uint? targetTimeline, CancellationToken cancellationToken) => RetryAsync(
             async () =>
             {
                 WalCatalog catalog = await WalCatalog.LoadAsync(Repository, SystemId, cancellationToken).ConfigureAwait(false);
-                return await GetCoverageAsync(catalog, timeline, from, stop, targetTimeline, cancellationToken, endsAtMissingKey: true).ConfigureAwait(false);
+                return await GetCoverageAsync(catalog, timeline, from, stop, targetTimeline, cancellationToken, endsAtUnreadable: true)
+                    .ConfigureAwait(false);
             },
             cancellationToken);
 
@@ -284,7 +285,7 @@ public sealed class WalArchive
         Lsn stop,
         uint? targetTimeline,
         CancellationToken cancellationToken,
-        bool endsAtMissingKey = false)
+        bool endsAtUnreadable = false)
     {
         (TimelineHistory history, List<TimelineHistory> histories) =
             await ChooseHistoryAsync(catalog, timeline, stop, targetTimeline, cancellationToken).ConfigureAwait(false);
@@ -308,22 +309,22 @@ public sealed class WalArchive
         }
 
         WalItem[] items = new WalItem[choices.Count];
-        ConcurrentDictionary<int, SmcException> closed = new();
+        ConcurrentDictionary<int, SmcException> unreadable = new();
         await Parallel.ForAsync(0, items.Length, Options(cancellationToken), async (i, token) =>
         {
             try
             {
                 items[i] = await LoadItemAsync(choices[i], size, token).ConfigureAwait(false);
             }
-            catch (SmcException e) when (endsAtMissingKey && e.Code == SmcErrorCode.KeyMissing)
+            catch (SmcException e) when (endsAtUnreadable && IsUnreadable(e))
             {
-                closed[i] = e;
+                unreadable[i] = e;
             }
         }).ConfigureAwait(false);
-        if (!closed.IsEmpty)
+        if (!unreadable.IsEmpty)
         {
-            int first = closed.Keys.Min();
-            return new WalCoverage(this, from, history, histories, items[..first], choices[first].Segment.Name) { Unreadable = closed[first] };
+            int first = unreadable.Keys.Min();
+            return new WalCoverage(this, from, history, histories, items[..first], choices[first].Segment.Name) { Unreadable = unreadable[first] };
         }
 
         return new WalCoverage(this, from, history, histories, items, FindGap(catalog, history, choice, name, size));
@@ -358,8 +359,8 @@ public sealed class WalArchive
     /// <summary>The segment size of the cluster; null where no WAL is archived.</summary>
     internal async Task<int?> GetSegmentSizeAsync(WalCatalog catalog, CancellationToken cancellationToken)
     {
-        SmcException? closed = null;
-        // The newest as well as the oldest: the oldest may be encrypted with a key that is not given any more.
+        SmcException? unreadable = null;
+        // The newest as well as the oldest: one may be damaged, and the oldest encrypted with a key that is not given any more.
         foreach (WalCatalog.Segment segment in catalog.Timelines.Values
             .Where(static listing => listing.Segments.Count > 0)
             .SelectMany(static listing => new[] { listing.Segments.Values.First(), listing.Segments.Values.Last() }))
@@ -369,13 +370,13 @@ public sealed class WalArchive
             {
                 return (await ReadHeadAsync(key, info, cancellationToken).ConfigureAwait(false)).Head.WalSegmentSize;
             }
-            catch (SmcException e) when (e.Code == SmcErrorCode.KeyMissing)
+            catch (SmcException e) when (IsUnreadable(e))
             {
-                closed = e;
+                unreadable = e;
             }
         }
 
-        return closed is null ? null : throw closed;
+        return unreadable is null ? null : throw unreadable;
     }
 
     /// <summary>Removes pieces that a longer object has made superfluous. What cannot be removed now is swept later.</summary>
@@ -435,6 +436,8 @@ public sealed class WalArchive
 
         return scanner;
     }
+
+    private static bool IsUnreadable(SmcException error) => error.Code == SmcErrorCode.KeyMissing || SmcErrors.IsDamage(error.Code);
 
     private static ParallelOptions Options(CancellationToken cancellationToken) =>
         new() { MaxDegreeOfParallelism = ParallelReads, CancellationToken = cancellationToken };

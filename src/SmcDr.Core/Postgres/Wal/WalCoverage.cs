@@ -50,7 +50,7 @@ public sealed class WalCoverage
     /// <summary>The first missing segment, where there is WAL behind it; null where the archive simply ends.</summary>
     public WalSegmentName? Gap { get; }
 
-    /// <summary>Why the segment at <see cref="Gap"/> cannot be read, where it is there and its key is not.</summary>
+    /// <summary>Why the segment at <see cref="Gap"/> cannot be read, where it is there and damaged, or its key is not given.</summary>
     internal SmcException? Unreadable { get; init; }
 
     /// <summary>What a recovery can stop at, over all segments.</summary>

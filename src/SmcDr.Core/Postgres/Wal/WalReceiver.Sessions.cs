@@ -56,6 +56,11 @@ public sealed partial class WalReceiver
 
             (uint timeline, Lsn start) = await ChooseStartAsync(
                 archive, catalog, history, slot, new Lsn((ulong)system.XLogPos), segmentSize, cancellationToken).ConfigureAwait(false);
+            if (timeline == system.Timeline && start > new Lsn((ulong)system.XLogPos))
+            {
+                await RefuseToBeAheadAsync(connection, sql, timeline, start, cancellationToken).ConfigureAwait(false);
+            }
+
             return new Session(archive, catalog, history, slot, timeline, start, segmentSize, version);
         }
     }
@@ -290,6 +295,40 @@ public sealed partial class WalReceiver
         }
 
         return (timeline, WalSegmentName.Containing(end, timeline, segmentSize).StartLsn(segmentSize));
+    }
+
+    /// <summary>
+    /// Throws where the archive has more of the server's timeline than the server itself, which would refuse to begin there with an error that names no
+    /// cause (walsender.c, StartReplication). A standby that lags behind gets there in time. A primary never does: what it goes on to write has the same
+    /// names and other bytes.
+    /// </summary>
+    private async Task RefuseToBeAheadAsync(
+        PhysicalReplicationConnection connection, NpgsqlConnection sql, uint timeline, Lsn start, CancellationToken cancellationToken)
+    {
+        Lsn server = new((ulong)(await AskAsync(connection.IdentifySystem, cancellationToken).ConfigureAwait(false)).XLogPos);
+        if (start <= server)
+        {
+            return;
+        }
+
+        using NpgsqlCommand command = NewCommand(sql);
+        command.CommandText = "SELECT pg_catalog.pg_is_in_recovery()";
+        if (await command.ExecuteScalarAsync(cancellationToken).ConfigureAwait(false) is true)
+        {
+            throw new SmcException(
+                SmcErrorCode.ServerUnavailable,
+                $"The archive has WAL of timeline {timeline} up to {start}, and the standby at {_connector.Display} has it up to {server}.",
+                recommendation: "Wait until the standby has caught up; if it does not, look at what it follows.",
+                target: _connector.Display);
+        }
+
+        throw new SmcException(
+            SmcErrorCode.WalDuplicate,
+            $"The archive has WAL of timeline {timeline} up to {start}, and PostgreSQL at {_connector.Display} has written it only up to {server}: another server " +
+                "writes the same timeline, or this one was put back to an earlier state.",
+            recommendation: "Find the server that should not run and stop it. If this one was started from a copy or a snapshot, recover it from the repository " +
+                "instead, which gives it a timeline of its own.",
+            target: _connector.Display);
     }
 
     /// <summary>

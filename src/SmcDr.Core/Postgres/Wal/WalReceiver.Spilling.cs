@@ -86,6 +86,22 @@ public sealed partial class WalReceiver
         }
     }
 
+    /// <summary>
+    /// One whose server is away learns of it before it tries again: a region that is lost is that of a server that is away, and the claim of its stream would
+    /// keep that of the new region out.
+    /// </summary>
+    private async Task EndIfFencedAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await CheckFenceAsync(cancellationToken).WaitAsync(_options.ServerTimeout, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is TimeoutException || (e is SmcException { Code: not SmcErrorCode.Fenced }))
+        {
+            _observer.Verbose($"Whether the region is fenced off cannot be looked at: {e.Message}");
+        }
+    }
+
     /// <summary>Carries a check of the repository out. What cannot be found out is left to when WAL goes to the repository.</summary>
     private async Task CheckAsync(Func<CancellationToken, Task> check, CancellationToken cancellationToken)
     {

@@ -306,6 +306,7 @@ public sealed partial class WalReceiver : IWalGuard
             try
             {
                 await Task.Delay(delay, cancellationToken).ConfigureAwait(false);
+                await EndIfFencedAsync(cancellationToken).ConfigureAwait(false);
             }
             catch (OperationCanceledException)
             {

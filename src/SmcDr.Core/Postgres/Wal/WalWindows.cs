@@ -115,7 +115,8 @@ public static class WalWindows
                 try
                 {
                     coverage = await known.Archive
-                        .GetCoverageAsync(known.Catalog, database.Timeline, database.StartLsn, database.StopLsn, null, cancellationToken, endsAtMissingKey: true)
+                        .GetCoverageAsync(
+                            known.Catalog, database.Timeline, database.StartLsn, database.StopLsn, null, cancellationToken, endsAtUnreadable: true)
                         .ConfigureAwait(false);
                 }
                 catch (SmcException e) when (e.Code == SmcErrorCode.ObjectNotFound)
@@ -126,7 +127,7 @@ public static class WalWindows
                         .GetReadableCoverageAsync(database.Timeline, database.StartLsn, database.StopLsn, null, cancellationToken).ConfigureAwait(false);
                 }
             }
-            catch (SmcException e) when (e.Code is SmcErrorCode.KeyMissing or SmcErrorCode.ObjectNotFound)
+            catch (SmcException e) when (e.Code is SmcErrorCode.KeyMissing or SmcErrorCode.ObjectNotFound || SmcErrors.IsDamage(e.Code))
             {
                 Warn(observer, backup, e);
                 continue;

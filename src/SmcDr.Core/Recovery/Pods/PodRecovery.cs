@@ -103,7 +103,12 @@ public static class PodRecovery
 
     private static int Major(DatabaseBackupDetails details) => details.ServerVersionNumber / 10000;
 
-    private static Task<DatabaseWorkload> ReadAsync(KubernetesClient client, PodRecoveryRequest request, CancellationToken cancellationToken) =>
+    /// <summary>Whether a failure may be how it is met that a helper pod is gone.</summary>
+    internal static bool MayBeOfLostPod(SmcErrorCode code) => code is SmcErrorCode.PodStreamBroken or SmcErrorCode.PodCommandFailed
+        or SmcErrorCode.ResourceNotFound or SmcErrorCode.PodTransferFailed or SmcErrorCode.ServerUnavailable or SmcErrorCode.ServerStartFailed
+        or SmcErrorCode.ClusterUnavailable;
+
+    internal static Task<DatabaseWorkload> ReadAsync(KubernetesClient client, PodRecoveryRequest request, CancellationToken cancellationToken) =>
         DatabaseWorkload.ReadAsync(
             client, request.Namespace, request.Workload, ["PGDATA", "POSTGRES_PASSWORD", "POSTGRES_PASSWORD_FILE", "POSTGRES_DB", "POSTGRES_USER"], cancellationToken);
 
@@ -121,7 +126,7 @@ public static class PodRecovery
     private static bool IsPending(DatabaseWorkload workload) => Suspension.Of(workload.Item)?.Reason == Suspension.ByRecovery;
 
     /// <summary>The plan of what is done on a volume that can be looked at.</summary>
-    private static async Task<RecoveryPlan> PlanAsync(
+    internal static async Task<RecoveryPlan> PlanAsync(
         PodRecoveryRequest request,
         PodPlace place,
         ulong? systemId,
@@ -332,8 +337,7 @@ public static class PodRecovery
                     Begin("Recover");
                     return await RecoverAsync(recovery, place, cancellationToken).ConfigureAwait(false);
                 }
-                catch (SmcException e) when (e.Code is SmcErrorCode.PodStreamBroken or SmcErrorCode.PodCommandFailed or SmcErrorCode.ResourceNotFound
-                    or SmcErrorCode.PodTransferFailed or SmcErrorCode.ServerUnavailable or SmcErrorCode.ServerStartFailed or SmcErrorCode.ClusterUnavailable)
+                catch (SmcException e) when (MayBeOfLostPod(e.Code))
                 {
                     // A pod that is gone is met in many ways; that it is gone says most.
                     throw await helper.ExplainAsync().ConfigureAwait(false) is { } why

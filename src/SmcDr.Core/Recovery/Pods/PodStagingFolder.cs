@@ -24,9 +24,9 @@ internal sealed class PodStagingFolder : IStagingFolder, IAsyncDisposable
     public PodStagingFolder(PodShell shell, string directory, string? owner, IOperationObserver observer)
     {
         (_shell, _directory, _observer) = (shell, directory, observer);
-        // Our own user, and the server's group, which may read.
+        // Our own user, and the server's group, which may read. A segment is the server's own, as on a host.
         _group = owner is null ? null : $"0:{owner.Split(':')[1]}";
-        _writer = new PodTreeWriter(shell, directory, "077", directory, "/dev/null", observer, _group);
+        _writer = new PodTreeWriter(shell, directory, "077", directory, "/dev/null", observer, owner);
     }
 
     // One for each file: readable by the server's group, which is its own where there is no root.

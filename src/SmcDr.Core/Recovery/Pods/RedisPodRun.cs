@@ -194,7 +194,7 @@ internal sealed class RedisPodRun(RedisPodVolume volume, OfflineJournal journal,
             (Sample, HasFetched) = (await sample.CompleteAsync(observer, cancellationToken).ConfigureAwait(false), true);
             observer.Verbose(string.Create(
                 CultureInfo.InvariantCulture,
-                $"The RDB of '{backup.Header.Id}' is on the volume: {DisplayText.Size(result.Length)}, SHA-256 {result.Sha256}, {result.Breaks} broken connections."));
+                $"The RDB of '{backup.Header.Id}' is on the volume: {DisplayText.Size(result.Length)}, {result.Breaks} broken connections."));
         }
         finally
         {

@@ -158,10 +158,7 @@ internal sealed class OfflinePreflight(
     {
         if (interrupted is not null)
         {
-            if (interrupted.RepositoryId != repositoryId || interrupted.BackupId != header.Id)
-            {
-                throw interrupted.Unfinished("Another backup cannot be restored on top of it.");
-            }
+            interrupted.ThrowUnlessOf(repositoryId, header.Id);
         }
         else if (info is null && RedisProcess.FindIn(directory.Handle) is { } silent)
         {

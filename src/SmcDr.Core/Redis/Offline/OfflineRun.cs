@@ -51,6 +51,12 @@ internal sealed class OfflineRun
     /// <summary>Brings the RDB into the data directory.</summary>
     public async Task FetchAsync(BackupReader backup, OfflineTarget target, CancellationToken cancellationToken)
     {
+        if (_journal.IsGoingBack)
+        {
+            // The run before was ended over it.
+            await PutBackAsync().ConfigureAwait(false);
+        }
+
         if (_journal.Phase >= OfflinePhase.Fetched)
         {
             return;
@@ -60,13 +66,13 @@ internal sealed class OfflineRun
         _directory.Remove(OfflineDirectory.FileName);
         _directory.Remove(OfflineDirectory.AppendDirectoryName);
         FileStatus? present = _directory.TryGetStatus(Layout.PlacedName);
-        ulong inode;
+        FileStatus fetched;
         if (Layout.IsDirectory)
         {
             byte[] name = OfflineDirectory.NameOf(OfflineDirectory.AppendDirectoryName);
             _directory.Handle.CreateDirectory(name);
             using DirectoryHandle folder = _directory.Handle.OpenDirectory(name);
-            inode = await FetchFileAsync(backup, folder, Layout.BaseFileName, null, target, cancellationToken).ConfigureAwait(false);
+            fetched = await FetchFileAsync(backup, folder, Layout.BaseFileName, null, target, cancellationToken).ConfigureAwait(false);
             WriteFile(folder, Layout.IncrementFileName, "", target);
             WriteFile(folder, Layout.ManifestFileName, Layout.Manifest, target);
             Give(folder, present?.Type == FileType.Directory ? present.Value.Mode : PrivateDirectory, target);
@@ -74,12 +80,15 @@ internal sealed class OfflineRun
         }
         else
         {
-            inode = await FetchFileAsync(
+            fetched = await FetchFileAsync(
                 backup, _directory.Handle, OfflineDirectory.FileName, present?.Type == FileType.Regular ? present : null, target, cancellationToken).ConfigureAwait(false);
         }
 
         _directory.Handle.Sync();
-        Save(_journal with { Phase = OfflinePhase.Fetched, Inode = inode });
+        Save(_journal with
+        {
+            Phase = OfflinePhase.Fetched, Inode = fetched.Inode, Size = fetched.Size, Modified = fetched.Modified.ToString(),
+        });
     }
 
     /// <summary>Stops the server, moves aside what it has, and gives the new files their names.</summary>
@@ -121,17 +130,18 @@ internal sealed class OfflineRun
                     SmcErrorCode.TargetUnsuitable, $"What was fetched to '{Path.Combine(_directory.Path, StagedName)}' is gone: somebody removed it.", target: _directory.Path);
             }
 
-            Save(_journal with { Phase = OfflinePhase.Placed, PlacedTicks = RedisProcess.HostTicks() });
+            Save(_journal with { Phase = OfflinePhase.Placed, PlacedTicks = RedisProcess.HostTicks(), PlacedBoot = ProcessTable.ReadBoot() });
         }
     }
 
     /// <summary>Starts the server, and returns what it says of itself when it has loaded the data.</summary>
     public async Task<RedisInfo> StartAsync(CancellationToken cancellationToken)
     {
-        // A host that was restarted since counts from zero again.
-        long placed = Math.Min(_journal.PlacedTicks!.Value, RedisProcess.HostTicks());
-        bool isAfterReboot = placed < _journal.PlacedTicks.Value;
-        RedisInfo info = await _server.StartAsync(isAfterReboot ? 0 : placed, cancellationToken).ConfigureAwait(false);
+        // A host that was restarted since counts from zero again, and all that runs on it began after that.
+        bool isAfterReboot = _journal.PlacedBoot is { } boot && ProcessTable.ReadBoot() is { } present
+            ? present != boot
+            : RedisProcess.HostTicks() < _journal.PlacedTicks!.Value;
+        RedisInfo info = await _server.StartAsync(isAfterReboot ? 0 : _journal.PlacedTicks!.Value, cancellationToken).ConfigureAwait(false);
         if (_journal.Phase < OfflinePhase.Loaded)
         {
             Save(_journal with { Phase = OfflinePhase.Loaded });
@@ -147,20 +157,44 @@ internal sealed class OfflineRun
     public void Complete() => _directory.RemoveJournal();
 
     /// <summary>
-    /// Puts back what the server had, and starts it where it ran. What a server has loaded and may have written to since is moved aside in its turn; what none
-    /// has ever seen is removed.
+    /// Puts back what the server had, and starts it where it ran. What a server may have written to since it was put in place is moved aside in its turn; what
+    /// none has changed is removed.
     /// </summary>
-    /// <returns>Where what was restored lies, if it was loaded.</returns>
+    /// <returns>Where what was restored lies, if it was kept.</returns>
     public async Task<string?> UndoAsync()
+    {
+        bool wasStopped = _journal.Phase >= OfflinePhase.Stopped;
+        string? kept = await PutBackAsync().ConfigureAwait(false);
+        if (_journal.WasRunning)
+        {
+            // What was started while the files changed has loaded others, and would save them over what is back.
+            long after = wasStopped ? RedisProcess.HostTicks() : 0;
+            if (wasStopped && RedisProcess.FindIn(_directory.Handle) is { } early && early.StartTicks < after)
+            {
+                await _server.EndAsync().ConfigureAwait(false);
+            }
+
+            await _server.StartAsync(after, CancellationToken.None).ConfigureAwait(false);
+        }
+
+        _directory.RemoveJournal();
+        return kept;
+    }
+
+    /// <summary>Puts back what the server had, so that the restore is where it began. It is ended for that and not started.</summary>
+    /// <returns>Where what was restored lies, if it was kept.</returns>
+    public async Task<string?> PutBackAsync()
     {
         string? kept = null;
         if (_journal.Phase >= OfflinePhase.Stopped)
         {
+            TrySave(_journal with { IsGoingBack = true });
             await _server.EndAsync().ConfigureAwait(false);
+            _options.AfterStep?.Invoke("Ended");
             if (_journal.Phase >= OfflinePhase.SetAside && _directory.TryGetStatus(Layout.PlacedName) is not null &&
                 (!_journal.Aside.Contains(Layout.PlacedName) || _directory.TryGetStatus(Layout.PlacedName + _journal.AsideSuffix) is not null))
             {
-                if (_journal.Phase == OfflinePhase.Loaded)
+                if (_journal.Phase == OfflinePhase.Loaded || !IsUntouched())
                 {
                     string name = _directory.FreeName(Layout.PlacedName + _journal.AsideSuffix.Replace(".before-", ".restored-", StringComparison.Ordinal));
                     _directory.Rename(Layout.PlacedName, name);
@@ -170,6 +204,8 @@ internal sealed class OfflineRun
                 {
                     _directory.Remove(Layout.PlacedName);
                 }
+
+                _options.AfterStep?.Invoke("TakenAway");
             }
 
             foreach (string name in _journal.Aside.Where(name => _directory.TryGetStatus(name + _journal.AsideSuffix) is not null))
@@ -181,18 +217,65 @@ internal sealed class OfflineRun
                 }
 
                 _directory.Rename(name + _journal.AsideSuffix, name);
+                _options.AfterStep?.Invoke($"Back {name}");
             }
         }
 
         _directory.Remove(OfflineDirectory.FileName);
         _directory.Remove(OfflineDirectory.AppendDirectoryName);
-        if (_journal.WasRunning)
+        if (_journal.Phase > OfflinePhase.Begun)
         {
-            await _server.StartAsync(0, CancellationToken.None).ConfigureAwait(false);
+            // Should the server not start with its own data either, the next run begins anew.
+            TrySave(_journal with
+            {
+                Phase = OfflinePhase.Begun, Aside = [], Inode = null, Size = null, Modified = null, PlacedTicks = null, PlacedBoot = null, IsGoingBack = false,
+            });
         }
 
-        _directory.RemoveJournal();
         return kept;
+    }
+
+    /// <summary>
+    /// Whether what was put in place is as it was put there. The process that put it there may be gone since before the server had loaded it, and the server
+    /// have gone on: a save gives the name to another file (rdb.c, rdbSave), the next one to one with the first one's number, and an append-only file grows.
+    /// </summary>
+    private bool IsUntouched()
+    {
+        if (!Layout.IsDirectory)
+        {
+            return IsFetchedFile(_directory.TryGetStatus(Layout.PlacedName));
+        }
+
+        if (_directory.TryGetStatus(Layout.PlacedName)?.Type != FileType.Directory)
+        {
+            return false;
+        }
+
+        // Its beginning, what it goes on with, and the manifest.
+        const int FilesInDirectory = 3;
+        using DirectoryHandle folder = _directory.Handle.OpenDirectory(OfflineDirectory.NameOf(Layout.PlacedName));
+        return folder.ReadNames().Count <= FilesInDirectory &&
+            IsFetchedFile(folder.TryGetStatus(OfflineDirectory.NameOf(Layout.BaseFileName))) &&
+            folder.TryGetStatus(OfflineDirectory.NameOf(Layout.IncrementFileName)) is { Size: 0 };
+    }
+
+    private bool IsFetchedFile(FileStatus? status) =>
+        status is { Type: FileType.Regular } file && file.Inode == _journal.Inode && file.Size == _journal.Size &&
+        file.Modified.ToString() == _journal.Modified;
+
+    /// <summary>Notes where going back is. Where there is no room even for that, it goes back all the same.</summary>
+    private void TrySave(OfflineJournal journal)
+    {
+        try
+        {
+            _directory.WriteJournal(journal);
+        }
+        catch (PosixException e) when (e.Error is PosixException.NoSpaceLeft or PosixException.QuotaExceeded)
+        {
+            _observer.Verbose(e.Message);
+        }
+
+        _journal = journal;
     }
 
     private void Save(OfflineJournal journal)
@@ -202,7 +285,7 @@ internal sealed class OfflineRun
         _options.AfterStep?.Invoke(journal.Phase.ToString());
     }
 
-    private async Task<ulong> FetchFileAsync(
+    private async Task<FileStatus> FetchFileAsync(
         BackupReader backup, DirectoryHandle folder, string name, FileStatus? present, OfflineTarget target, CancellationToken cancellationToken)
     {
         string source = $"the backup '{backup.Header.Id}'";
@@ -244,7 +327,7 @@ internal sealed class OfflineRun
 
         Give(file, present?.Mode ?? PrivateFile, target);
         file.Sync();
-        return file.GetStatus().Inode;
+        return file.GetStatus();
     }
 
     private static void WriteFile(DirectoryHandle folder, string name, string content, OfflineTarget target)

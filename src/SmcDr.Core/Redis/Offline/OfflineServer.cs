@@ -26,6 +26,8 @@ internal sealed class OfflineServer(
     private static readonly TimeSpan s_endLimit = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan s_poll = TimeSpan.FromMilliseconds(50);
 
+    private string? _savePoints;
+
     private SystemdUnit? Unit => start.Unit is null ? null : new SystemdUnit(start.Unit, options.Systemctl);
 
     /// <summary>Stops the server without saving. None that runs is no error.</summary>
@@ -38,15 +40,23 @@ internal sealed class OfflineServer(
         }
 
         observer.Progress(new OperationProgress(RedisOfflineRestore.Activity, $"Stopping Redis at {connector.Display}"));
-        await AskToStopAsync(process, cancellationToken).ConfigureAwait(false);
-        if (!await WaitUntilGoneAsync(process, options.StopTimeout, cancellationToken).ConfigureAwait(false))
+        try
         {
-            throw new SmcException(
-                SmcErrorCode.ServerStopFailed,
-                string.Create(
-                    CultureInfo.InvariantCulture,
-                    $"Redis at {connector.Display} (process {process.Id}) has not stopped within {options.StopTimeout.TotalSeconds:0} seconds. Its files were not touched."),
-                target: connector.Display);
+            await AskToStopAsync(process, cancellationToken).ConfigureAwait(false);
+            if (!await WaitUntilGoneAsync(process, options.StopTimeout, cancellationToken).ConfigureAwait(false))
+            {
+                throw new SmcException(
+                    SmcErrorCode.ServerStopFailed,
+                    string.Create(
+                        CultureInfo.InvariantCulture,
+                        $"Redis at {connector.Display} (process {process.Id}) has not stopped within {options.StopTimeout.TotalSeconds:0} seconds. Its files were not touched."),
+                    target: connector.Display);
+            }
+        }
+        catch (Exception e) when (e is SmcException or PosixException or OperationCanceledException)
+        {
+            await GiveBackSavePointsAsync().ConfigureAwait(false);
+            throw;
         }
 
         observer.Verbose(string.Create(CultureInfo.InvariantCulture, $"Redis at {connector.Display} (process {process.Id}) has stopped without saving."));
@@ -86,6 +96,11 @@ internal sealed class OfflineServer(
     public async Task<RedisInfo> StartAsync(long after, CancellationToken cancellationToken)
     {
         long logStart = LogLength();
+        if (start.IsTemporary)
+        {
+            await EndLookAsync().ConfigureAwait(false);
+        }
+
         if (RedisProcess.FindIn(directory.Handle) is not { } running)
         {
             await LaunchAsync(cancellationToken).ConfigureAwait(false);
@@ -116,10 +131,53 @@ internal sealed class OfflineServer(
                 if (!await WaitUntilGoneAsync(process, s_endLimit, CancellationToken.None).ConfigureAwait(false))
                 {
                     process.End();
-                    await WaitUntilGoneAsync(process, s_endLimit, CancellationToken.None).ConfigureAwait(false);
+                    if (!await WaitUntilGoneAsync(process, s_endLimit, CancellationToken.None).ConfigureAwait(false))
+                    {
+                        throw new SmcException(
+                            SmcErrorCode.ServerStopFailed,
+                            string.Create(CultureInfo.InvariantCulture, $"Redis at {connector.Display} (process {process.Id}) cannot be ended, by SIGKILL either."),
+                            recommendation: "It hangs in the kernel, as over storage that does not answer: look at that first.",
+                            target: connector.Display);
+                    }
                 }
             }
         }
+    }
+
+    /// <summary>Ends what an earlier run has started for a look, and was ended over: the password of its server was known to that alone.</summary>
+    private async Task EndLookAsync()
+    {
+        if (RedisProcess.FindIn(directory.Handle) is not { } process)
+        {
+            return;
+        }
+
+        if (ReadLookId() != process.Id)
+        {
+            throw new SmcException(
+                SmcErrorCode.TargetInUse,
+                string.Create(CultureInfo.InvariantCulture, $"The process {process.Id} of Redis works in '{directory.Path}', and was not started by this restore."),
+                recommendation: "Stop it, run the same command again, which has the data verified, and start it afterwards.",
+                target: directory.Path);
+        }
+
+        observer.Verbose(string.Create(CultureInfo.InvariantCulture, $"The server that was left from an earlier look (process {process.Id}) is ended."));
+        await EndAsync().ConfigureAwait(false);
+    }
+
+    private int? ReadLookId()
+    {
+        const int Longest = 32;
+        byte[] name = OfflineDirectory.NameOf(OfflineStart.PidName);
+        if (directory.Handle.TryGetStatus(name)?.Type != FileType.Regular)
+        {
+            return null;
+        }
+
+        using NativeFile file = directory.Handle.OpenFile(name);
+        byte[] content = new byte[Longest];
+        int length = file.Read(content, 0);
+        return int.TryParse(Encoding.ASCII.GetString(content, 0, length).AsSpan().Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out int id) ? id : null;
     }
 
     /// <summary>The end of what the server has logged since, as it may stand in a message.</summary>
@@ -167,7 +225,7 @@ internal sealed class OfflineServer(
         if (Unit is { } unit)
         {
             // systemd sends SIGTERM, on which a server with save points saves first.
-            await TryAskAsync(new RedisCommand("CONFIG", "SET", "save", ""), cancellationToken).ConfigureAwait(false);
+            await TakeSavePointsAsync(cancellationToken).ConfigureAwait(false);
             await unit.StopAsync(options.StopTimeout, cancellationToken).ConfigureAwait(false);
             return;
         }
@@ -179,9 +237,47 @@ internal sealed class OfflineServer(
             return;
         }
 
-        await TryAskAsync(new RedisCommand("CONFIG", "SET", "save", ""), cancellationToken).ConfigureAwait(false);
+        await TakeSavePointsAsync(cancellationToken).ConfigureAwait(false);
         observer.Verbose(string.Create(CultureInfo.InvariantCulture, $"Redis at {connector.Display} does not take SHUTDOWN; its process {process.Id} is asked to end."));
         process.AskToEnd();
+    }
+
+    private async Task TakeSavePointsAsync(CancellationToken cancellationToken)
+    {
+        if (await TryReadAsync(new RedisCommand("CONFIG", "GET", "save"), cancellationToken).ConfigureAwait(false) is { Items: [_, { Text.Length: > 0 } points] })
+        {
+            _savePoints = points.Text;
+        }
+
+        await TryAskAsync(new RedisCommand("CONFIG", "SET", "save", ""), cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>A server that was not stopped goes on, and must save as before.</summary>
+    private async Task GiveBackSavePointsAsync()
+    {
+        if (_savePoints is { } points)
+        {
+            await TryAskAsync(new RedisCommand("CONFIG", "SET", "save", points), CancellationToken.None).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>What a server answers; null where it does not, or with an error.</summary>
+    private async Task<RedisReply?> TryReadAsync(RedisCommand command, CancellationToken cancellationToken)
+    {
+        try
+        {
+            RedisConnection connection = await connector.OpenAsync(cancellationToken).ConfigureAwait(false);
+            await using (connection.ConfigureAwait(false))
+            {
+                RedisReply reply = await connection.TryExecuteAsync(command, cancellationToken).ConfigureAwait(false);
+                return reply.IsError ? null : reply;
+            }
+        }
+        catch (SmcException e)
+        {
+            observer.Verbose(e.Message);
+            return null;
+        }
     }
 
     /// <summary>Sends a command; true where it was done, or the server ended over it.</summary>

@@ -139,8 +139,10 @@ public sealed class RedisOfflineRestore : IRedisRestore
     private OfflineRun CreateRun(OfflineDirectory directory, OfflineTarget target, IOperationObserver observer)
     {
         DateTimeOffset now = DateTimeOffset.UtcNow;
-        // Read again under the lock: another run may have ended since.
-        OfflineJournal journal = directory.ReadJournal() ?? new OfflineJournal
+        // Read again under the lock: another run may have ended since, or begun and been interrupted.
+        OfflineJournal? interrupted = directory.ReadJournal();
+        interrupted?.ThrowUnlessOf(_repositoryId, Header.Id);
+        OfflineJournal journal = interrupted ?? new OfflineJournal
         {
             Phase = OfflinePhase.Begun,
             RepositoryId = _repositoryId,
@@ -235,19 +237,31 @@ public sealed class RedisOfflineRestore : IRedisRestore
         }
 
         // Once its files are in place, only a server that does not start with them is a reason to take them away again.
-        if (run.Journal.Phase >= OfflinePhase.Placed && cause?.Code is not (SmcErrorCode.ServerStartFailed or SmcErrorCode.ServerRestarted))
+        if (run.Journal is { Phase: >= OfflinePhase.Placed, IsGoingBack: false } &&
+            cause?.Code is not (SmcErrorCode.ServerStartFailed or SmcErrorCode.ServerRestarted))
         {
             observer.Warning($"The restored files are in place in '{run.Journal.Layout.DataDirectory}', and were not verified. Run the same command again to go on.");
             return cause ?? failure;
         }
 
         bool wasStopped = run.Journal.Phase >= OfflinePhase.Stopped;
+        string? kept;
         try
         {
-            await run.UndoAsync().ConfigureAwait(false);
+            kept = await run.UndoAsync().ConfigureAwait(false);
         }
         catch (Exception e) when (e is SmcException or PosixException)
         {
+            if (wasStopped && run.Journal.Phase == OfflinePhase.Begun)
+            {
+                return new SmcException(
+                    SmcErrorCode.RestoreUnfinished,
+                    $"{failure.Message} What Redis had before is back in '{run.Journal.Layout.DataDirectory}', and the server does not run with it either: {e.Message}",
+                    failure,
+                    $"Correct what the message names, then run the same command again, or start the server with what it had: {run.Journal.Start.Command}",
+                    run.Journal.Layout.DataDirectory);
+            }
+
             string previous = run.Previous.Count == 0 ? "It had no files before." : $"What it had before is in {string.Join(", ", run.Previous)}, or in its place already.";
             return new SmcException(
                 SmcErrorCode.RestoreUnfinished,
@@ -265,7 +279,8 @@ public sealed class RedisOfflineRestore : IRedisRestore
 
         return new SmcException(
             SmcErrorCode.RestoreUndone,
-            $"{cause.Message} What Redis had before is back in '{run.Journal.Layout.DataDirectory}'{(run.Journal.WasRunning ? ", and the server runs with it" : "")}.",
+            $"{cause.Message} What Redis had before is back in '{run.Journal.Layout.DataDirectory}'{(run.Journal.WasRunning ? ", and the server runs with it" : "")}." +
+            (kept is null ? "" : $" What was restored may have been written to since, and lies in '{kept}'."),
             cause,
             cause.Recommendation,
             cause.Target);

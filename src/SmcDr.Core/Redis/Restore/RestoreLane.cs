@@ -331,7 +331,8 @@ internal sealed class RestoreLane(RestoreRun run, RestoreNode node) : IAsyncDisp
                 run.Tally.AddRestored(node, value.Database, 1, value.Size);
                 break;
             case Verdict.Refused:
-                run.Tally.AddFailure(value.Key, value.Database, Reason(reply, [(byte)value.Encoding]));
+                run.Tally.AddFailure(
+                    value.Key, value.Database, RedisErrors.IsProtocolError(reply) ? TooLong(value) : Reason(reply, [(byte)value.Encoding]));
                 break;
             case Verdict.Fatal:
                 run.Fail(Fatal(reply));
@@ -353,14 +354,17 @@ internal sealed class RestoreLane(RestoreRun run, RestoreNode node) : IAsyncDisp
         return await node.Connector.OpenAsync(run.HardToken).ConfigureAwait(false);
     }
 
+    private static string TooLong(LargeValue value) => string.Create(
+        CultureInfo.InvariantCulture,
+        $"the server closes the connection at a value of {value.Length:N0} bytes; see its log, and raise proto-max-bulk-len and " +
+            $"client-query-buffer-limit where they are below that");
+
     /// <summary>Connects again and sends what was not answered.</summary>
     private async Task RecoverAsync(SmcException reason)
     {
         if (_next is LargeValue large && ++_largeFailures >= MaximumLargeFailures)
         {
-            run.Tally.AddFailure(large.Key, large.Database, string.Create(
-                CultureInfo.InvariantCulture,
-                $"the server closes the connection at a value of {large.Length:N0} bytes; see its log, and raise proto-max-bulk-len and client-query-buffer-limit where they are below that"));
+            run.Tally.AddFailure(large.Key, large.Database, TooLong(large));
             _next = null;
             _largeFailures = 0;
         }

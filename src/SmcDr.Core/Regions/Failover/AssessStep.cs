@@ -3,7 +3,8 @@ using SmcDr.Core.Plans;
 namespace SmcDr.Core.Regions.Failover;
 
 /// <summary>Notes where everybody is, before anything is changed.</summary>
-internal sealed class AssessStep(FailoverWork work) : FailoverStep(work, StepKey, "Assess the regions", $"{work.From.Name}, {work.To.Name}")
+internal sealed class AssessStep(FailoverWork work, params string[] after)
+    : FailoverStep(work, StepKey, "Assess the regions", $"{work.From.Name}, {work.To.Name}", after)
 {
     public const string StepKey = "assess-region";
 

@@ -19,9 +19,11 @@ internal sealed record DnsSwitch(string? Undo);
 internal sealed record FailoverWrites(DateTimeOffset Time);
 
 /// <summary>What a failover came to.</summary>
-/// <param name="RtoSeconds">From its beginning until the new primary was found to take writes.</param>
+/// <param name="RtoSeconds">From the command until the new primary was found to take writes.</param>
 /// <param name="SwitchLsn">Where the new timeline begins.</param>
 /// <param name="LostBytes">WAL of the old primary behind that; null where it is not known.</param>
 /// <param name="LostTransactions">Commits in it; null where its WAL could not be read.</param>
-/// <param name="LostSeconds">How long before the last of them the first was; null where there is none, or it is not known.</param>
-internal sealed record FailoverReport(double RtoSeconds, Lsn? SwitchLsn, long? LostBytes, long? LostTransactions, double? LostSeconds);
+/// <param name="FirstLost">When the first of them was committed; null where there is none, or it is not known.</param>
+/// <param name="LastLost">When the last of them was.</param>
+internal sealed record FailoverReport(
+    double RtoSeconds, Lsn? SwitchLsn, long? LostBytes, long? LostTransactions, DateTimeOffset? FirstLost, DateTimeOffset? LastLost);

@@ -24,9 +24,23 @@ internal sealed class FenceStep(FailoverWork work, params string[] after)
     public override async Task<string> ActAsync(StepContext context, CancellationToken cancellationToken)
     {
         FencingEpochs epochs = await Work.OpenEpochsAsync(cancellationToken).ConfigureAwait(false);
-        FencingEpoch epoch = await epochs.AdvanceAsync(
-            await FindEndingAsync(epochs, cancellationToken).ConfigureAwait(false), Intent.To, $"failover from {Intent.From}", cancellationToken)
-                .ConfigureAwait(false);
+        long ending = await FindEndingAsync(epochs, cancellationToken).ConfigureAwait(false);
+        FencingEpoch? epoch;
+        try
+        {
+            epoch = await epochs.AdvanceAsync(ending, Intent.To, $"failover from {Intent.From}", cancellationToken).ConfigureAwait(false);
+        }
+        catch (SmcException e) when (e.Code == SmcErrorCode.Fenced)
+        {
+            // An earlier run of this plan, which was taken over from, had sent its request when it ended, and that came a moment before ours: it is what was
+            // to be begun, as it would have been had it come before we looked.
+            epoch = await epochs.ReadAsync(cancellationToken).ConfigureAwait(false);
+            if (epoch is null || epoch.Region != Intent.To || epoch.Number != ending + 1)
+            {
+                throw;
+            }
+        }
+
         return $"The site is in {epoch.Describe()}.";
     }
 

@@ -13,7 +13,7 @@ internal sealed class PreparePrimaryStep(FailoverWork work, params string[] afte
 
     public override async Task<string> ActAsync(StepContext context, CancellationToken cancellationToken)
     {
-        // The slot first: from then on nothing is let go of that the repository does not have.
+        // It is there, unless it could not be made on the standby or was lost since (KeepWalStep).
         string? slot = await StandbySlot.EnsureAsync(Work.NewDatabase, Work.To.Database!.Slot, cancellationToken).ConfigureAwait(false);
         NpgsqlConnection connection = await Work.NewDatabase.OpenAsync(cancellationToken).ConfigureAwait(false);
         await using (connection.ConfigureAwait(false))

@@ -2,7 +2,7 @@ using System.Text.Json;
 using SmcDr.Core.Leases;
 using SmcDr.Core.Plans;
 using SmcDr.Core.Sites;
-using SmcDr.Core.Systems;
+using SmcDr.Core.Sites.Plans;
 
 namespace SmcDr.Core.Regions.Failover;
 
@@ -21,20 +21,42 @@ public static class RegionFailover
         Operation, static (context, intent) => Build(new FailoverWork(context, intent.Deserialize(RegionFailoverJson.Default.RegionFailoverIntent)!)));
 
     /// <summary>A failover as it is asked for.</summary>
-    /// <param name="region">The region that is to lead; null = the only one that does not.</param>
+    /// <param name="region">The region that is to lead; null = the only one that is a standby in the site file.</param>
     /// <param name="planned">Whether nothing may be lost: the old primary is shut down first, and becomes a standby where it is on this host.</param>
     /// <param name="force">Whether it is done although the primary gives signs of life, and without what cannot be brought.</param>
     /// <param name="program">The words that start <c>smcdr</c>, for the <c>restore_command</c> of the old primary as a standby.</param>
-    public static SitePlanRequest CreateRequest(string? region, bool planned, bool force, IReadOnlyList<string> program) => new()
+    public static SitePlanRequest CreateRequest(string? region, bool planned, bool force, IReadOnlyList<string> program)
     {
-        Kind = Kind,
-        DecideAsync = (context, token) => DecideAsync(context, region, planned, force, program, token),
-        IsSame = intent => intent.Deserialize(RegionFailoverJson.Default.RegionFailoverIntent) is { } decided &&
-            decided.Planned == planned && (decided.Force || !force) && (region is null || decided.To == region),
+        // Before anything is looked at: how long a primary that does not answer is asked is a part of the time that the site is without one.
+        DateTimeOffset asked = DateTimeOffset.UtcNow;
+        return new SitePlanRequest
+        {
+            Kind = Kind,
+            DecideAsync = (context, token) => DecideAsync(context, region, planned, force, program, asked, token),
+            IsSame = intent => intent.Deserialize(RegionFailoverJson.Default.RegionFailoverIntent) is { } decided &&
+                decided.Planned == planned && (decided.Force || !force) && (region is null || decided.To == region),
+        };
+    }
+
+    /// <summary>What is decided where the site was led to the region before: the command that is run twice does nothing the second time, and says so.</summary>
+    internal static RegionFailoverIntent DecideDone(RegionSettings region, FencingEpoch? epoch) => new()
+    {
+        From = region.Name,
+        To = region.Name,
+        IsDone = true,
+        Epoch = epoch?.Number ?? 0,
+        SystemId = "",
+        Timeline = 0,
     };
 
     private static async Task<JsonElement> DecideAsync(
-        SitePlanContext context, string? region, bool planned, bool force, IReadOnlyList<string> program, CancellationToken cancellationToken)
+        SitePlanContext context,
+        string? region,
+        bool planned,
+        bool force,
+        IReadOnlyList<string> program,
+        DateTimeOffset asked,
+        CancellationToken cancellationToken)
     {
         if (planned && force)
         {
@@ -48,23 +70,12 @@ public static class RegionFailover
         FencingEpochs epochs = new(await site.OpenRepositoryAsync(context.Secrets, cancellationToken).ConfigureAwait(false), site.Name);
         FencingEpoch? epoch = await epochs.ReadAsync(cancellationToken).ConfigureAwait(false);
         (RegionSettings from, RegionSettings to) = await ChooseAsync(context, region, epochs, epoch, cancellationToken).ConfigureAwait(false);
-        _ = site.GetDatabase(from.Name);
-        _ = site.GetDatabase(to.Name);
-        RegionFailoverIntent intent = new()
+        if (from.Name == to.Name)
         {
-            From = from.Name,
-            To = to.Name,
-            Planned = planned,
-            Force = force,
-            Epoch = epoch?.Number ?? 0,
-            SystemId = "",
-            Timeline = 0,
-            StopsWriters = site.Writers.Count > 0 && from.Kubernetes is not null,
-            StartsWriters = site.Writers.Count > 0 && to.Kubernetes is not null,
-            HasRedis = from.Redis is not null && to.Redis is not null,
-            HasDns = site.Dns is not null && to.Endpoint is not null,
-            Program = program,
-        };
+            return Plan.ToIntent(DecideDone(to, epoch), RegionFailoverJson.Default.RegionFailoverIntent);
+        }
+
+        RegionFailoverIntent intent = CreateIntent(site, from, to, epoch, program) with { Planned = planned, Force = force, AskedTime = asked };
         FailoverWork work = new(context, intent);
         DatabaseSighting standby = await work.LookAtNewAsync(cancellationToken).ConfigureAwait(false);
         (IReadOnlyList<string> signs, DatabaseSighting primary) =
@@ -104,16 +115,43 @@ public static class RegionFailover
             RegionFailoverJson.Default.RegionFailoverIntent);
     }
 
+    /// <summary>What there is to lead over from a region to another, by the site file.</summary>
+    internal static RegionFailoverIntent CreateIntent(
+        Site site, RegionSettings from, RegionSettings to, FencingEpoch? epoch, IReadOnlyList<string> program)
+    {
+        _ = site.GetDatabase(from.Name);
+        _ = site.GetDatabase(to.Name);
+        return new RegionFailoverIntent
+        {
+            From = from.Name,
+            To = to.Name,
+            Epoch = epoch?.Number ?? 0,
+            SystemId = "",
+            Timeline = 0,
+            StopsWriters = site.Writers.Count > 0 && from.Kubernetes is not null,
+            StartsWriters = site.Writers.Count > 0 && to.Kubernetes is not null,
+            HasRedis = from.Redis is not null && to.Redis is not null,
+            HasDns = site.Dns is not null && to.Endpoint is not null,
+            Program = program,
+        };
+    }
+
     /// <summary>
-    /// From where to where. A region that leads and whose database is a standby was fenced for by a failover that was given up before its promotion: that is
-    /// begun anew.
+    /// From where to where; both the same where the site was led there before. A region that leads and whose database is a standby was fenced for by a failover
+    /// that was given up before its promotion: that is begun anew.
     /// </summary>
     private static async Task<(RegionSettings From, RegionSettings To)> ChooseAsync(
         SitePlanContext context, string? region, FencingEpochs epochs, FencingEpoch? epoch, CancellationToken cancellationToken)
     {
         Site site = context.Site;
         RegionSettings leader = site.GetLeader(epoch);
-        if (epoch is not null && (region is null || site.GetRegion(region).Name == leader.Name) && leader.Database is { } database &&
+        RegionSettings to = site.GetRefuge(region);
+        if (to.Name != leader.Name)
+        {
+            return (leader, to);
+        }
+
+        if (epoch is not null && leader.Database is { } database &&
             await DatabaseSighting.LookAsync(database.CreateConnector(leader, context.Secrets), RegionInspection.Patience, cancellationToken)
                 .ConfigureAwait(false) is
                 { IsReachable: true, IsStandby: true })
@@ -126,7 +164,7 @@ public static class RegionFailover
             }
         }
 
-        return (leader, site.GetFollower(region, leader));
+        return (leader, leader);
     }
 
     /// <summary>Why nothing being lost cannot be promised, each a sentence.</summary>
@@ -151,7 +189,26 @@ public static class RegionFailover
     private static Plan Build(FailoverWork work)
     {
         RegionFailoverIntent intent = work.Intent;
-        List<PlanStep> steps = [new AssessStep(work)];
+        return intent.IsDone
+            ? new Plan(
+                work.Site.Name,
+                Operation,
+                $"The site '{work.Site.Name}' is led by '{intent.To}' already",
+                Plan.ToIntent(intent, RegionFailoverJson.Default.RegionFailoverIntent),
+                [new LeadsStep(work)])
+            : new Plan(
+                work.Site.Name,
+                Operation,
+                $"Lead the site '{work.Site.Name}' from '{intent.From}' to '{intent.To}'{(intent.Planned ? " without a loss" : "")}",
+                Plan.ToIntent(intent, RegionFailoverJson.Default.RegionFailoverIntent),
+                BuildSteps(work));
+    }
+
+    /// <summary>The steps, the first of them behind others.</summary>
+    internal static List<PlanStep> BuildSteps(FailoverWork work, params string[] after)
+    {
+        RegionFailoverIntent intent = work.Intent;
+        List<PlanStep> steps = [new AssessStep(work, after)];
         string[] Present(params string[] keys) => [.. keys.Where(key => steps.Exists(step => step.Key == key))];
         if (!intent.Planned)
         {
@@ -163,8 +220,9 @@ public static class RegionFailover
             steps.Add(new SuspendWritersStep(work, Present(AssessStep.StepKey, FenceStep.StepKey)));
         }
 
+        steps.Add(new KeepWalStep(work, Present(AssessStep.StepKey, FenceStep.StepKey)));
         // A session that is at work would be cut off in the middle of what it does.
-        steps.Add(new StopPrimaryStep(work, Present(AssessStep.StepKey, FenceStep.StepKey, SuspendWritersStep.StepKey)));
+        steps.Add(new StopPrimaryStep(work, Present(AssessStep.StepKey, FenceStep.StepKey, KeepWalStep.StepKey, SuspendWritersStep.StepKey)));
         steps.Add(new DrainStep(work, Present(FenceStep.StepKey, StopPrimaryStep.StepKey)));
         if (intent.Planned)
         {
@@ -201,11 +259,6 @@ public static class RegionFailover
         steps.Add(new ReportStep(work, Present(
             PreparePrimaryStep.StepKey, PromoteRedisStep.StepKey, ResumeWritersStep.StepKey, VerifyStep.StepKey, SwitchDnsStep.StepKey, FollowStep.StepKey,
             FollowRedisStep.StepKey)));
-        return new Plan(
-            work.Site.Name,
-            Operation,
-            $"Lead the site '{work.Site.Name}' from '{intent.From}' to '{intent.To}'{(intent.Planned ? " without a loss" : "")}",
-            Plan.ToIntent(intent, RegionFailoverJson.Default.RegionFailoverIntent),
-            steps);
+        return steps;
     }
 }

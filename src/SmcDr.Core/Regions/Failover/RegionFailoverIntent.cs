@@ -9,6 +9,9 @@ internal sealed record RegionFailoverIntent
     /// <summary>The region that is to lead.</summary>
     public required string To { get; init; }
 
+    /// <summary>Whether the site was led there before, so that there is nothing to do but to look; <see cref="From"/> is the same region then.</summary>
+    public bool IsDone { get; init; }
+
     /// <summary>Whether nothing may be lost, for which the old primary must be there and is stopped cleanly.</summary>
     public bool Planned { get; init; }
 
@@ -36,6 +39,9 @@ internal sealed record RegionFailoverIntent
 
     /// <summary>Whether the old primary becomes a standby at the end.</summary>
     public bool Follows { get; init; }
+
+    /// <summary>When it was asked for, in UTC; null for a failback, whose time begins with its switchover.</summary>
+    public DateTimeOffset? AskedTime { get; init; }
 
     /// <summary>What starts smcdr in the <c>restore_command</c> of that standby.</summary>
     public IReadOnlyList<string> Program { get; init; } = [];

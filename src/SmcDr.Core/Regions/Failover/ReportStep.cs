@@ -17,14 +17,48 @@ internal sealed class ReportStep(FailoverWork work, params string[] after)
     {
         FailoverFacts? facts = context.GetOutput(AssessStep.StepKey, RegionFailoverJson.Default.FailoverFacts);
         DateTimeOffset writes = context.GetOutput(VerifyStep.StepKey, RegionFailoverJson.Default.FailoverWrites)?.Time ?? DateTimeOffset.UtcNow;
-        double rto = facts is null ? 0 : (writes - facts.StartTime).TotalSeconds;
+        DateTimeOffset asked = Intent.AskedTime ?? facts?.StartTime ?? writes;
+        double rto = (writes - asked).TotalSeconds;
         (uint timeline, uint? parent, Lsn? left) = await ReadSwitchAsync(cancellationToken).ConfigureAwait(false);
-        (FailoverReport report, string loss) = await MeasureAsync(context, facts, new FailoverReport(rto, left, null, null, null), parent, cancellationToken)
+        (FailoverReport report, string loss) = await MeasureAsync(context, facts, new FailoverReport(rto, left, null, null, null, null), parent, cancellationToken)
             .ConfigureAwait(false);
         await context.SaveAsync(report, RegionFailoverJson.Default.FailoverReport, cancellationToken).ConfigureAwait(false);
+        context.Failover = new RegionFailoverResult
+        {
+            Site = Work.Site.Name,
+            PlanId = context.PlanId,
+            From = Intent.From,
+            To = Intent.To,
+            IsPlanned = Intent.Planned,
+            StartTime = asked,
+            WriteTime = writes,
+            Rto = Work.Site.Objectives.Database?.Rto,
+            LostTransactions = report.LostTransactions,
+            LostBytes = report.LostBytes,
+            FirstLostTime = report.FirstLost,
+            LastLostTime = report.LastLost,
+            LossSeconds = report.LostTransactions == 0 ? 0 : (report.LastLost - report.FirstLost)?.TotalSeconds,
+            Rpo = Work.Site.Objectives.Database?.Rpo,
+            Timeline = timeline,
+            SwitchLsn = left,
+            DnsUndo = context.GetOutput(SwitchDnsStep.StepKey, RegionFailoverJson.Default.DnsSwitch)?.Undo,
+        };
+        if (context.Failover.RtoVerdict == "Missed")
+        {
+            context.Observer.Warning(
+                $"The site allows its database {DisplayText.Duration(context.Failover.Rto)} to be back, and it took {DisplayText.Seconds(rto)}.");
+        }
+
+        if (context.Failover.RpoVerdict == "Missed")
+        {
+            context.Observer.Warning(
+                $"The site allows {DisplayText.Duration(context.Failover.Rpo)} of its database to be lost, and " +
+                    $"{DisplayText.Seconds(context.Failover.LossSeconds)} were.");
+        }
+
         return $"'{Intent.To}' leads on timeline {timeline}{(left is null ? "" : $", which begins at {left}")}, and took writes " +
-            $"{DisplayText.Seconds(rto)} after the failover " +
-            $"was begun. {loss} Correct the roles in the site file, start the WAL stream of '{Intent.To}', and take a base backup.";
+            $"{DisplayText.Seconds(rto)} after {(Intent.AskedTime is null ? "the switchover began" : "the command")}. {loss} Commands go by that from " +
+            $"now on. Start the WAL stream again, which comes from '{Intent.To}' now, and take a base backup" + (Work.Site.HomeRegion.Name == Intent.To ? "." : "; correct the roles in the site file if the site is to stay there.");
     }
 
     private async Task<(uint Timeline, uint? Parent, Lsn? Left)> ReadSwitchAsync(CancellationToken cancellationToken)
@@ -63,12 +97,11 @@ internal sealed class ReportStep(FailoverWork work, params string[] after)
         {
             try
             {
-                if (await LostWal.ReadAsync(directory, timeline, left, cancellationToken).ConfigureAwait(false) is { } lost)
+                if (await LostWal.ReadAsync(directory, null, [timeline], left, null, null, cancellationToken).ConfigureAwait(false) is { } lost)
                 {
                     long bytes = Math.Max(0, lost.EndLsn - left);
-                    double? seconds = (lost.LastCommit - lost.FirstCommit)?.TotalSeconds;
                     return (
-                        report with { LostBytes = bytes, LostTransactions = lost.Commits, LostSeconds = seconds },
+                        report with { LostBytes = bytes, LostTransactions = lost.Commits, FirstLost = lost.FirstCommit, LastLost = lost.LastCommit },
                         lost.Commits == 0
                             ? $"No transaction was lost: the old primary's WAL holds no commit behind that, in {DisplayText.Size(bytes)}."
                             : FormattableString.Invariant($"Lost transactions: {lost.Commits}, ") +

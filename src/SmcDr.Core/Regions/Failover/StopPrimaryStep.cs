@@ -38,7 +38,7 @@ internal sealed class StopPrimaryStep(FailoverWork work, params string[] after)
             {
                 return await StopInClusterAsync(context, workload, cancellationToken).ConfigureAwait(false);
             }
-            catch (SmcException e) when (!Intent.Planned && e.Code is SmcErrorCode.ClusterUnavailable or SmcErrorCode.ClusterAuthenticationFailed)
+            catch (SmcException e) when (!Intent.Planned && FailoverWork.IsClusterLost(e))
             {
                 return Leave(context, e.Message);
             }
@@ -127,6 +127,13 @@ internal sealed class StopPrimaryStep(FailoverWork work, params string[] after)
         DatabaseSighting primary = await Work.LookAtOldAsync(cancellationToken).ConfigureAwait(false);
         Lsn? end = primary is { IsReachable: true, IsStandby: false } ? primary.Lsn : context.GetSaved(RegionFailoverJson.Default.PrimaryStop)?.Lsn;
         await SaveAsync(context, new PrimaryStop(end, true), cancellationToken).ConfigureAwait(false);
+        if (!Intent.Planned)
+        {
+            return await Work.StopBehindAsync([WorkloadName.Parse(workload)], context.Observer, cancellationToken).ConfigureAwait(false) is [{ } problem]
+                ? Leave(context, problem, "stopped")
+                : $"'{workload}' was stopped.";
+        }
+
         await Work.WithWorkloadsAsync(
             Work.From, context.Observer, workloads => workloads.SuspendAsync(WorkloadName.Parse(workload), cancellationToken), cancellationToken)
                 .ConfigureAwait(false);
@@ -153,12 +160,12 @@ internal sealed class StopPrimaryStep(FailoverWork work, params string[] after)
         return "It takes no writes by default, and its sessions were ended; stop it on its own host.";
     }
 
-    private string Leave(StepContext context, string problem)
+    private string Leave(StepContext context, string problem, string verb = "reached")
     {
         context.Observer.Warning(
             $"The old primary at {Work.OldDatabase.Display} could not be stopped: {problem} Nothing that is committed there is kept any more; stop it " +
                 "as soon as it can be reached.");
-        return $"It could not be reached: {problem}";
+        return $"It could not be {verb}: {problem}";
     }
 
     private async Task ExecuteAsync(string sql, CancellationToken cancellationToken)

@@ -1,4 +1,3 @@
-using SmcDr.Core.Postgres;
 using SmcDr.Core.Plans;
 using SmcDr.Core.Sites;
 
@@ -18,13 +17,25 @@ internal sealed class SuspendWritersStep(FailoverWork work, params string[] afte
 
     public override async Task<string> ActAsync(StepContext context, CancellationToken cancellationToken)
     {
-        IDatabaseWriters writers = Work.Site.CreateWriters(context.Observer, Intent.From)!;
+        string stopped = $"Stopped: {string.Join(", ", Work.Site.SelectWriters([]))}.";
+        if (Intent.Planned)
+        {
+            await Work.Site.CreateWriters(context.Observer, Intent.From)!.SuspendAsync(cancellationToken).ConfigureAwait(false);
+            return stopped;
+        }
+
         try
         {
-            await writers.SuspendAsync(cancellationToken).ConfigureAwait(false);
-            return $"Stopped: {string.Join(", ", writers.Names)}.";
+            IReadOnlyList<string> problems = await Work.StopBehindAsync(Work.Site.SelectWriters([]), context.Observer, cancellationToken)
+                .ConfigureAwait(false);
+            foreach (string problem in problems)
+            {
+                context.Observer.Warning(problem);
+            }
+
+            return problems.Count == 0 ? stopped : $"Not all of them stopped: {string.Join(" ", problems)}";
         }
-        catch (SmcException e) when (!Intent.Planned && e.Code is SmcErrorCode.ClusterUnavailable or SmcErrorCode.ClusterAuthenticationFailed)
+        catch (SmcException e) when (FailoverWork.IsClusterLost(e))
         {
             // A region that is lost has a cluster that is lost. What is written there, the fence keeps out.
             context.Observer.Warning($"The writers in '{Intent.From}' could not be stopped: {e.Message}");

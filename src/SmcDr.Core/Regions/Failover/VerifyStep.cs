@@ -19,9 +19,11 @@ internal sealed class VerifyStep(FailoverWork work, params string[] after)
         {
             try
             {
-                // A transaction with an id ends with a record in the WAL, which its commit waits for; it leaves nothing behind.
+                // A write that leaves nothing behind: a record in the WAL, for which its commit waits. (One of a transaction with an id and without a record
+                // of its own is not waited for: xact.c, RecordTransactionCommit.)
                 await ServerFacts.ScalarAsync<string>(
-                    connection, "SELECT pg_catalog.pg_current_xact_id()::pg_catalog.text", cancellationToken).ConfigureAwait(false);
+                    connection, "SELECT pg_catalog.pg_logical_emit_message(true, 'smcdr', 'failover')::pg_catalog.text", cancellationToken)
+                    .ConfigureAwait(false);
                 if (await ServerFacts.ScalarAsync<string>(
                     connection, "SELECT pg_catalog.current_setting('transaction_read_only')", cancellationToken).ConfigureAwait(false) != "off")
                 {

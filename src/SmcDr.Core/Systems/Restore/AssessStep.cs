@@ -1,6 +1,7 @@
 using SmcDr.Core.Kubernetes;
 using SmcDr.Core.Plans;
 using SmcDr.Core.Repositories;
+using SmcDr.Core.Sites.Plans;
 
 namespace SmcDr.Core.Systems.Restore;
 
@@ -13,13 +14,15 @@ internal sealed class AssessStep(SitePlanContext context, SystemRestoreIntent in
 
     public override string Target => Site.Name;
 
-    public override string Describe() => $"Look whether {Backups().Count()} backups can be read" +
+    private bool IsNothing => !Intent.Backups().Any();
+
+    public override string Describe() => IsNothing ? "Nothing is to be restored." : $"Look whether {Intent.Backups().Count()} backups can be read" +
         $"{(Site.PrimaryRegion.Kubernetes is null ? "" : " and the cluster answers")}. What would be lost: {SystemLoss.Describe(Intent)}.";
 
     public override async Task<string> ActAsync(StepContext context, CancellationToken cancellationToken)
     {
         List<string> found = [];
-        foreach ((Component component, string id) in Backups())
+        foreach ((Component component, string id) in Intent.Backups())
         {
             BackupReader reader = await Context.Repository.OpenBackupAsync(component, id, cancellationToken).ConfigureAwait(false);
             StreamedManifest manifest = await reader.OpenManifestAsync(cancellationToken).ConfigureAwait(false);
@@ -38,14 +41,6 @@ internal sealed class AssessStep(SitePlanContext context, SystemRestoreIntent in
             cluster = $" The cluster '{client.Access.Display}' runs Kubernetes {await client.GetVersionAsync(cancellationToken).ConfigureAwait(false)}.";
         }
 
-        return $"All of {string.Join(", ", found)} is there.{cluster} What is lost: {SystemLoss.Describe(Intent)}.";
+        return IsNothing ? $"Nothing is to be restored.{cluster}" : $"All of {string.Join(", ", found)} is there.{cluster} What is lost: {SystemLoss.Describe(Intent)}.";
     }
-
-    private IEnumerable<(Component Component, string Id)> Backups() =>
-    [
-        .. Intent.Configuration is { } configuration ? [(Component.Configuration, configuration.Id)] : Array.Empty<(Component, string)>(),
-        .. Intent.Database is { } database ? [(Component.Database, database.BackupId)] : Array.Empty<(Component, string)>(),
-        .. Intent.Redis is { } redis ? [(Component.Redis, redis.Backup.Id)] : Array.Empty<(Component, string)>(),
-        .. Intent.FileStores.Select(static store => (Component.FileStore, store.Id)),
-    ];
 }

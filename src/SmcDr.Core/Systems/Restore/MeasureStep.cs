@@ -1,12 +1,13 @@
 using SmcDr.Core.Plans;
 using SmcDr.Core.Sites;
+using SmcDr.Core.Sites.Plans;
 
 namespace SmcDr.Core.Systems.Restore;
 
 /// <summary>Says how long it took until each part was back, and what is lost, beside what the site allows.</summary>
 internal sealed class MeasureStep(SitePlanContext context, SystemRestoreIntent intent) : SystemRestoreStep(context, intent)
 {
-    public override string Key => "measure";
+    public override string Key => SystemRestore.MeasureKey;
 
     public override string Title => "Measure";
 
@@ -18,29 +19,53 @@ internal sealed class MeasureStep(SitePlanContext context, SystemRestoreIntent i
 
     public override Task<string> ActAsync(StepContext context, CancellationToken cancellationToken)
     {
-        List<string> parts = [];
+        List<ComponentRecovery> parts = [];
         foreach ((Component component, string? subject, double loss, bool isBound) in SystemLoss.Find(Intent))
         {
             PartRecord? part = context.GetOutput(KeyOf(component, subject), SystemRestoreJson.Default.PartRecord);
             ObjectiveSettings? objective = ObjectiveOf(component);
-            string name = SystemLoss.Name(component, subject);
-            // From the decision on, pauses between runs among it: nobody could use it meanwhile.
-            double? took = part?.EndTime is { } end ? (end - Intent.DecidedTime).TotalSeconds : null;
-            parts.Add($"{name} back after {DisplayText.Seconds(took)}{Beside(objective?.Rto, took)}, " +
-                $"{SystemLoss.Describe(loss, isBound)} lost{Beside(objective?.Rpo, loss)}");
-            if (took > objective?.Rto?.TotalSeconds || loss > objective?.Rpo?.TotalSeconds)
+            ComponentRecovery recovery = new()
             {
-                context.Observer.Warning($"{name} misses an objective of the site: {parts[^1]}.");
+                Component = component.ToString(),
+                Subject = subject,
+                BackupId = BackupOf(component, subject),
+                // From the decision on, pauses between runs among it: nobody could use it meanwhile.
+                RecoverySeconds = part?.EndTime is { } end ? (end - Intent.DecidedTime).TotalSeconds : null,
+                Rto = objective?.Rto,
+                LossSeconds = loss,
+                LossIsBound = isBound,
+                Rpo = objective?.Rpo,
+                RecoveredTime = part?.RecoveredTime,
+            };
+            parts.Add(recovery);
+            if (recovery.Verdict == "Missed")
+            {
+                context.Observer.Warning($"{SystemLoss.Name(component, subject)} misses an objective of the site: {recovery}.");
             }
         }
 
+        TimeSpan duration = DateTimeOffset.UtcNow - Intent.DecidedTime;
+        context.Recovery = new SystemRestoreResult
+        {
+            Site = Site.Name,
+            PlanId = context.PlanId,
+            Verdict = parts.Exists(static part => part.Verdict == "Missed") ? "Missed" : parts.Exists(static part => part.Verdict is not null) ? "Met" : null,
+            TargetTime = Intent.TargetTime,
+            StartTime = Intent.DecidedTime,
+            Duration = duration,
+            Components = parts,
+        };
         return Task.FromResult(
-            $"The system is back {DisplayText.Duration(DateTimeOffset.UtcNow - Intent.DecidedTime)} after the decision. {string.Join("; ", parts)}.");
+            $"The system is back {DisplayText.Duration(duration)} after the decision.{(parts.Count == 0 ? "" : $" {string.Join("; ", parts)}.")}");
     }
 
-    private static string Beside(TimeSpan? objective, double? measured) => objective is { } allowed
-        ? $" (objective {DisplayText.Duration(allowed)}, {(measured <= allowed.TotalSeconds ? "met" : "missed")})"
-        : "";
+    private string BackupOf(Component component, string? subject) => component switch
+    {
+        Component.Database => Intent.Database!.BackupId,
+        Component.Redis => Intent.Redis!.Backup.Id,
+        Component.Configuration => Intent.Configuration!.Id,
+        _ => Intent.FileStores.First(store => store.Subject == subject).Id,
+    };
 
     private static string KeyOf(Component component, string? subject) => component switch
     {

@@ -4,6 +4,7 @@ using SmcDr.Core.Kubernetes.Workloads;
 using SmcDr.Core.Plans;
 using SmcDr.Core.Repositories;
 using SmcDr.Core.Sites;
+using SmcDr.Core.Sites.Plans;
 
 namespace SmcDr.Core.Systems.Restore;
 

@@ -4,6 +4,7 @@ using SmcDr.Core.Plans;
 using SmcDr.Core.Recovery;
 using SmcDr.Core.Recovery.Pods;
 using SmcDr.Core.Sites;
+using SmcDr.Core.Sites.Plans;
 
 namespace SmcDr.Core.Systems.Restore;
 
@@ -35,7 +36,7 @@ internal sealed class RestoreDatabaseStep(SitePlanContext context, SystemRestore
         RecoveryResult result = (context.IsRetry ? await TryGoOnAsync(context, part, cancellationToken).ConfigureAwait(false) : null)
             ?? await RecoverAsync(force: true, context.Observer, cancellationToken).ConfigureAwait(false);
         await EndAsync(context, part, result.RecoveredTime, cancellationToken).ConfigureAwait(false);
-        await Context.Repository.NoteAsync(Site.Name, result, context.Observer, cancellationToken).ConfigureAwait(false);
+        await Context.Notes.NoteAsync(Site.Name, result, context.Observer, cancellationToken).ConfigureAwait(false);
         string aside = result.PreviousDataDirectory is { } previous ? $" What was there before lies in '{previous}'." : "";
         return $"{result.BackupId} is restored and replayed to {result.Target ?? RecoveryTarget.ToString()}, on timeline {result.Timeline}; " +
             $"the last commit is of {DisplayText.Time(result.RecoveredTime)}.{aside} Take a new base backup.";

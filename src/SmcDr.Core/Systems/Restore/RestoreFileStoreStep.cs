@@ -3,6 +3,7 @@ using SmcDr.Core.Objectives;
 using SmcDr.Core.Plans;
 using SmcDr.Core.Repositories;
 using SmcDr.Core.Sites;
+using SmcDr.Core.Sites.Plans;
 
 namespace SmcDr.Core.Systems.Restore;
 
@@ -25,7 +26,7 @@ internal sealed class RestoreFileStoreStep(SitePlanContext context, SystemRestor
     public override async Task<string> ActAsync(StepContext context, CancellationToken cancellationToken)
     {
         PartRecord part = await BeginAsync(context, cancellationToken).ConfigureAwait(false);
-        BackupReader backup = await SiteFileStores
+        BackupReader backup = await Site
             .OpenFileStoreBackupAsync(Context.Repository, store.Id, store.Subject, cancellationToken).ConfigureAwait(false);
         FileStoreRestoreOptions options = new()
         {
@@ -45,7 +46,7 @@ internal sealed class RestoreFileStoreStep(SitePlanContext context, SystemRestor
         }
 
         await EndAsync(context, part, store.Time, cancellationToken).ConfigureAwait(false);
-        await Context.Repository.NoteAsync(Site.Name, result, context.Observer, cancellationToken).ConfigureAwait(false);
+        await Context.Notes.NoteAsync(Site.Name, result, context.Observer, cancellationToken).ConfigureAwait(false);
         return FormattableString.Invariant(
             $"{result.BackupId} is restored to '{result.TargetPath}': {result.FileCount} files written, {result.KeptFileCount} were right.");
     }

@@ -6,6 +6,7 @@ using SmcDr.Core.Plans;
 using SmcDr.Core.Redis.Restore;
 using SmcDr.Core.Repositories;
 using SmcDr.Core.Sites;
+using SmcDr.Core.Sites.Plans;
 
 namespace SmcDr.Core.Systems.Restore;
 
@@ -54,7 +55,7 @@ internal sealed class RestoreRedisStep(SitePlanContext context, SystemRestoreInt
         }
 
         await EndAsync(context, part, Chosen.Backup.Time, cancellationToken).ConfigureAwait(false);
-        await Context.Repository.NoteAsync(Site.Name, result, context.Observer, cancellationToken).ConfigureAwait(false);
+        await Context.Notes.NoteAsync(Site.Name, result, context.Observer, cancellationToken).ConfigureAwait(false);
         return FormattableString.Invariant($"{result.BackupId} is restored: {result.KeysRestored:N0} keys.");
     }
 

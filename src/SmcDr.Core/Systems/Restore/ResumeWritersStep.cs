@@ -1,6 +1,6 @@
-using SmcDr.Core.Kubernetes;
 using SmcDr.Core.Kubernetes.Workloads;
 using SmcDr.Core.Plans;
+using SmcDr.Core.Sites.Plans;
 
 namespace SmcDr.Core.Systems.Restore;
 
@@ -19,9 +19,7 @@ internal sealed class ResumeWritersStep(SitePlanContext context, SystemRestoreIn
 
     public override async Task<string> ActAsync(StepContext context, CancellationToken cancellationToken)
     {
-        using KubernetesClient client = await ConnectAsync(context, cancellationToken).ConfigureAwait(false);
-        IReadOnlyList<WorkloadName> started = await new SiteWriters(Site, Intent.Writers, client, context.Observer)
-            .ResumeAsync(cancellationToken).ConfigureAwait(false);
+        IReadOnlyList<WorkloadName> started = await CreateWriters(context).StartAsync(cancellationToken).ConfigureAwait(false);
         return started.Count == 0 ? "None of them was to be started." : $"Started and ready: {string.Join(", ", started)}.";
     }
 }

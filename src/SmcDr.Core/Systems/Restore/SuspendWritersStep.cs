@@ -1,7 +1,6 @@
-using SmcDr.Core.Kubernetes;
 using SmcDr.Core.Kubernetes.Workloads;
 using SmcDr.Core.Plans;
-using SmcDr.Core.Sites;
+using SmcDr.Core.Sites.Plans;
 
 namespace SmcDr.Core.Systems.Restore;
 
@@ -22,17 +21,13 @@ internal sealed class SuspendWritersStep(SitePlanContext context, SystemRestoreI
 
     public override async Task<string> ActAsync(StepContext context, CancellationToken cancellationToken)
     {
-        using KubernetesClient client = await ConnectAsync(context, cancellationToken).ConfigureAwait(false);
-        SiteWriters writers = new(Site, Intent.Writers, client, context.Observer);
-        IReadOnlyList<WorkloadName> stopped = await writers.SuspendAsync(cancellationToken).ConfigureAwait(false);
+        IReadOnlyList<WorkloadName> stopped = await CreateWriters(context).StopAsync(cancellationToken).ConfigureAwait(false);
         return stopped.Count == 0 ? "None of them is there." : $"Stopped: {string.Join(", ", stopped)}.";
     }
 
     public override async Task<string> UndoAsync(StepContext context, CancellationToken cancellationToken)
     {
-        using KubernetesClient client = await ConnectAsync(context, cancellationToken).ConfigureAwait(false);
-        IReadOnlyList<WorkloadName> started = await new SiteWriters(Site, Intent.Writers, client, context.Observer)
-            .ResumeAsync(cancellationToken).ConfigureAwait(false);
+        IReadOnlyList<WorkloadName> started = await CreateWriters(context).StartAsync(cancellationToken).ConfigureAwait(false);
         return started.Count == 0 ? "None of them was stopped." : $"Started: {string.Join(", ", started)}.";
     }
 }

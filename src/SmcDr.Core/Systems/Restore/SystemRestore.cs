@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using SmcDr.Core.Plans;
+using SmcDr.Core.Sites.Plans;
 
 namespace SmcDr.Core.Systems.Restore;
 
@@ -9,12 +10,16 @@ namespace SmcDr.Core.Systems.Restore;
 public static class SystemRestore
 {
     internal const string AssessKey = "assess";
+
+    /// <summary>With what the keys of all steps begin that replace something.</summary>
+    internal const string RestorePrefix = "restore-";
     internal const string SuspendKey = "suspend-writers";
     internal const string ConfigurationKey = "restore-configuration";
     internal const string DatabaseKey = "restore-database";
     internal const string RedisKey = "restore-redis";
     internal const string ResumeKey = "resume-writers";
     internal const string VerifyKey = "verify";
+    internal const string MeasureKey = "measure";
 
     /// <summary>The plan's kind.</summary>
     public static SitePlanKind Kind { get; } = new("Restore-SmcSystem", Build);
@@ -42,7 +47,7 @@ public static class SystemRestore
         return "restore-filestore-" + (isForAKey ? name : Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(name)))[..12]);
     }
 
-    private static SystemRestoreIntent Read(JsonElement intent) => intent.Deserialize(SystemRestoreJson.Default.SystemRestoreIntent)!;
+    internal static SystemRestoreIntent Read(JsonElement intent) => intent.Deserialize(SystemRestoreJson.Default.SystemRestoreIntent)!;
 
     private static Plan Build(SitePlanContext context, JsonElement json)
     {

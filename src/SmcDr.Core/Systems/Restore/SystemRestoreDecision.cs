@@ -6,6 +6,8 @@ using SmcDr.Core.Redis;
 using SmcDr.Core.Repositories;
 using SmcDr.Core.Retention;
 using SmcDr.Core.Sites;
+using SmcDr.Core.Sites.Plans;
+using SmcDr.Core.Verification;
 
 namespace SmcDr.Core.Systems.Restore;
 
@@ -51,7 +53,7 @@ internal sealed class SystemRestoreDecision(SitePlanContext context, SystemResto
             Asked = [.. options.Components.Distinct().Order()],
             Writers = isInCluster ? Site.Writers : [],
             Configuration = IsWanted(Component.Configuration)
-                ? await FindAsync(Component.Configuration, header => header.Site == Site.Name, null, cancellationToken).ConfigureAwait(false)
+                ? await FindAsync(Component.Configuration, null, cancellationToken).ConfigureAwait(false)
                 : null,
             Redis = IsWanted(Component.Redis) ? await DecideRedisAsync(cancellationToken).ConfigureAwait(false) : null,
             FileStores = IsWanted(Component.FileStore) ? await DecideFileStoresAsync(cancellationToken).ConfigureAwait(false) : [],
@@ -86,13 +88,28 @@ internal sealed class SystemRestoreDecision(SitePlanContext context, SystemResto
         }
         else
         {
-            plan = await DatabaseRecovery.PlanAsync(
-                request with { BackupId = source.Reader.Header.Id }, context.Observer, cancellationToken).ConfigureAwait(false);
+            plan = await PlanOnHostAsync(request with { BackupId = source.Reader.Header.Id }, source, cancellationToken).ConfigureAwait(false);
         }
 
         (double seconds, bool isBound) = await FindLossAsync(source, cancellationToken).ConfigureAwait(false);
         return new ChosenDatabase(
             source.Reader.Header.Id, source.Details.SystemId, plan.Timeline, plan.EndLsn.ToString(), plan.RestoreBytes + plan.WalBytes, seconds, isBound);
+    }
+
+    private async Task<RecoveryPlan> PlanOnHostAsync(RecoveryRequest request, RecoverySource source, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await DatabaseRecovery.PlanAsync(request, context.Observer, cancellationToken).ConfigureAwait(false);
+        }
+        catch (SmcException e) when (options.ServerMayRun && e.Code == SmcErrorCode.TargetInUse)
+        {
+            context.Observer.Warning(
+                $"{e.Message} The plan stops when it comes to restoring it, since nobody knows here what supervises that server. Stop it then, and run the " +
+                "same command again: it goes on.");
+            Manifest manifest = await source.Reader.ReadManifestAsync(cancellationToken).ConfigureAwait(false);
+            return await source.CreatePlanAsync(request, request.DataDirectory, manifest, RecoveryPhase.None, cancellationToken).ConfigureAwait(false);
+        }
     }
 
     private async Task<RecoveryPlan> PlanInPodAsync(
@@ -130,9 +147,7 @@ internal sealed class SystemRestoreDecision(SitePlanContext context, SystemResto
     private async Task<ChosenRedis> DecideRedisAsync(CancellationToken cancellationToken)
     {
         RedisSettings redis = Site.GetRedis();
-        // Several sites may share a repository, and their servers have nothing else to tell them apart.
-        ChosenBackup backup = await FindAsync(
-            Component.Redis, header => (header.Site ?? Site.Name) == Site.Name, null, cancellationToken).ConfigureAwait(false);
+        ChosenBackup backup = await FindAsync(Component.Redis, null, cancellationToken).ConfigureAwait(false);
         return new ChosenRedis(backup, redis.Workload is not null || !await IsRunningAsync(cancellationToken).ConfigureAwait(false)
             ? RedisRestoreMethod.Offline
             : RedisRestoreMethod.Online);
@@ -157,21 +172,20 @@ internal sealed class SystemRestoreDecision(SitePlanContext context, SystemResto
         List<ChosenBackup> stores = [];
         foreach (FileStoreSettings store in Site.FileStores)
         {
-            stores.Add(await FindAsync(
-                Component.FileStore, header => header.FileStore?.Name == store.Name, store.Name, cancellationToken).ConfigureAwait(false));
+            stores.Add(await FindAsync(Component.FileStore, store.Name, cancellationToken).ConfigureAwait(false));
         }
 
         return stores;
     }
 
-    /// <summary>The newest backup from before the instant that is wanted.</summary>
-    private async Task<ChosenBackup> FindAsync(Component component, Func<BackupHeader, bool> isMeant, string? subject, CancellationToken cancellationToken)
+    /// <summary>The newest backup that had ended by the instant that is wanted.</summary>
+    private async Task<ChosenBackup> FindAsync(Component component, string? subject, CancellationToken cancellationToken)
     {
-        BackupHeader? newest = await context.Repository.FindNewestAsync(
-            component, header => isMeant(header) && !(header.StartTime > options.TargetTime), cancellationToken).ConfigureAwait(false);
+        BackupHeader? newest = await RestoreChoice.FindAsync(
+            Site, context.Repository, new ExpectedBackup(component, subject), options.TargetTime, context.Observer, cancellationToken).ConfigureAwait(false);
         if (newest is null)
         {
-            string when = options.TargetTime is { } time ? $" from before {DisplayText.Time(time)}" : "";
+            string when = options.TargetTime is { } time ? $" that had ended by {DisplayText.Time(time)}" : "";
             throw new SmcException(
                 SmcErrorCode.BackupNotFound,
                 $"There is no backup of {SystemLoss.Name(component, subject)} of the site '{Site.Name}' in {context.Repository.Location}{when}.",

@@ -24,6 +24,15 @@ internal sealed record SystemRestoreIntent
     public ChosenRedis? Redis { get; init; }
 
     public IReadOnlyList<ChosenBackup> FileStores { get; init; } = [];
+
+    /// <summary>All backups that are restored.</summary>
+    public IEnumerable<(Component Component, string Id)> Backups() =>
+    [
+        .. Configuration is { } configuration ? [(Component.Configuration, configuration.Id)] : Array.Empty<(Component, string)>(),
+        .. Database is { } database ? [(Component.Database, database.BackupId)] : Array.Empty<(Component, string)>(),
+        .. Redis is { } redis ? [(Component.Redis, redis.Backup.Id)] : Array.Empty<(Component, string)>(),
+        .. FileStores.Select(static store => (Component.FileStore, store.Id)),
+    ];
 }
 
 /// <summary>A backup that is restored.</summary>

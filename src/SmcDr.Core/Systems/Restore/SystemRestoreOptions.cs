@@ -10,4 +10,10 @@ public sealed record SystemRestoreOptions
 
     /// <summary>What is restored; empty = all that the site has.</summary>
     public IReadOnlyCollection<Component> Components { get; init; } = [];
+
+    /// <summary>
+    /// Whether a server of this host that runs is no obstacle yet, because something is done before it has to be stopped: the step that restores it refuses
+    /// then.
+    /// </summary>
+    internal bool ServerMayRun { get; init; }
 }

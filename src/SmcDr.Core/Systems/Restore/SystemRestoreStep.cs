@@ -1,6 +1,8 @@
 using SmcDr.Core.Kubernetes;
+using SmcDr.Core.Kubernetes.Workloads;
 using SmcDr.Core.Plans;
 using SmcDr.Core.Sites;
+using SmcDr.Core.Sites.Plans;
 
 namespace SmcDr.Core.Systems.Restore;
 
@@ -18,6 +20,18 @@ internal abstract class SystemRestoreStep(SitePlanContext context, SystemRestore
 
     protected Task<KubernetesClient> ConnectAsync(StepContext step, CancellationToken cancellationToken) =>
         Site.ConnectPatientlyAsync(null, step.Observer, cancellationToken);
+
+    /// <summary>The writers, of which some may be gone.</summary>
+    protected ClusterWriters CreateWriters(StepContext step) => new(
+        [.. Intent.Writers.Select(WorkloadName.Parse)],
+        Site.GetKubernetes().Namespace,
+        token => ConnectAsync(step, token),
+        new WorkloadOptions { Site = Site.Name, Region = Site.PrimaryRegion.Name, Reason = Suspension.ByRecovery },
+        step.Observer)
+    {
+        MayBeMissing = true,
+        WaitUntilReady = true,
+    };
 
     /// <summary>Notes when the step was begun first.</summary>
     protected static async Task<PartRecord> BeginAsync(StepContext step, CancellationToken cancellationToken)

@@ -1,5 +1,6 @@
 using SmcDr.Core.Plans;
 using SmcDr.Core.Sites;
+using SmcDr.Core.Sites.Plans;
 
 namespace SmcDr.Core.Systems.Restore;
 

@@ -94,12 +94,54 @@ public sealed class ConfigurationRoundTripTests
         // One binding of the cluster for both: nobody who was bound is unbound.
         JsonArray subjects = (JsonArray)(await lab.GetAsync("clusterrolebindings.rbac.authorization.k8s.io", $"web-{lab.Id}"))["subjects"]!;
         Assert.Equal(new[] { copy, lab.Namespace }.Order(), subjects.Select(static each => (string?)each!["namespace"]).Order());
+        // Nor does its webhook leave what it checks.
+        Assert.Equal(
+            lab.Namespace,
+            (string?)(await lab.GetAsync("validatingwebhookconfigurations.admissionregistration.k8s.io", $"check-{lab.Id}"))["webhooks"]![0]!["clientConfig"]!["service"]!["namespace"]);
+        Assert.Contains(results, static each => each is { Kind: "ValidatingWebhookConfiguration", Action: "Skip" });
         Assert.Contains(await lab.CompareAsync(backup, new ObjectFilter { Kinds = ["clusterrolebindings"] }), static each => each.Difference == "Changed");
         Assert.Empty(await lab.CompareAsync(
             backup, new ObjectFilter { ExcludeKinds = ["clusterrolebindings", "validatingwebhookconfigurations"] }, mapping));
         IReadOnlyList<ConfigurationRestoreResult> second = await lab.RestoreAsync(backup, new ConfigurationRestoreOptions { NamespaceMapping = mapping });
         Assert.All(second, static each => Assert.True(each.Action is "Same" or "Skip", Describe(each)));
         lab.Own("namespaces", copy);
+    }
+
+    [ClusterFact]
+    public async Task BackupAndRestore_ByTheAccountsOfTheManifests_AreComplete()
+    {
+        await using ConfigurationLab lab = await ConfigurationLab.CreateAsync();
+        string home = lab.Namespace + "-home";
+        lab.Own(home);
+        foreach ((KubernetesResource resource, string name) in await RightsManifest.ApplyAsync(
+            lab.Client,
+            "configuration",
+            ("name: smcdr\n", $"name: {home}\n"),
+            ("namespace: smcdr\n", $"namespace: {home}\n"),
+            ("namespace: orders", $"namespace: {lab.Namespace}"),
+            ("smcdr-configuration", $"{lab.Namespace}-configuration")))
+        {
+            lab.Own(resource.FullName, name);
+        }
+
+        await lab.CreateAsync(
+            """{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"settings","namespace":"NS"},"data":{"mode":"yes"}}""",
+            """{"apiVersion":"v1","kind":"Secret","metadata":{"name":"password","namespace":"NS"},"data":{"password":"aHVudGVyMg=="}}""",
+            """{"apiVersion":"v1","kind":"PersistentVolumeClaim","metadata":{"name":"data","namespace":"NS"},"spec":{"accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"16Mi"}}}}""",
+            """{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"Role","metadata":{"name":"web","namespace":"NS"},"rules":[{"apiGroups":[""],"resources":["pods/exec"],"verbs":["create"]}]}""");
+        using KubernetesClient reader = RightsManifest.As(lab.Client, home, "configuration-backup");
+        using KubernetesClient restorer = RightsManifest.As(lab.Client, home, "configuration-restore");
+
+        BackupInfo backup = await lab.BackUpAsync(reader);
+        SmcException refused = await Assert.ThrowsAsync<SmcException>(
+            () => reader.DeleteAsync(KubernetesResource.ConfigMaps, lab.Namespace, "settings", null, default));
+        await lab.DeleteNamespaceAsync();
+        IReadOnlyList<ConfigurationRestoreResult> results = await lab.RestoreAsync(backup, client: restorer);
+
+        Assert.True(backup.State == "Complete", string.Join('\n', lab.Observer.Warnings));
+        Assert.Equal(SmcErrorCode.ClusterForbidden, refused.Code);
+        Assert.Empty(Problems(results));
+        Assert.Empty(await lab.CompareAsync(backup));
     }
 
     private static string[] Told(IEnumerable<ConfigurationRestoreResult> results, string action) =>

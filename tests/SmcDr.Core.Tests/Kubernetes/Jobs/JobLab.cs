@@ -17,6 +17,7 @@ internal sealed class JobLab : IAsyncLifetime
     private static readonly SemaphoreSlim s_gate = new(1, 1);
     private static bool s_isLoaded;
     private readonly TemporaryDirectory _directory = new();
+    private readonly List<(KubernetesResource Resource, string Name)> _clusterObjects = [];
 
     public static string? Loader => Environment.GetEnvironmentVariable(Variable) is { Length: > 0 } loader ? loader : null;
 
@@ -37,6 +38,11 @@ internal sealed class JobLab : IAsyncLifetime
 
     public async Task DisposeAsync()
     {
+        foreach ((KubernetesResource resource, string name) in _clusterObjects)
+        {
+            await Client.DeleteAsync(resource, null, name, null, default);
+        }
+
         await Pods.DisposeAsync();
         _directory.Dispose();
     }
@@ -79,8 +85,23 @@ internal sealed class JobLab : IAsyncLifetime
             $$$"""{"apiVersion":"v1","kind":"Secret","metadata":{"name":"{{{name}}}","namespace":"{{{Namespace}}}"},"stringData":{"password":"not-so-secret","wrong":"quite-wrong","passphrase":"long enough for anybody"}}""");
     }
 
+    /// <summary>Gives the account of the pods of docs/kubernetes what a backup of the configuration needs.</summary>
+    public async Task GiveConfigurationRightsAsync()
+    {
+        await RightsManifest.ApplyAsync(Client, "jobs", ("smc-trading", Namespace));
+        _clusterObjects.AddRange(await RightsManifest.ApplyAsync(
+            Client,
+            "configuration",
+            ("name: smcdr\n", $"name: {Namespace}\n"),
+            ("namespace: smcdr\n", $"namespace: {Namespace}\n"),
+            ("namespace: orders", $"namespace: {Namespace}"),
+            ("smcdr-configuration", $"{Namespace}-configuration"),
+            ("name: configuration-backup", "name: smcdr-pod")));
+    }
+
     /// <summary>Writes a site file for a database of the namespace, and gives its directory.</summary>
-    public async Task<string> WriteSiteAsync(string name, string database, string storage, string passwordKey = "password", string? image = null)
+    public async Task<string> WriteSiteAsync(
+        string name, string database, string storage, string passwordKey = "password", string? image = null, string serviceAccount = "default")
     {
         string directory = Directory.CreateDirectory(Path.Combine(_directory.Path, name)).FullName;
         await File.WriteAllTextAsync(Path.Combine(directory, "smcdr.yaml"), $$"""
@@ -94,6 +115,7 @@ internal sealed class JobLab : IAsyncLifetime
                   namespace: {{Namespace}}
                   job:
                     image: {{image ?? Image}}
+                    serviceAccount: {{serviceAccount}}
                     mounts: [ { claim: {{storage}}, path: /backups } ]
                     cpu: 100m
                     startTimeout: 2m

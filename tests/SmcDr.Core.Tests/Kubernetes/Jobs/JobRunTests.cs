@@ -43,6 +43,40 @@ public sealed class JobRunTests(ITestOutputHelper output) : IAsyncLifetime
         KubernetesObject map = await _lab.Client.GetAsync(
             KubernetesResource.ConfigMaps, _lab.Namespace, (string)job.Raw["spec"]!["template"]!["spec"]!["volumes"]![0]!["configMap"]!["name"]!, default);
         Assert.Equal(job.Uid, (string?)map.Metadata!["ownerReferences"]![0]!["uid"]);
+
+        // On the same server, and by the same image: PostgreSQL's own programs in a pod.
+        CliRun tested = await JobLab.RunAsync(site, "test", "recovery");
+        output.WriteLine(tested.Out + tested.Error);
+        Assert.Equal(0, tested.ExitCode);
+        RecoveryTestResult test = ResultJson.Deserialize<RecoveryTestResult>(tested.Out);
+        Assert.Equal(("Passed", result.Id), (test.Outcome, test.BackupId));
+        Assert.Contains(test.Tables, static table => table is { Table: "trades", RowCount: 5000 });
+
+        CliRun dumped = await JobLab.RunAsync(site, "backup", "database", "--method", "logical");
+        output.WriteLine(dumped.Out + dumped.Error);
+        Assert.Equal(0, dumped.ExitCode);
+        BackupInfo dump = ResultJson.Deserialize<BackupInfo>(dumped.Out);
+        Assert.Equal(("Complete", "Logical"), (dump.State, dump.Kind));
+        Assert.Contains("postgres", dump.Databases);
+    }
+
+    [ImageFact]
+    public async Task BackupConfiguration_ByTheAccountOfTheManifests_HoldsTheNamespace()
+    {
+        await JobLab.LoadImageAsync();
+        await _lab.CreateStorageAsync("store");
+        await _lab.GiveConfigurationRightsAsync();
+        string site = await _lab.WriteSiteAsync("configured", "nobody", "store", serviceAccount: "smcdr-pod");
+
+        CliRun backup = await JobLab.RunAsync(site, "backup", "configuration");
+        output.WriteLine(backup.Out + backup.Error);
+
+        Assert.Equal(0, backup.ExitCode);
+        BackupInfo result = ResultJson.Deserialize<BackupInfo>(Assert.Single(backup.Json.EnumerateArray()));
+        Assert.Equal(("Complete", "Configuration", true), (result.State, result.Component, result.Encrypted));
+        Assert.Equal([_lab.Namespace], result.Namespaces);
+        // The Secret, the claim, the accounts and their bindings, and what of the cluster they need.
+        Assert.True(result.FileCount > 8, backup.Out);
     }
 
     [ImageFact]

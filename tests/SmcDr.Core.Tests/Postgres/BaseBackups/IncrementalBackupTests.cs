@@ -209,6 +209,33 @@ public class IncrementalBackupTests
     }
 
     [Fact]
+    public async Task RunAsync_ParentOfAnEncryptedRepositoryDamaged_IsNoReasonForHavingNoBackup()
+    {
+        await using BackupLab lab = await BackupLab.StartAsync(readLocally: ReadLocally);
+        await lab.Server.ExecuteAsync("CREATE TABLE t AS SELECT i, md5(i::text) FROM generate_series(1, 60000) i");
+        BackupInfo full = await lab.BackupAsync();
+        BackupInfo second = await lab.BackupAsync();
+        (_, Manifest manifest) = await lab.OpenAsync(full.Id);
+        HashSet<string> hashes = [.. manifest.Entries.SelectMany(static entry => entry.Extents)
+            .Select(static extent => extent.Block?.PageHashes?.Block.Pack.Key).OfType<string>()];
+        Repository repository = await Repository.OpenAsync(
+            new HookedObjectStore(lab.Repository.Store, (operation, key) => operation != "read" ? Task.CompletedTask
+                : key == RepositoryKeys.Manifest(Component.Database, second.Id)
+                    ? throw new SmcException(SmcErrorCode.ObjectSwapped, $"The object '{key}' is another one's.")
+                : hashes.Contains(key)
+                    ? throw new SmcException(SmcErrorCode.FramesReordered, $"The object '{key}' is in disorder.")
+                : Task.CompletedTask),
+            CancellationToken.None);
+
+        RecordingObserver observer = new();
+        BackupInfo third = await lab.BackupAsync(observer: observer, repository: repository);
+        Assert.Equal(full.Id, third.Parent);
+        Assert.Contains(observer.Warnings, warning => warning.StartsWith($"The backup '{second.Id}' cannot be built on", StringComparison.Ordinal));
+        Assert.Contains(observer.Warnings, static warning => warning.StartsWith("Hashes of pages cannot be read", StringComparison.Ordinal));
+        Assert.Equal(await FilesAsync(lab, (await lab.BackupAsync(s_full)).Id), await FilesAsync(lab, third.Id));
+    }
+
+    [Fact]
     public async Task RunAsync_HashBlockDamaged_CopiesItsPagesAgainAndSaysSo()
     {
         await using BackupLab lab = await BackupLab.StartAsync(readLocally: ReadLocally);

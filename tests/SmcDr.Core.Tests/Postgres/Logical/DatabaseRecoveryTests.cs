@@ -66,6 +66,42 @@ public sealed class DatabaseRecoveryTests(LogicalLab lab) : IClassFixture<Logica
         Assert.Equal(before, await lab.ContentAsync(name));
     }
 
+    [Theory]
+    [InlineData("Keep the old database")]
+    [InlineData("Allow connections")]
+    public async Task Recovery_AnswerOfARenameIsLost_SaysWhatIsTrue(string step)
+    {
+        string name = await lab.NewDatabaseAsync();
+        string before = await lab.ContentAsync(name);
+        await lab.BackupAsync(name);
+        DatabaseRecoveryPlan plan = await PlanAsync(new DatabaseRecoveryOptions { Database = name, SkipEmergencyBackup = true, Writers = new Writers() });
+        // Done before it is asked for, so that the command fails although it is as if it had been carried out.
+        string from = step == "Keep the old database" ? name : Sql.WithSuffix(name, $"_restoring_{plan.Restore.BackupId[..16]}");
+        string to = step == "Keep the old database" ? plan.PreviousDatabase! : name;
+        StepObserver observer = new(step, () => lab.Server
+            .ExecuteAsync($"ALTER DATABASE {Sql.Name(from)} RENAME TO {Sql.Name(to)}").GetAwaiter().GetResult());
+        SmcException e = await Assert.ThrowsAsync<SmcException>(() => DatabaseOnlyRecovery.RunAsync(
+            plan, lab.Server.CreateConnector(), _ => Task.FromResult(lab.Repository), observer, CancellationToken.None));
+
+        Assert.Contains($"'{step}'", e.Message, StringComparison.Ordinal);
+        Assert.Contains("writers are still stopped", e.Message, StringComparison.Ordinal);
+        if (step == "Allow connections")
+        {
+            Assert.Contains($"The restored database is in place and called '{name}'", e.Message, StringComparison.Ordinal);
+            Assert.Equal(before, await lab.ContentAsync(name));
+            return;
+        }
+
+        Assert.Contains($"unharmed and called '{plan.PreviousDatabase}'", e.Message, StringComparison.Ordinal);
+        string commands = e.Recommendation[(e.Recommendation.IndexOf("To go back: ", StringComparison.Ordinal) + "To go back: ".Length)..];
+        foreach (string command in commands.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
+        {
+            await lab.Server.ExecuteAsync(command);
+        }
+
+        Assert.Equal(before, await lab.ContentAsync(name));
+    }
+
     [Fact]
     public async Task Recovery_StoppedWhileTheEmergencyBackupRuns_LeavesEverythingAsItWas()
     {
@@ -108,6 +144,25 @@ public sealed class DatabaseRecoveryTests(LogicalLab lab) : IClassFixture<Logica
 
     private async Task<DatabaseRestoreResult> RecoverAsync(DatabaseRecoveryOptions options) => await DatabaseOnlyRecovery.RunAsync(
         await PlanAsync(options), lab.Server.CreateConnector(), _ => Task.FromResult(lab.Repository), NullObserver.Instance, CancellationToken.None);
+
+    private sealed class StepObserver(string step, Action then) : IOperationObserver
+    {
+        public void Verbose(string message)
+        {
+        }
+
+        public void Warning(string message)
+        {
+        }
+
+        public void Progress(OperationProgress progress)
+        {
+            if (progress.Status == step)
+            {
+                then();
+            }
+        }
+    }
 
     private sealed class Writers : IDatabaseWriters
     {

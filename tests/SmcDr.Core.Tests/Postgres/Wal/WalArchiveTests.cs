@@ -5,6 +5,7 @@ using SmcDr.Core.Postgres.Wal;
 using SmcDr.Core.Recovery;
 using SmcDr.Core.Repositories;
 using SmcDr.Core.Tests.Fixtures;
+using SmcDr.Core.Tests.Postgres.BaseBackups;
 
 namespace SmcDr.Core.Tests.Postgres.Wal;
 
@@ -546,6 +547,61 @@ public sealed class WalArchiveTests(WalSample sample) : IClassFixture<WalSample>
     }
 
     [Fact]
+    public async Task WalWindows_DamagedObject_TakesNothingFromWhatLiesBeforeIt()
+    {
+        await PutAsync(0, 1, 2, 3, 4);
+        string before = await BackupAsync(0, 0);
+        string across = await BackupAsync(2, 3, DateTimeOffset.UnixEpoch.AddSeconds(1));
+        WalSegmentName damaged = sample.Segments[3].Name;
+        string key = WalKey.Whole(damaged).ToKey(sample.SystemId);
+        byte[] bytes = _store[key];
+        bytes[20] ^= 1;
+        _store[key] = bytes;
+
+        RecordingObserver observer = new();
+        List<RecoveryWindow> windows = [];
+        await foreach (RecoveryWindow one in WalWindows.ListAsync(_repository, observer, CancellationToken.None))
+        {
+            windows.Add(one);
+        }
+
+        RecoveryWindow window = Assert.Single(windows);
+        Assert.Equal((before, damaged.ToString()), (window.BackupId, window.Gap));
+        Assert.Equal(damaged.StartLsn(Size).ToString(), window.LatestLsn);
+        Assert.Contains(observer.Warnings, text => text.Contains(key, StringComparison.Ordinal));
+
+        // What lies before is recovered from the older backup, as the newer one is not consistent without the segment.
+        RecoveryRequest request = new()
+        {
+            Repository = _repository,
+            DataDirectory = "/nowhere",
+            Target = RecoveryTarget.AtLsn(new Lsn(damaged.StartLsn(Size).Value - 1000)),
+        };
+        RecoverySource source = await RecoverySource.ChooseAsync(request, null, observer, CancellationToken.None);
+        Assert.Equal(before, source.Reader.Header.Id);
+
+        SmcException refused = await Assert.ThrowsAsync<SmcException>(() => RecoverySource.ChooseAsync(
+            request with { Target = RecoveryTarget.AtLsn(damaged.EndLsn(Size)) }, null, observer, CancellationToken.None));
+        Assert.True(SmcErrors.IsDamage(refused.Code), refused.Message);
+        Assert.Equal(damaged.ToString(), refused.Target);
+        Assert.Contains($"'{across}'", refused.Message, StringComparison.Ordinal);
+
+        // Whoever reads the archive itself is told.
+        Assert.True(SmcErrors.IsDamage((await Assert.ThrowsAsync<SmcException>(CoverAsync)).Code));
+    }
+
+    [Fact]
+    public async Task GetSegmentSizeAsync_FirstObjectIsDamaged_IsReadFromAnother()
+    {
+        await PutAsync(0, 1);
+        string key = WalKey.Whole(sample.Segments[0].Name).ToKey(sample.SystemId);
+        _store[key] = [];
+        WalArchive archive = Archive;
+
+        Assert.Equal(Size, await archive.GetSegmentSizeAsync(await archive.LoadCatalogAsync(CancellationToken.None), CancellationToken.None));
+    }
+
+    [Fact]
     public async Task ResolveAsync_IsThereACommitAfterTheTarget_IsToldByTheIndexAlone()
     {
         int count = sample.Segments.Count;
@@ -641,7 +697,7 @@ public sealed class WalArchiveTests(WalSample sample) : IClassFixture<WalSample>
         NullObserver.Instance,
         CancellationToken.None);
 
-    private async Task<string> BackupAsync(int first, int last)
+    private async Task<string> BackupAsync(int first, int last, DateTimeOffset? stopTime = null)
     {
         await using BackupWriter writer = await _repository.BeginBackupAsync(
             Component.Database, "Full", null, null, null, null, CancellationToken.None);
@@ -657,7 +713,7 @@ public sealed class WalArchiveTests(WalSample sample) : IClassFixture<WalSample>
                     Timeline = 1,
                     StartLsn = sample.Segments[first].Name.StartLsn(Size) + 40,
                     StopLsn = sample.Segments[last].Name.StartLsn(Size) + 50_000,
-                    StopTime = DateTimeOffset.UnixEpoch,
+                    StopTime = stopTime ?? DateTimeOffset.UnixEpoch,
                     StopTimeHere = DateTimeOffset.UnixEpoch,
                     WalSegmentSize = Size,
                     BlockSize = 8192,

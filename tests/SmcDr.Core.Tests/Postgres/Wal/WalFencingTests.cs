@@ -83,6 +83,16 @@ public sealed class WalFencingTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task RunAsync_ServerIsAway_TheStreamLearnsOfTheNextEpochAndLetsGoOfItsClaim()
+    {
+        await using RunningReceiver stream = Start();
+        await stream.FlushedAsync(await InsertAsync());
+        await _server.KillAsync();
+        await _epochs.AdvanceAsync(0, "west", null, CancellationToken.None);
+        await SmcErrorCode.Fenced.ThrowsAsync(() => stream.Run.WaitAsync(TimeSpan.FromSeconds(60)));
+    }
+
+    [Fact]
     public async Task RunAsync_EpochOfItsOwnRegion_IsEnteredByANewStreamOnly()
     {
         await using RunningReceiver stream = Start();

@@ -200,6 +200,7 @@ public sealed class PodRecoveryTests(PodLab lab, ITestOutputHelper output) : ICl
         output.WriteLine(failure.Message);
 
         Assert.Equal(SmcErrorCode.BackupInterrupted, failure.Code);
+        Assert.NotEmpty(failure.Recommendation);
         Assert.Equal("Complete", backup.State);
     }
 

@@ -1,4 +1,3 @@
-using System.Text.Json.Nodes;
 using SmcDr.Core.Kubernetes;
 using SmcDr.Core.Kubernetes.Jobs;
 using SmcDr.Core.Kubernetes.Workloads;
@@ -8,8 +7,6 @@ using SmcDr.Core.Postgres.BaseBackups;
 using SmcDr.Core.Recovery;
 using SmcDr.Core.Recovery.Pods;
 using SmcDr.Core.Tests.Kubernetes;
-using SmcDr.Core.Tests.Sites;
-using YamlDotNet.Serialization;
 
 namespace SmcDr.Core.Tests.Recovery.Pods;
 
@@ -98,22 +95,7 @@ public sealed class PodRightsTests(PodLab lab) : IClassFixture<PodLab>
             (await Assert.ThrowsAsync<SmcException>(() => client.GetAsync(KubernetesResource.Secrets, lab.Namespace, "any", default))).Code);
     }
 
-    private KubernetesClient As(string use) => new(lab.Cluster.Client.Access with
-    {
-        Impersonation = new Impersonation(
-            $"system:serviceaccount:{lab.Namespace}:smcdr-{use}", null, ["system:serviceaccounts", "system:authenticated"],
-            new Dictionary<string, IReadOnlyList<string>>()),
-    });
+    private KubernetesClient As(string use) => RightsManifest.As(lab.Cluster.Client, lab.Namespace, $"smcdr-{use}");
 
-    private async Task ApplyAsync(string use)
-    {
-        string path = Path.Combine(SiteFileTests.FindRoot(), "docs", "kubernetes", $"rbac-{use}.yaml");
-        ResourceCatalog catalog = await lab.Cluster.Client.GetCatalogAsync(false, default);
-        foreach (string document in (await File.ReadAllTextAsync(path)).Replace("smc-trading", lab.Namespace, StringComparison.Ordinal).Split("\n---\n"))
-        {
-            object? parsed = new DeserializerBuilder().Build().Deserialize<object>(document);
-            KubernetesObject item = new((JsonObject)JsonNode.Parse(new SerializerBuilder().JsonCompatible().Build().Serialize(parsed))!);
-            await lab.Cluster.Client.ApplyAsync(catalog.Get(item.ApiVersion, item.Kind), item, null, default);
-        }
-    }
+    private Task ApplyAsync(string use) => RightsManifest.ApplyAsync(lab.Cluster.Client, use, ("smc-trading", lab.Namespace));
 }

@@ -4,6 +4,7 @@ using SmcDr.Core.Redis;
 using SmcDr.Core.Redis.Rdb;
 using SmcDr.Core.Redis.Restore;
 using SmcDr.Core.Repositories;
+using SmcDr.Core.Tests.Fixtures;
 using SmcDr.Core.Tests.ObjectStores;
 using SmcDr.Core.Tests.Redis.Rdb;
 using static SmcDr.Core.Tests.Redis.Rdb.RdbBuilder;
@@ -276,6 +277,13 @@ public sealed class RedisRestoreTests
         Assert.Equal(("Partial", 100L, 1L), (result.State, result.KeysRestored, result.KeysFailed));
         Assert.Contains("the server closes the connection at a value of 3,000,", result.Problems[0], StringComparison.Ordinal);
         Assert.Equal(100, await CountAsync(target, 0));
+
+        // Nor does it matter whether the server's last words come through before the connection is gone.
+        await target.ExecuteAsync("FLUSHALL");
+        await using SwallowingProxy proxy = new(target.Port);
+        result = await _lab.RestoreAsync(backup, RestoreLab.Connect(proxy.Port, new() { Username = "restore" }, "word"));
+        Assert.Equal(("Partial", 100L, 1L), (result.State, result.KeysRestored, result.KeysFailed));
+        Assert.Contains("the server closes the connection at a value of 3,000,", result.Problems[0], StringComparison.Ordinal);
     }
 
     [Fact]

@@ -3,6 +3,7 @@ namespace SmcDr.Core.Postgres.Wal.Searching;
 /// <summary>A committed transaction that did something worth telling.</summary>
 internal sealed record FoundTransaction(
     uint Xid,
+    IReadOnlyList<uint> Subtransactions,
     DateTimeOffset Time,
     uint Database,
     Lsn? FirstLsn,

@@ -9,8 +9,16 @@ internal sealed class RowCounts
 
     public long Deleted { get; set; }
 
+    /// <summary>The blocks into which new versions of rows were written; null where nobody wants to know.</summary>
+    public BlockRanges? Blocks { get; set; }
+
     public void Add(RowCounts other)
     {
+        if (other.Blocks is { } blocks)
+        {
+            (Blocks ??= new BlockRanges()).Add(blocks);
+        }
+
         Inserted += other.Inserted;
         Updated += other.Updated;
         Deleted += other.Deleted;

@@ -11,6 +11,7 @@ internal sealed class TransactionReport
     private readonly TimelineHistory _history;
     private readonly TransactionSearchOptions _options;
     private readonly RelationNames? _names;
+    private readonly RelationDescriber _relations;
     private readonly uint? _database;
     private readonly uint? _relationNumber;
 
@@ -20,6 +21,7 @@ internal sealed class TransactionReport
         _history = history;
         _options = options;
         _names = names;
+        _relations = new RelationDescriber(names);
         _relationNumber = Number(options.Relation);
         if (options.Database is { } database)
         {
@@ -43,9 +45,9 @@ internal sealed class TransactionReport
             return null;
         }
 
-        await LoadNamesAsync(transaction, cancellationToken).ConfigureAwait(false);
+        await _relations.LoadNamesAsync(transaction, cancellationToken).ConfigureAwait(false);
         TransactionRelation[] relations = [.. transaction.Relations
-            .Select(Describe)
+            .Select(_relations.Describe)
             // The system's own tables, where they were rewritten once and have a user's number since, lose rows at every DROP.
             .Where(static relation => relation.Change != "Changed" || relation.Name?.StartsWith("pg_catalog.", StringComparison.Ordinal) != true)
             .OrderBy(static relation => relation.Change == "Changed")
@@ -117,67 +119,4 @@ internal sealed class TransactionReport
             // It may be the one, and nobody would look for it again.
             (_relationNumber is null && relation.Name is null && relation.Change is not "Changed")) ||
         transaction.DroppedDatabases.Count > 0;
-
-    private async Task LoadNamesAsync(FoundTransaction transaction, CancellationToken cancellationToken)
-    {
-        if (_names is null)
-        {
-            return;
-        }
-
-        foreach (IGrouping<uint, FoundRelation> database in transaction.Relations.GroupBy(static relation => relation.File.Database))
-        {
-            await _names.LoadAsync(
-                database.Key,
-                [.. database.Select(static relation => relation.Oid).OfType<uint>()],
-                [.. database.Select(static relation => relation.File.Number).Where(static number => number > 0)],
-                [.. database.Select(static relation => relation.Row?.Namespace).OfType<uint>()],
-                cancellationToken).ConfigureAwait(false);
-        }
-    }
-
-    private TransactionRelation Describe(FoundRelation relation)
-    {
-        // A server that runs knows best, as it is now; of what is gone, the WAL may have kept the name.
-        RelationName? live = (relation.Oid is { } oid ? _names?.ByOid(relation.File.Database, oid) : null) ??
-            (relation.File.Number > 0 ? _names?.ByFile(relation.File.Database, relation.File.Number) : null);
-        string? name = live is not null ? $"{live.Schema}.{live.Name}" : relation.Row is { } row ? $"{Schema(relation.File.Database, row.Namespace)}{row.Name}" : null;
-        return new TransactionRelation
-        {
-            Name = name,
-            Type = (live?.Kind ?? relation.Row?.Kind) switch
-            {
-                'r' or 'p' => "Table",
-                'i' or 'I' => "Index",
-                't' => "Toast",
-                'S' => "Sequence",
-                'm' => "MaterializedView",
-                _ => null,
-            },
-            Change = relation.Kind switch
-            {
-                TransactionKinds.None => "Changed",
-                TransactionKinds.Drop => "Dropped",
-                TransactionKinds.Truncate => "Truncated",
-                TransactionKinds.Rewrite => "Rewritten",
-                _ => "Replaced",
-            },
-            Oid = live?.Oid ?? relation.Oid,
-            DatabaseOid = relation.File.Database,
-            TablespaceOid = relation.File.Tablespace,
-            FileNode = relation.File.Number,
-            DeletedRows = relation.Rows.Deleted,
-            UpdatedRows = relation.Rows.Updated,
-            InsertedRows = relation.Rows.Inserted,
-        };
-    }
-
-    /// <summary>The name of a schema with its dot: of those that initdb makes, the id is always the same (pg_namespace.dat).</summary>
-    private string Schema(uint database, uint oid) => (_names?.Schema(database, oid) ?? oid switch
-    {
-        2200 => "public",
-        11 => "pg_catalog",
-        99 => "pg_toast",
-        _ => null,
-    }) is { } name ? name + "." : "";
 }

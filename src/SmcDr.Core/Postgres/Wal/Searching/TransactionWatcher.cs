@@ -50,6 +50,12 @@ internal sealed class TransactionWatcher
         _found = found;
     }
 
+    /// <summary>Whether every commit is told, whatever was done, with the rows of tables that it made itself.</summary>
+    public bool TellsAll { get; init; }
+
+    /// <summary>Whether it is told, too, into which blocks new versions of rows were written.</summary>
+    public bool TellsBlocks { get; init; }
+
     /// <summary>Which records it needs.</summary>
     public static bool Selects(byte manager, byte info) => manager switch
     {
@@ -158,7 +164,7 @@ internal sealed class TransactionWatcher
         switch (operation)
         {
             case Insert:
-                transaction.Count(block.File).Inserted++;
+                Note(transaction.Count(block.File), block).Inserted++;
                 return true;
             case Delete when main.Length < 8:
                 return false;
@@ -173,7 +179,8 @@ internal sealed class TransactionWatcher
                 transaction.Count(block.File).Deleted++;
                 return true;
             case Update or HotUpdate:
-                transaction.Count(block.File).Updated++;
+                // The first block is that of the new version (heapam.c, log_heap_update).
+                Note(transaction.Count(block.File), block).Updated++;
                 return true;
             default:
                 return true;
@@ -201,10 +208,20 @@ internal sealed class TransactionWatcher
 
         if (!blocks[0].File.IsBootstrapCatalog)
         {
-            Open(record).Count(blocks[0].File).Inserted += BinaryPrimitives.ReadUInt16LittleEndian(main[2..]);
+            Note(Open(record).Count(blocks[0].File), blocks[0]).Inserted += BinaryPrimitives.ReadUInt16LittleEndian(main[2..]);
         }
 
         return true;
+    }
+
+    private RowCounts Note(RowCounts counts, WalBlock block)
+    {
+        if (TellsBlocks)
+        {
+            (counts.Blocks ??= new BlockRanges()).Add(block.Number);
+        }
+
+        return counts;
     }
 
     /// <summary>Sees what pg_class says of relations: in images of its pages, and in rows that are inserted.</summary>
@@ -418,7 +435,7 @@ internal sealed class TransactionWatcher
         foreach ((RelationFile file, RowCounts counts) in transaction?.Rows ?? [])
         {
             // Rows of a table that the transaction made itself are nobody's loss.
-            if (transaction!.Created?.ContainsKey(file) == true)
+            if (!TellsAll && transaction!.Created?.ContainsKey(file) == true)
             {
                 continue;
             }
@@ -436,13 +453,20 @@ internal sealed class TransactionWatcher
             }
         }
 
-        if (!hasMany && transaction?.DroppedDatabases is null && !relations.Exists(static relation => relation.Kind != 0))
+        if (!TellsAll && !hasMany && transaction?.DroppedDatabases is null && !relations.Exists(static relation => relation.Kind != 0))
         {
             return;
         }
 
+        uint[] subtransactions = new uint[end.SubtransactionCount];
+        for (int i = 0; i < subtransactions.Length; i++)
+        {
+            subtransactions[i] = end.Subtransaction(i);
+        }
+
         _found(new FoundTransaction(
             end.Xid,
+            subtransactions,
             end.Time,
             end.Database != 0 ? end.Database : relations.FirstOrDefault()?.File.Database ?? 0,
             transaction?.FirstLsn,

@@ -1,0 +1,134 @@
+using Npgsql;
+using Npgsql.Replication;
+using SmcDr.Core.Postgres;
+using SmcDr.Core.Postgres.BaseBackups;
+using SmcDr.Core.Postgres.Wal;
+using SmcDr.Core.Sites;
+
+namespace SmcDr.Core.Regions;
+
+/// <summary>Decides for a standby's <c>restore_command</c> whether a segment of WAL is better streamed from the primary than fetched from the repository.</summary>
+/// <remarks>
+/// PostgreSQL asks its <c>restore_command</c> first and streams only what that does not bring (xlogrecovery.c, WaitForWALToBecomeAvailable). Each
+/// segment costs the start of a program; where the primary writes faster than that brings segments, the standby would stay on it for ever, further and
+/// further behind. So what the primary still keeps for the standby's slot is refused, upon which PostgreSQL begins to stream at that very segment, and goes
+/// on streaming. Whether the primary can be streamed from is tried, by a connection for replication as the standby's own: a
+/// <c>pg_hba.conf</c> that keeps the standby out keeps this out as well. Where the standby asks for the same segment again, its stream has failed for a reason
+/// that is not seen here, and it gets the segment, and those of the next minute. A segment that it has in part is asked for again without that, once.
+/// </remarks>
+public static class StandbyFetch
+{
+    // As a server in recovery calls the file into which it wants a segment (xlogarchive.c); whoever else asks, such as pg_rewind, does not stream.
+    private const string RecoveryFile = "RECOVERYXLOG";
+    private static readonly TimeSpan s_connect = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(5);
+
+    // How long nobody looks again: where no stream came; where the primary does not answer, which costs the more time the less it is there; and where it is
+    // there and lacks the segment, as at the beginning of a long way through the repository.
+    private static readonly TimeSpan s_afterFailure = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan s_afterSilence = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan s_afterLack = TimeSpan.FromSeconds(10);
+
+    /// <summary>Whether a file that a standby asks for is left to its stream. Where in doubt it is not.</summary>
+    /// <param name="site">The site.</param>
+    /// <param name="secrets">Gives the password for the primary, where the standby has no file with it.</param>
+    /// <param name="region">The region of the primary that it follows.</param>
+    /// <param name="slot">The slot by which it streams.</param>
+    /// <param name="systemId">The database cluster.</param>
+    /// <param name="name">The file as PostgreSQL asks for it (<c>%f</c>).</param>
+    /// <param name="destination">Where to (<c>%p</c>), as a full path.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
+    public static async Task<bool> IsStreamedAsync(
+        Site site,
+        SecretResolver secrets,
+        string region,
+        string slot,
+        ulong systemId,
+        string name,
+        string destination,
+        CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(site);
+        ArgumentNullException.ThrowIfNull(secrets);
+        ArgumentException.ThrowIfNullOrEmpty(destination);
+        if (!WalSegmentName.TryParse(name, out WalSegmentName segment) || Path.GetFileName(destination) != RecoveryFile ||
+            Path.GetDirectoryName(destination) is not { } walDirectory || Path.GetDirectoryName(walDirectory) is not { } dataDirectory)
+        {
+            return false;
+        }
+
+        StandbyOwnWal.Trim(walDirectory);
+        StreamNotes notes = StreamNotes.Read(walDirectory);
+        DateTimeOffset now = DateTimeOffset.UtcNow;
+        if (notes.IsQuiet(now))
+        {
+            return false;
+        }
+
+        // After a restart a standby begins at its last restartpoint, with WAL that it has received before and the primary need not keep any more. What it has of
+        // that it reads itself; of the segment with the checkpoint record twice, since it begins before that (xlogrecovery.c, InitWalRecovery).
+        bool isReceived = File.Exists(Path.Combine(walDirectory, name));
+        if (notes.WasLeft(name, now, isReceived ? 2 : 1))
+        {
+            notes.KeepQuiet(now, s_afterFailure);
+            return false;
+        }
+
+        using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        limit.CancelAfter(s_limit);
+        bool has;
+        try
+        {
+            int size = (await ControlFile.ReadAsync(dataDirectory, limit.Token).ConfigureAwait(false)).WalSegmentSize;
+            has = await HasAsync(
+                Connector(site, secrets, region, dataDirectory), slot, systemId, segment, size, isReceived, limit.Token).ConfigureAwait(false);
+        }
+        catch (Exception e) when (
+            e is SmcException or NpgsqlException or IOException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
+        {
+            notes.KeepQuiet(now, s_afterSilence);
+            return false;
+        }
+
+        if (!has)
+        {
+            notes.KeepQuiet(now, s_afterLack);
+            return false;
+        }
+
+        return notes.TryLeave(name, now);
+    }
+
+    /// <summary>Whether a primary lets in for replication, and keeps a segment for a slot, or what comes behind it.</summary>
+    private static async Task<bool> HasAsync(
+        PostgresConnector primary,
+        string slot,
+        ulong systemId,
+        WalSegmentName segment,
+        int segmentSize,
+        bool isReceived,
+        CancellationToken cancellationToken)
+    {
+        PhysicalReplicationConnection connection = await primary.OpenReplicationAsync(cancellationToken).ConfigureAwait(false);
+        await using (connection.ConfigureAwait(false))
+        {
+            ReplicationSystemIdentification server = await connection.IdentifySystem(cancellationToken).ConfigureAwait(false);
+            return server.SystemId == FormattableString.Invariant($"{systemId}") && server.Timeline >= segment.Timeline &&
+                new Lsn((ulong)server.XLogPos) >= segment.StartLsn(segmentSize) &&
+                await connection.ReadReplicationSlot(slot, cancellationToken).ConfigureAwait(false) is { RestartLsn: { } kept } &&
+                (ulong)kept != 0 && (isReceived ||
+                    WalSegmentName.Containing(new Lsn((ulong)kept), segment.Timeline, segmentSize).Number(segmentSize) <= segment.Number(segmentSize));
+        }
+    }
+
+    /// <summary>The connection of the standby itself: by the file in which it has the password, where there is one.</summary>
+    private static PostgresConnector Connector(Site site, SecretResolver secrets, string region, string dataDirectory)
+    {
+        string passwordFile = StandbySource.PasswordFileOf(dataDirectory);
+        PostgresConnector connector = File.Exists(passwordFile)
+            ? new PostgresConnector(
+                new NpgsqlConnectionStringBuilder(site.GetDatabase(region).GetConnectionString()) { Passfile = passwordFile }.ConnectionString)
+            : site.CreateConnector(secrets, region);
+        return connector.WithTimeout(s_connect);
+    }
+}
