@@ -80,6 +80,31 @@ public sealed class PostgresConnector
         _password,
         _route);
 
+    /// <summary>Makes sure that something listens at the server's address, without a word to it. A server behind a route or a socket is not looked for.</summary>
+    /// <param name="limit">How long the address may take.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
+    /// <exception cref="SmcException">Nothing answers there (<see cref="SmcErrorCode.ServerUnavailable"/>).</exception>
+    internal async Task ReachAsync(TimeSpan limit, CancellationToken cancellationToken)
+    {
+        // Lists of hosts, "host:port" and sockets, which the driver takes apart, are left to it.
+        if (_route is not null || _settings.Host is not { Length: > 0 } host || Uri.CheckHostName(host) is UriHostNameType.Unknown)
+        {
+            return;
+        }
+
+        using CancellationTokenSource time = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        time.CancelAfter(limit);
+        using TcpClient client = new();
+        try
+        {
+            await client.ConnectAsync(host, _settings.Port, time.Token).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is SocketException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
+        {
+            throw Translate(e);
+        }
+    }
+
     /// <summary>Opens an ordinary connection. Commands on it have no time limit of their own: the token is the limit.</summary>
     public async Task<NpgsqlConnection> OpenAsync(CancellationToken cancellationToken)
     {

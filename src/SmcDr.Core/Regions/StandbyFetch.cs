@@ -20,8 +20,11 @@ public static class StandbyFetch
 {
     // As a server in recovery calls the file into which it wants a segment (xlogarchive.c); whoever else asks, such as pg_rewind, does not stream.
     private const string RecoveryFile = "RECOVERYXLOG";
-    private static readonly TimeSpan s_connect = TimeSpan.FromSeconds(3);
-    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(5);
+
+    // A primary that has gone is mostly seen by its address: each look at one takes so long, while the standby waits. One whose address answers gets longer,
+    // for a busy one that is taken for a dead one is not streamed from for a minute, in which a standby that is behind falls further behind.
+    private static readonly TimeSpan s_reach = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(15);
 
     // How long nobody looks again: where no stream came; where the primary does not answer, which costs the more time the less it is there; and where it is
     // there and lacks the segment, as at the beginning of a long way through the repository.
@@ -80,8 +83,9 @@ public static class StandbyFetch
         try
         {
             int size = (await ControlFile.ReadAsync(dataDirectory, limit.Token).ConfigureAwait(false)).WalSegmentSize;
-            has = await HasAsync(
-                Connector(site, secrets, region, dataDirectory), slot, systemId, segment, size, isReceived, limit.Token).ConfigureAwait(false);
+            PostgresConnector primary = Connector(site, secrets, region, dataDirectory);
+            await primary.ReachAsync(s_reach, limit.Token).ConfigureAwait(false);
+            has = await HasAsync(primary, slot, systemId, segment, size, isReceived, limit.Token).ConfigureAwait(false);
         }
         catch (Exception e) when (
             e is SmcException or NpgsqlException or IOException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
@@ -129,6 +133,6 @@ public static class StandbyFetch
             ? new PostgresConnector(
                 new NpgsqlConnectionStringBuilder(site.GetDatabase(region).GetConnectionString()) { Passfile = passwordFile }.ConnectionString)
             : site.CreateConnector(secrets, region);
-        return connector.WithTimeout(s_connect);
+        return connector.WithTimeout(s_limit);
     }
 }

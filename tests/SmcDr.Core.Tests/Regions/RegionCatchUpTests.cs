@@ -26,7 +26,7 @@ public sealed partial class RegionCatchUpTests
         File.Delete(Path.Combine(lab.WestDirectory, "pg_wal", StreamNotes.FileName));
 
         await lab.StartWestAsync();
-        await RegionLab.UntilAsync(async () => (await lab.LookAsync("west")).GetProperty("replication").GetString() == "Streaming", "it streams");
+        await lab.UntilWestStreamsAsync("it streams");
         await load.UntilAsync(load.Acknowledged.Count + 50);
         await load.EndAsync();
 
@@ -123,7 +123,7 @@ public sealed partial class RegionCatchUpTests
         await lab.SucceedAsync("backup", "database");
         lab.StartStream();
         await lab.SucceedAsync(lab.InitArguments("--program", program));
-        await RegionLab.UntilAsync(async () => (await lab.LookAsync("west")).GetProperty("replication").GetString() == "Streaming", "it streams at first");
+        await lab.UntilWestStreamsAsync("it streams at first");
         return log;
     }
 

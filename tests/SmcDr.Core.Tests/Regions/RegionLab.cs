@@ -221,6 +221,32 @@ internal sealed class RegionLab : IAsyncDisposable
 
     public async Task<JsonElement> LookAsync(string region) => (await SucceedAsync("region", "list", "--region", region))[0];
 
+    /// <summary>Waits until the standby streams. Where it does not come to this, the failure shows what the standby said and what its fetches remember.</summary>
+    public async Task UntilWestStreamsAsync(string what)
+    {
+        string last = "";
+        try
+        {
+            await UntilAsync(
+                async () =>
+                {
+                    JsonElement west = await LookAsync("west");
+                    last = west.GetRawText();
+                    return west.GetProperty("replication").GetString() == "Streaming";
+                },
+                what);
+        }
+        catch (Xunit.Sdk.XunitException e)
+        {
+            static async Task<string> TailAsync(string path) =>
+                File.Exists(path) ? string.Join('\n', (await File.ReadAllLinesAsync(path)).TakeLast(40)) : $"there is no {path}";
+            throw new Xunit.Sdk.XunitException(
+                $"{e.Message}\n{await TailAsync(Path.Combine(WestDirectory, "pg_wal", Core.Regions.StreamNotes.FileName))}\n" +
+                $"{await TailAsync(Path.Combine(Root, "fetched.log"))}\n{await TailAsync(WestDirectory + ".log")}\n{last}",
+                e);
+        }
+    }
+
     public Task<T> AskWestAsync<T>(string sql) => AskAsync<T>(WestConnection, sql);
 
     public static async Task<T> AskAsync<T>(string connectionString, string sql)

@@ -87,7 +87,7 @@ public sealed class RegionNetworkTests
         network.Heal();
         network.Slow(TimeSpan.FromMilliseconds(20));
         await load.UntilAsync(load.Acknowledged.Count + 50);
-        await RegionLab.UntilAsync(async () => (await lab.LookAsync("west")).GetProperty("replication").GetString() == "Streaming", "it streams again");
+        await lab.UntilWestStreamsAsync("it streams again");
 
         JsonElement steps = await lab.SucceedAsync("region", "failover", "--planned", "--yes");
 
@@ -108,7 +108,7 @@ public sealed class RegionNetworkTests
         await lab.SucceedAsync(["--site", distant, .. lab.InitArguments()]);
         network.Cut();
         network.Narrow(16 << 10);
-        await RegionLab.UntilAsync(async () => (await lab.LookAsync("west")).GetProperty("replication").GetString() == "Streaming", "it streams again");
+        await lab.UntilWestStreamsAsync("it streams again");
         // Four megabytes, which take the link minutes.
         await lab.Primary.ExecuteAsync("INSERT INTO t (v) SELECT repeat(md5(i::text), 10) FROM generate_series(1, 10000) i");
         await lab.UntilArchivedAsync();

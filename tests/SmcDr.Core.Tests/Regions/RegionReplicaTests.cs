@@ -82,7 +82,7 @@ public sealed class RegionReplicaTests
         await lab.JoinStandbyAsync(before);
         JsonElement healed = (await lab.SucceedAsync(lab.InitArguments()))[0];
         Assert.Equal("Changed", healed.GetProperty("state").GetString());
-        await RegionLab.UntilAsync(async () => (await lab.LookAsync("west")).GetProperty("replication").GetString() == "Streaming", "it streams again");
+        await lab.UntilWestStreamsAsync("it streams again");
     }
 
     [Fact]
