@@ -27,6 +27,7 @@
         'Export-SmcTable'
         'Find-SmcTransaction'
         'Get-SmcBackup'
+        'Get-SmcBackupFailure'
         'Get-SmcDnsRecord'
         'Get-SmcIncident'
         'Get-SmcPlan'

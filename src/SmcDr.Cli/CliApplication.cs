@@ -24,6 +24,7 @@ internal sealed class CliApplication
                 new BackupConfigurationCommand(host),
                 new BackupFileStoreCommand(host),
                 new BackupListCommand(host),
+                new BackupFailuresCommand(host),
             },
             new Command("copy", "Copies what is in the repository.")
             {

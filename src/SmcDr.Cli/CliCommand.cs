@@ -1,4 +1,6 @@
 using System.CommandLine;
+using SmcDr.Core.Failures;
+using SmcDr.Core.Notifications;
 
 namespace SmcDr.Cli;
 
@@ -13,6 +15,9 @@ internal abstract class CliCommand : Command
 
     /// <summary>Whether the command is noted in the site's open incidents: what only looks is not.</summary>
     protected virtual bool IsNoted => Name is not ("list" or "show" or "history" or "metrics" or "version");
+
+    /// <summary>What the command backs up; null where it is no backup. Why one fails is noted, for whoever asks in the morning.</summary>
+    protected virtual IReadOnlyCollection<Component>? BacksUp => null;
 
     /// <summary>Runs the command and returns its exit code.</summary>
     protected abstract Task<int> RunAsync(CliContext context, CancellationToken cancellationToken);
@@ -34,10 +39,22 @@ internal abstract class CliCommand : Command
         }
         catch (Exception e)
         {
-            await EndAsync(
-                context,
-                e is OperationCanceledException or SmcException { Code: SmcErrorCode.OperationStopped } ? "Stopped" : "Failed",
-                e is OperationCanceledException ? null : e as SmcException ?? new SmcException(SmcErrorCode.InternalError, e.Message, e)).ConfigureAwait(false);
+            bool isStopped = e is OperationCanceledException or SmcException { Code: SmcErrorCode.OperationStopped };
+            SmcException? error = e is OperationCanceledException ? null : e as SmcException ?? new SmcException(SmcErrorCode.InternalError, e.Message, e);
+            await EndAsync(context, isStopped ? "Stopped" : "Failed", error).ConfigureAwait(false);
+            if (!isStopped && BacksUp is { } components && context.Recorder is { } recorder)
+            {
+                await BackupFailures.NoteAsync(
+                    recorder.Site,
+                    context.Secrets,
+                    components.Count == 1 ? components.First() : null,
+                    recorder.Command,
+                    recorder.StartTime,
+                    error!,
+                    AlertSendOptions.FindStateDirectory(context.Host.Environment),
+                    context.CreatePlainObserver()).ConfigureAwait(false);
+            }
+
             throw;
         }
     }

@@ -129,8 +129,7 @@ fileStores: [ { name: logs, path: "$($system.Logs)" } ]
         }
 
         # A vault would open a window; who is asked says so.
-        function global:Get-Secret { $global:asked = $true }
-        $global:asked = $false
+        function global:Get-Secret { $env:SMCDR_TEST_ASKED = 'yes' }
         $Error.Clear()
         try {
             foreach ($line in 'Restore-SmcDatabase -BackupId ', 'Invoke-SmcDatabaseRecovery -Database ', 'Get-SmcPlan -PlanId ', 'Get-SmcIncident -Id ', 'Remove-SmcRepositoryKey -Name ',
@@ -140,11 +139,12 @@ fileStores: [ { name: logs, path: "$($system.Logs)" } ]
             }
         } finally {
             Remove-Item -LiteralPath function:global:Get-Secret
+            $asked = $env:SMCDR_TEST_ASKED
+            $env:SMCDR_TEST_ASKED = ''
         }
 
         $Error | Should -BeNullOrEmpty
-        $global:asked | Should -BeFalse
-        Remove-Variable -Name asked -Scope Global
+        $asked | Should -BeNullOrEmpty
     }
 
     It 'gives up before a server that never answers does, asks it once, and offers what comes later' {

@@ -330,6 +330,13 @@ BeforeDiscovery {
             Shows = '*', 'smc-trading', 'eu-central-1', 'east, west', '15 min', '5 min'
         }
         @{
+            Model = [SmcDr.BackupFailure]@{
+                Time = $time; Site = 'smc-trading'; Component = 'Database'; Problem = 'PostgreSQL at db:5432 cannot be reached.'; Recommendation = 'Start the server.'
+                ErrorId = 'SmcServerUnavailable'; Command = 'smcdr backup database'; By = 'smcdr@backup-1'; Elapsed = [timespan]::FromSeconds(192); NotedIn = $repository
+            }
+            Shows = 'smc-trading', 'Database', 'smcdr@backup-1', 'PostgreSQL at db:5432 cannot be reached. Start the server.'
+        }
+        @{
             Model = [SmcDr.BackupTestResult]@{
                 Id = '20261122T081500Z-full'; Component = 'FileStore'; Subject = 'config'; Outcome = 'Failed'; StartTime = $time; ObjectCount = 12; CheckedBytes = 2GB
                 Problems = [SmcDr.BackupProblem[]]@([SmcDr.BackupProblem]::new('x', 'SmcChecksumMismatch', 'A pack is damaged.'))

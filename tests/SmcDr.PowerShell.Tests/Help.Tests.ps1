@@ -19,6 +19,7 @@ BeforeDiscovery {
 BeforeAll {
     Import-Module ([System.IO.Path]::Combine($PSScriptRoot, 'SmcDr.TestSupport.psm1')) -Force
     . ([System.IO.Path]::Combine($PSScriptRoot, 'Support', 'HelpChecks.ps1'))
+    . ([System.IO.Path]::Combine($PSScriptRoot, 'Support', 'Assertions.ps1'))
     $module = Get-SmcModulePath
     Import-Module $module -Global
     $root = [System.IO.Path]::GetFullPath([System.IO.Path]::Combine($PSScriptRoot, '..', '..'))
@@ -161,6 +162,45 @@ Describe 'The topic <_>' -ForEach $topics {
         foreach ($link in $more) {
             ($link -cin $names -or (Test-Path -LiteralPath (Join-Path (Split-Path $module) 'en-US' "$link.help.txt"))) | Should -BeTrue -Because $link
         }
+    }
+}
+
+Describe 'Get-Help -Online' -Skip:(-not $IsLinux) {
+    BeforeAll {
+        # A copy of the module with help that has an address, and in place of a browser what writes down what it is to open.
+        $copy = Join-Path $TestDrive 'SmcDr'
+        Copy-Item -LiteralPath (Split-Path $module) -Destination $copy -Recurse
+        $splatHelp = @{ Module = (Join-Path $copy 'SmcDr.psd1') }
+        $script = [System.IO.Path]::Combine($root, 'src', 'SmcDr.PowerShell', 'Help', 'New-ModuleHelp.ps1')
+        $opened = Join-Path $TestDrive 'opened'
+        $programs = (New-Item -ItemType Directory -Path (Join-Path $TestDrive 'programs')).FullName
+        $browser = Join-Path $programs 'xdg-open'
+        Set-Content -LiteralPath $browser -Value "#!/bin/sh`necho `"`$1`" > '$opened.new' && mv '$opened.new' '$opened'"
+        [System.IO.File]::SetUnixFileMode($browser, 'UserRead, UserWrite, UserExecute')
+
+        function Open-Help([hashtable] $Help, [string] $Name) {
+            $said = & (Get-TestShell) -NoProfile -NonInteractive -Command {
+                param($Script, $Help, $Programs, $Name)
+                & $Script @Help
+                $env:PATH = "$Programs$([System.IO.Path]::PathSeparator)$env:PATH"
+                Import-Module $Help.Module
+                Get-Help -Name $Name -Online
+            } -args $script, $Help, $programs, $Name 2>&1
+            "$said"
+        }
+    }
+
+    It 'opens the page of the cmdlet below the address that the module was built with' {
+        Open-Help ($splatHelp + @{ OnlineHelp = 'https://docs.example.com/smcdr/' }) Backup-SmcDatabase | Should -BeNullOrEmpty
+        Wait-Until 'a page is opened' { Test-Path -LiteralPath $opened }
+        Get-Content -LiteralPath $opened | Should -Be 'https://docs.example.com/smcdr/Backup-SmcDatabase.md'
+        Test-Path -LiteralPath ([System.IO.Path]::Combine($root, 'docs', 'en-US', 'Backup-SmcDatabase.md')) | Should -BeTrue
+        Remove-Item -LiteralPath $opened
+    }
+
+    It 'says that there is none where it was built without one' {
+        Open-Help $splatHelp Backup-SmcDatabase | Should -BeLike '*online version*'
+        Test-Path -LiteralPath $opened | Should -BeFalse
     }
 }
 

@@ -305,11 +305,10 @@ fileStores: [ { name: files, path: "$files" } ]
 
         It 'do the same in thread jobs, and bring errors back as they are' {
             $jobs = foreach ($one in $sites) {
-                Start-ThreadJob -ThrottleLimit 4 -ArgumentList $module, $one -ScriptBlock {
-                    param($Module, $Site)
-                    Import-Module $Module
-                    Backup-SmcFileStore -Site $Site -Label 'in a job' -Confirm:$false
-                    Get-SmcBackup 20200101T000000Z-none -Site $Site
+                Start-ThreadJob -ThrottleLimit 4 -ScriptBlock {
+                    Import-Module $using:module
+                    Backup-SmcFileStore -Site $using:one -Label 'in a job' -Confirm:$false
+                    Get-SmcBackup 20200101T000000Z-none -Site $using:one
                 }
             }
             $backups = $jobs | Wait-Job | Receive-Job -ErrorVariable failures -ErrorAction SilentlyContinue
@@ -322,10 +321,9 @@ fileStores: [ { name: files, path: "$files" } ]
         }
 
         It 'stop, and leave nothing behind, when the job is stopped' {
-            $job = Start-ThreadJob -ArgumentList $module, $system.Site -ScriptBlock {
-                param($Module, $Site)
-                Import-Module $Module
-                Start-SmcWalStream -Site $Site -Confirm:$false
+            $job = Start-ThreadJob -ScriptBlock {
+                Import-Module $using:module
+                Start-SmcWalStream -Site ($using:system).Site -Confirm:$false
             }
             Wait-Until 'the stream has reported' { $job.Output.Count -gt 0 }
             $job | Stop-Job -PassThru | Remove-Job

@@ -193,8 +193,8 @@ function Get-Secret {
         }
 
         # The arguments of all processes, looked at for as long as the walk lasts.
-        $watcher = Start-ThreadJob -ArgumentList (, [string[]] $planted.Values) -ScriptBlock {
-            param([string[]] $Planted)
+        $watcher = Start-ThreadJob -ScriptBlock {
+            $texts = ($using:planted).Values
             $seen = [System.Collections.Generic.HashSet[string]]::new()
             'watching'
             while ($true) {
@@ -209,7 +209,7 @@ function Get-Secret {
                         continue
                     }
 
-                    if (($Planted | Where-Object { $line.Contains($_) }) -and $seen.Add($line)) {
+                    if (($texts | Where-Object { $line.Contains($_) }) -and $seen.Add($line)) {
                         $line
                     }
                 }

@@ -157,7 +157,7 @@ Describe 'On this host' -Skip:$cannot {
     BeforeAll {
         $system = Open-TestSystem -Name pester-whatif
         Set-SmcSite $system.Site
-        $role = [pscredential]::new('streamer', (ConvertTo-SecureString 'an-easy-one' -AsPlainText -Force))
+        $role = [pscredential]::new('streamer', [System.Net.NetworkCredential]::new('', 'an-easy-one').SecurePassword)
         $passphrase = [System.Net.NetworkCredential]::new('', 'correct horse battery staple').SecurePassword
 
         # WAL of a server, as an archive_command would have kept it.

@@ -37,6 +37,8 @@ internal sealed class BackupConfigurationCommand : CliCommand
         Validators.Add(JobArguments.Validate);
     }
 
+    protected override IReadOnlyCollection<Component>? BacksUp => [Component.Configuration];
+
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
         if (JobArguments.IsJob(context))

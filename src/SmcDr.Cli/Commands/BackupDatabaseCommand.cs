@@ -99,6 +99,8 @@ internal sealed class BackupDatabaseCommand : CliCommand
         });
     }
 
+    protected override IReadOnlyCollection<Component>? BacksUp => [Component.Database];
+
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
         if (JobArguments.IsJob(context))

@@ -34,6 +34,8 @@ internal sealed class BackupFileStoreCommand : CliCommand
         Options.Add(GlobalOptions.Json);
     }
 
+    protected override IReadOnlyCollection<Component>? BacksUp => [Component.FileStore];
+
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
         Site site = await context.LoadSiteAsync(cancellationToken).ConfigureAwait(false);

@@ -41,6 +41,8 @@ internal sealed class BackupRedisCommand : CliCommand
         Validators.Add(JobArguments.Validate);
     }
 
+    protected override IReadOnlyCollection<Component>? BacksUp => [Component.Redis];
+
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
         if (JobArguments.IsJob(context))

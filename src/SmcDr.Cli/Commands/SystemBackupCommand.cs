@@ -31,6 +31,8 @@ internal sealed class SystemBackupCommand : CliCommand
         }
     }
 
+    protected override IReadOnlyCollection<Component>? BacksUp => Enum.GetValues<Component>();
+
     protected override async Task<int> RunAsync(CliContext context, CancellationToken cancellationToken)
     {
         SystemBackupOptions options = new()

@@ -52,7 +52,8 @@ internal sealed class WalFetchCommand : CliCommand
         // Before the repository is opened: what is streamed costs no more than a look at the primary.
         bool isThere = false;
         if (parsed.GetValue(_primary) is not { Length: > 0 } primary || parsed.GetValue(_slot) is not { Length: > 0 } slot ||
-            !await StandbyFetch.IsStreamedAsync(site, context.Secrets, primary, slot, cluster, name, destination, cancellationToken).ConfigureAwait(false))
+            !await StandbyFetch.IsStreamedAsync(
+                site, context.Secrets, primary, slot, cluster, name, destination, context.Host.Error.WriteLine, cancellationToken).ConfigureAwait(false))
         {
             Repository repository = await context.OpenForReadingAsync(site, cancellationToken).ConfigureAwait(false);
             isThere = await WalFetch.TryFetchAsync(repository, cluster, name, destination, cancellationToken).ConfigureAwait(false);

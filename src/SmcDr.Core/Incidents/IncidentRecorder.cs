@@ -16,19 +16,25 @@ public sealed class IncidentRecorder
     // Enough for any store that works, and nothing beside the patience that a command itself has with one that does not.
     private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(8);
 
-    private readonly Site _site;
     private readonly SecretResolver _secrets;
-    private readonly string _command;
-    private readonly DateTimeOffset _time = DateTimeOffset.UtcNow;
     private readonly long _start = Stopwatch.GetTimestamp();
     private readonly Task<Beginning?> _beginning;
     private int _isEnded;
 
     private IncidentRecorder(Site site, SecretResolver secrets, string command, IOperationObserver observer)
     {
-        (_site, _secrets, _command) = (site, secrets, SiteIncidents.Clean(command));
+        (Site, _secrets, Command) = (site, secrets, SiteIncidents.Clean(command));
         _beginning = Task.Run(() => BeginAsync(observer));
     }
+
+    /// <summary>The site that the command works on.</summary>
+    public Site Site { get; }
+
+    /// <summary>The command with its arguments, without what looks like a password.</summary>
+    public string Command { get; }
+
+    /// <summary>When it began, in UTC.</summary>
+    public DateTimeOffset StartTime { get; } = DateTimeOffset.UtcNow;
 
     /// <summary>Over when the beginning is noted, or cannot be.</summary>
     internal Task Begun => _beginning;
@@ -60,7 +66,7 @@ public sealed class IncidentRecorder
                 {
                     await IncidentJournal.AppendAsync(
                         beginning.Repository,
-                        _site.Name,
+                        Site.Name,
                         IncidentJournal.NewEntry(beginning.Repository, entry.IncidentId) with
                         {
                             EndOf = entry.EntryId,
@@ -80,10 +86,10 @@ public sealed class IncidentRecorder
     private Task<Beginning?> BeginAsync(IOperationObserver observer) => TryAsync(observer.Verbose, async token =>
     {
         IReadOnlyList<string> open;
-        IObjectStore store = ObjectStoreFactory.Open(_site.Repository.Location);
+        IObjectStore store = ObjectStoreFactory.Open(Site.Repository.Location);
         await using (store.ConfigureAwait(false))
         {
-            open = await IncidentJournal.FindOpenAsync(store, _site.Name, token).ConfigureAwait(false);
+            open = await IncidentJournal.FindOpenAsync(store, Site.Name, token).ConfigureAwait(false);
         }
 
         if (open.Count == 0)
@@ -91,11 +97,11 @@ public sealed class IncidentRecorder
             return null;
         }
 
-        Repository repository = await _site.OpenRepositoryAsync(_secrets, token).ConfigureAwait(false);
-        IncidentJournalEntry[] entries = [.. open.Select(id => IncidentJournal.NewEntry(repository, id) with { Time = _time, Command = _command })];
+        Repository repository = await Site.OpenRepositoryAsync(_secrets, token).ConfigureAwait(false);
+        IncidentJournalEntry[] entries = [.. open.Select(id => IncidentJournal.NewEntry(repository, id) with { Time = StartTime, Command = Command })];
         foreach (IncidentJournalEntry entry in entries)
         {
-            await IncidentJournal.AppendAsync(repository, _site.Name, entry, token).ConfigureAwait(false);
+            await IncidentJournal.AppendAsync(repository, Site.Name, entry, token).ConfigureAwait(false);
         }
 
         return new Beginning(repository, entries);

@@ -41,6 +41,12 @@ public sealed record AlertDraft(AlertSeverity Severity, string Title, IReadOnlyL
                     },
                     static count => Count(count, "objective does not hold", "objectives do not hold"),
                     static result => $"{result.Component}{(result.Subject is null ? "" : " " + result.Subject)}: {result.Verdict}. {string.Join(' ', result.Problems)}"),
+                Of<BackupFailure>(
+                    results,
+                    "backup failures",
+                    static failure => failure.NextBackupId is null ? AlertSeverity.Error : AlertSeverity.Warning,
+                    static count => Count(count, "backup failed", "backups failed"),
+                    static failure => $"{failure} {failure.Recommendation}".TrimEnd()),
             }.OfType<AlertDraft>(),
         ];
         return drafts.Length == 0 || drafts.Sum(static draft => draft.Lines.Count) < results.Count ? null : new AlertDraft(

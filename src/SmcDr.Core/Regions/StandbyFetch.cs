@@ -1,3 +1,4 @@
+using System.Globalization;
 using Npgsql;
 using Npgsql.Replication;
 using SmcDr.Core.Postgres;
@@ -13,8 +14,8 @@ namespace SmcDr.Core.Regions;
 /// segment costs the start of a program; where the primary writes faster than that brings segments, the standby would stay on it for ever, further and
 /// further behind. So what the primary still keeps for the standby's slot is refused, upon which PostgreSQL begins to stream at that very segment, and goes
 /// on streaming. Whether the primary can be streamed from is tried, by a connection for replication as the standby's own: a
-/// <c>pg_hba.conf</c> that keeps the standby out keeps this out as well. Where the standby asks for the same segment again, its stream has failed for a reason
-/// that is not seen here, and it gets the segment, and those of the next minute. A segment that it has in part is asked for again without that, once.
+/// <c>pg_hba.conf</c> that keeps the standby out keeps this out as well. Where the standby asks for the same segment again and again, its stream has failed for a
+/// reason that is not seen here, and it gets the segment, and those of the next minute.
 /// </remarks>
 public static class StandbyFetch
 {
@@ -40,6 +41,7 @@ public static class StandbyFetch
     /// <param name="systemId">The database cluster.</param>
     /// <param name="name">The file as PostgreSQL asks for it (<c>%f</c>).</param>
     /// <param name="destination">Where to (<c>%p</c>), as a full path.</param>
+    /// <param name="tell">Is told why the primary is not streamed from for a while: a line for the standby's log, once for that while.</param>
     /// <param name="cancellationToken">Stops the work.</param>
     public static async Task<bool> IsStreamedAsync(
         Site site,
@@ -49,11 +51,13 @@ public static class StandbyFetch
         ulong systemId,
         string name,
         string destination,
+        Action<string> tell,
         CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(site);
         ArgumentNullException.ThrowIfNull(secrets);
         ArgumentException.ThrowIfNullOrEmpty(destination);
+        ArgumentNullException.ThrowIfNull(tell);
         if (!WalSegmentName.TryParse(name, out WalSegmentName segment) || Path.GetFileName(destination) != RecoveryFile ||
             Path.GetDirectoryName(destination) is not { } walDirectory || Path.GetDirectoryName(walDirectory) is not { } dataDirectory)
         {
@@ -68,11 +72,15 @@ public static class StandbyFetch
             return false;
         }
 
+        // From PostgreSQL 15 on a standby reads ahead (recovery_prefetch), but tries no stream for that: what it does not get it asks for again when it has
+        // replayed the rest, and only then streams (xlogrecovery.c, ReadRecord and WaitForWALToBecomeAvailable; xlogprefetcher.c, no_readahead_until). So the
+        // second time says nothing of the stream.
         // After a restart a standby begins at its last restartpoint, with WAL that it has received before and the primary need not keep any more. What it has of
-        // that it reads itself; of the segment with the checkpoint record twice, since it begins before that (xlogrecovery.c, InitWalRecovery).
+        // that it reads itself; the segment with the checkpoint record once more, since it begins before that (InitWalRecovery).
         bool isReceived = File.Exists(Path.Combine(walDirectory, name));
-        if (notes.WasLeft(name, now, isReceived ? 2 : 1))
+        if (notes.WasLeft(name, now, isReceived ? 3 : 2))
         {
+            tell($"{name} was left to the stream, and is asked for again: the log says why the stream failed. {UntilText(s_afterFailure)}");
             notes.KeepQuiet(now, s_afterFailure);
             return false;
         }
@@ -90,18 +98,26 @@ public static class StandbyFetch
         catch (Exception e) when (
             e is SmcException or NpgsqlException or IOException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
         {
+            string problem = e is OperationCanceledException
+                ? string.Create(CultureInfo.InvariantCulture, $"The primary did not answer within {s_limit.TotalSeconds:0} s.")
+                : e.Message;
+            tell($"{name} cannot be left to the stream: {problem} {UntilText(s_afterSilence)}");
             notes.KeepQuiet(now, s_afterSilence);
             return false;
         }
 
         if (!has)
         {
+            tell($"{name} is not on the primary any more. {UntilText(s_afterLack)}");
             notes.KeepQuiet(now, s_afterLack);
             return false;
         }
 
         return notes.TryLeave(name, now);
     }
+
+    private static string UntilText(TimeSpan time) =>
+        string.Create(CultureInfo.InvariantCulture, $"For {time.TotalSeconds:0} s WAL is fetched from the repository.");
 
     /// <summary>Whether a primary lets in for replication, and keeps a segment for a slot, or what comes behind it.</summary>
     private static async Task<bool> HasAsync(

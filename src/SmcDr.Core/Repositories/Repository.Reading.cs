@@ -93,7 +93,8 @@ public sealed partial class Repository
     internal async Task<BackupHeader?> TryReadHeaderAsync(Component component, string id, CancellationToken cancellationToken) =>
         (await TryReadMarkerAsync(component, id, cancellationToken).ConfigureAwait(false))?.Header;
 
-    private static async Task<T?> TryReadDocumentAsync<T>(
+    /// <summary>Reads a document from one store; null where it is not there.</summary>
+    internal static async Task<T?> TryReadDocumentAsync<T>(
         IObjectStore store, string key, JsonTypeInfo<T> type, CancellationToken cancellationToken)
         where T : class
     {

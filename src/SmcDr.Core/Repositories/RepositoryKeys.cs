@@ -68,6 +68,9 @@ public static partial class RepositoryKeys
     /// <summary>The folder of a site's incidents, with its final <c>/</c>.</summary>
     public static string Incidents(string site) => $"incidents/{ValidateSite(site)}/";
 
+    /// <summary>The folder of why a site's backups failed, with its final <c>/</c>.</summary>
+    public static string Failures(string site) => $"failures/{ValidateSite(site)}/";
+
     /// <summary>The folder of a cluster's WAL, with its final <c>/</c>.</summary>
     public static string Wal(ulong systemId) => string.Create(CultureInfo.InvariantCulture, $"wal/{systemId}/");
 

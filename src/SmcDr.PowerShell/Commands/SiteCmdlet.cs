@@ -1,7 +1,9 @@
 using System.Collections.Concurrent;
 using System.Management.Automation;
 using System.Reflection;
+using SmcDr.Core.Failures;
 using SmcDr.Core.Incidents;
+using SmcDr.Core.Notifications;
 using SmcDr.Core.Operations;
 using SmcDr.Core.Repositories;
 using SmcDr.Core.Sites;
@@ -16,6 +18,7 @@ public abstract class SiteCmdlet : SmcCmdlet
 {
     // By the site's file: through the pipeline may come several.
     private readonly ConcurrentDictionary<string, IncidentRecorder> _recorders = new(StringComparer.Ordinal);
+    private IncidentRecorder? _last;
 
     /// <summary>
     /// The site: its name, the path of its file, or what Get-SmcSite returns. Without it, the session's current site; else the file
@@ -64,6 +67,9 @@ public abstract class SiteCmdlet : SmcCmdlet
     /// <summary>Whether the command is noted in the site's open incidents: what only looks is not.</summary>
     private protected virtual bool IsNoted => GetType().GetCustomAttribute<CmdletAttribute>()?.VerbName != VerbsCommon.Get;
 
+    // Why one fails is noted, for whoever asks in the morning.
+    private bool IsBackup => GetType().GetCustomAttribute<CmdletAttribute>()?.VerbName == VerbsData.Backup;
+
     /// <summary>Whether the command goes by the region that leads: not what works on the repository alone, or finds that out by itself.</summary>
     private protected virtual bool GoesByLeader => true;
 
@@ -80,12 +86,30 @@ public abstract class SiteCmdlet : SmcCmdlet
             _recorders.TryAdd(site.Path, IncidentRecorder.Start(site, SiteArguments.CreateSecrets(pipeline), command, pipeline));
         }
 
+        _last = _recorders.GetValueOrDefault(site.Path);
+
         return GoesByLeader ? await SiteArguments.FindLeaderAsync(pipeline, site).ConfigureAwait(false) : site;
     }
 
     /// <inheritdoc/>
-    private protected override Task EndedAsync(SmcPipeline pipeline, string outcome, SmcException? error) =>
-        Task.WhenAll(_recorders.Values.Select(recorder => recorder.EndAsync(outcome, error, pipeline)));
+    private protected override async Task EndedAsync(SmcPipeline pipeline, string outcome, SmcException? error)
+    {
+        await Task.WhenAll(_recorders.Values.Select(recorder => recorder.EndAsync(outcome, error, pipeline))).ConfigureAwait(false);
+        // Of several sites it is the last one that did not come to its end.
+        if (outcome == "Failed" && error is not null && IsBackup && _last is { } failed)
+        {
+            await BackupFailures.NoteAsync(
+                failed.Site,
+                SiteArguments.CreateSecrets(pipeline),
+                // Of "SmcSystem", none.
+                Enum.TryParse(GetType().GetCustomAttribute<CmdletAttribute>()!.NounName["Smc".Length..], out Component component) ? component : null,
+                failed.Command,
+                failed.StartTime,
+                error,
+                AlertSendOptions.FindStateDirectory(Environment.GetEnvironmentVariable),
+                pipeline).ConfigureAwait(false);
+        }
+    }
 
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)

@@ -17,7 +17,7 @@
         @{
             Title   = 'See what there is, and whether it is right'
             Text    = 'What was backed up, which instants can be recovered, and whether every byte is still what was written.'
-            Cmdlets = @('Get-SmcBackup', 'Get-SmcWalArchive', 'Get-SmcRecoveryWindow', 'Test-SmcBackup', 'Compare-SmcConfiguration')
+            Cmdlets = @('Get-SmcBackup', 'Get-SmcBackupFailure', 'Get-SmcWalArchive', 'Get-SmcRecoveryWindow', 'Test-SmcBackup', 'Compare-SmcConfiguration')
         }
         @{
             Title   = 'Prove that it comes back'

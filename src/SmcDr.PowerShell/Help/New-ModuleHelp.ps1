@@ -7,7 +7,7 @@ Writes the help of the staged module, from documentation comments: as Get-Help r
 .DESCRIPTION
 What a comment says is told once: the summary of a cmdlet's class is its synopsis, the remarks are its description, the summaries of
 its properties describe the parameters, and each <example> is one, with its <code> and what the code does. An <exception> with a
-<see cref="SmcErrorCode.…"/> is an error that operators meet, and <seealso> a related cmdlet, or by href an about topic. Syntax and parameter
+<see cref="SmcErrorCode.Name"/> is an error that operators meet, and <seealso> a related cmdlet, or by href an about topic. Syntax and parameter
 attributes are those of the loaded module. Errors come from SmcErrors and the comments of their codes. Run in a process of its own, because it
 imports the module.
 
@@ -31,7 +31,10 @@ param(
     [string] $Docs,
 
     # The page on troubleshooting into which the table of errors is written. Without it, the one below -Docs.
-    [string] $Troubleshooting
+    [string] $Troubleshooting,
+
+    # The address below which the pages of docs/en-US are shown, for Get-Help -Online. Without it, the help in the module has no address.
+    [string] $OnlineHelp
 )
 
 Set-StrictMode -Version 3.0
@@ -63,7 +66,7 @@ if ($Docs) {
     $target = Join-Path (Split-Path -Path $Module) 'en-US'
     if ($PSCmdlet.ShouldProcess($target, 'Write help')) {
         $null = New-Item -ItemType Directory -Path $target -Force
-        Export-MamlHelp -Help $help -Path (Join-Path $target 'SmcDr-Help.xml')
+        Export-MamlHelp -Help $help -Path (Join-Path $target 'SmcDr-Help.xml') -OnlineHelp $OnlineHelp
         Export-AboutTopic -Source $topics -ErrorHelp $failures -Directory $target
     }
 }

@@ -340,7 +340,14 @@ function Write-MamlParameter([System.Xml.XmlWriter] $Writer, [pscustomobject] $P
     $Writer.WriteEndElement()
 }
 
-function Write-MamlCommand([System.Xml.XmlWriter] $Writer, [pscustomobject] $Cmdlet) {
+function Write-MamlLink([System.Xml.XmlWriter] $Writer, [string] $Text, [string] $Address) {
+    $Writer.WriteStartElement('navigationLink', $mamlNamespace)
+    $Writer.WriteElementString('linkText', $mamlNamespace, $Text)
+    $Writer.WriteElementString('uri', $mamlNamespace, $Address)
+    $Writer.WriteEndElement()
+}
+
+function Write-MamlCommand([System.Xml.XmlWriter] $Writer, [pscustomobject] $Cmdlet, [string] $OnlineHelp) {
     $Writer.WriteStartElement('command', 'command', $commandNamespace)
 
     $Writer.WriteStartElement('details', $commandNamespace)
@@ -391,13 +398,14 @@ function Write-MamlCommand([System.Xml.XmlWriter] $Writer, [pscustomobject] $Cmd
     }
     $Writer.WriteEndElement()
 
-    # Without an address: what is meant is found by Get-Help.
+    # Get-Help -Online opens the first address that it finds here. The other links have none: what is meant is found by Get-Help.
     $Writer.WriteStartElement('relatedLinks', $commandNamespace)
+    if ($OnlineHelp) {
+        Write-MamlLink $Writer 'Online version:' "$($OnlineHelp.TrimEnd('/'))/$($Cmdlet.Name).md"
+    }
+
     foreach ($link in $Cmdlet.Links) {
-        $Writer.WriteStartElement('navigationLink', $mamlNamespace)
-        $Writer.WriteElementString('linkText', $mamlNamespace, $link)
-        $Writer.WriteElementString('uri', $mamlNamespace, '')
-        $Writer.WriteEndElement()
+        Write-MamlLink $Writer $link ''
     }
     $Writer.WriteEndElement()
     $Writer.WriteEndElement()
@@ -416,7 +424,10 @@ function Export-MamlHelp {
 
         # The help file to write.
         [Parameter(Mandatory)]
-        [string] $Path
+        [string] $Path,
+
+        # The address below which the pages of cmdlets are shown.
+        [string] $OnlineHelp
     )
 
     $settings = [System.Xml.XmlWriterSettings]@{
@@ -432,7 +443,7 @@ function Export-MamlHelp {
         $writer.WriteAttributeString('xmlns', 'command', $null, $commandNamespace)
         $writer.WriteAttributeString('xmlns', 'dev', $null, $devNamespace)
         foreach ($cmdlet in $Help) {
-            Write-MamlCommand $writer $cmdlet
+            Write-MamlCommand $writer $cmdlet $OnlineHelp
         }
         $writer.WriteEndElement()
     } finally {

@@ -3,6 +3,7 @@ using Npgsql;
 using SmcDr.Core.Postgres.BaseBackups;
 using SmcDr.Core.Postgres.Wal;
 using SmcDr.Core.Regions;
+using SmcDr.Core.Sites;
 using SmcDr.Core.Tests.EndToEnd;
 using SmcDr.Core.Tests.Fixtures;
 
@@ -32,7 +33,7 @@ public sealed partial class RegionCatchUpTests
 
         await RegionLab.UntilSameAsync(lab.EastConnection, lab.WestConnection);
         // More than a dozen segments were missing, and the repository has them.
-        Assert.Equal([], ReadFetched(log)[before..]);
+        Assert.True(ReadFetched(log).Count == before, await lab.DescribeWestAsync());
     }
 
     [Fact]
@@ -109,7 +110,39 @@ public sealed partial class RegionCatchUpTests
         await lab.StartWestAsync();
 
         await RegionLab.UntilSameAsync(lab.EastConnection, lab.WestConnection);
-        Assert.Equal([], ReadFetched(log)[before..]);
+        Assert.True(ReadFetched(log).Count == before, await lab.DescribeWestAsync());
+    }
+
+    [Fact]
+    public async Task Fetch_SegmentThatIsReadAheadAndAskedForAgain_IsLeftToTheStreamBothTimes()
+    {
+        await using RegionLab lab = await RegionLab.StartWithStandbyAsync();
+        await PostgresPrograms.RunAsync("pg_ctl", ["stop", "-w", "-D", lab.WestDirectory, "-m", "fast"]);
+        await lab.Primary.ExecuteAsync("INSERT INTO t (v) SELECT repeat(md5(i::text), 10) FROM generate_series(1, 10000) i");
+        ControlFile control = await ControlFile.ReadAsync(lab.WestDirectory, default);
+        string segment = await lab.Primary.ScalarAsync<string>("SELECT pg_walfile_name(pg_current_wal_flush_lsn())");
+        Site site = SiteFile.Load(lab.SitePath);
+        List<string> told = [];
+        Task<bool> AskAsync() => StandbyFetch.IsStreamedAsync(
+            site,
+            new SecretResolver(),
+            "east",
+            "smcdr_regions_west",
+            control.SystemId,
+            segment,
+            Path.Combine(lab.WestDirectory, "pg_wal", "RECOVERYXLOG"),
+            told.Add,
+            default);
+
+        Assert.True(await AskAsync());
+        Assert.True(await AskAsync());
+        Assert.Empty(told);
+        // The third time it has tried to stream.
+        Assert.False(await AskAsync());
+        Assert.Contains("the log says why the stream failed", Assert.Single(told), StringComparison.Ordinal);
+        // For a minute nobody is asked.
+        Assert.False(await AskAsync());
+        Assert.Single(told);
     }
 
     /// <summary>Makes the standby with a program of its own in the restore_command, which writes down how each call ended.</summary>

@@ -238,13 +238,19 @@ internal sealed class RegionLab : IAsyncDisposable
         }
         catch (Xunit.Sdk.XunitException e)
         {
-            static async Task<string> TailAsync(string path) =>
-                File.Exists(path) ? string.Join('\n', (await File.ReadAllLinesAsync(path)).TakeLast(40)) : $"there is no {path}";
-            throw new Xunit.Sdk.XunitException(
-                $"{e.Message}\n{await TailAsync(Path.Combine(WestDirectory, "pg_wal", Core.Regions.StreamNotes.FileName))}\n" +
-                $"{await TailAsync(Path.Combine(Root, "fetched.log"))}\n{await TailAsync(WestDirectory + ".log")}\n{last}",
-                e);
+            throw new Xunit.Sdk.XunitException($"{e.Message}\n{await DescribeWestAsync()}\n{last}", e);
         }
+    }
+
+    /// <summary>What the standby said, and what its fetches remember.</summary>
+    public async Task<string> DescribeWestAsync()
+    {
+        string notes = Path.Combine(WestDirectory, "pg_wal", Core.Regions.StreamNotes.FileName);
+        // Each segment is several lines of no interest.
+        IEnumerable<string> log = (await File.ReadAllLinesAsync(WestDirectory + ".log"))
+            .Where(static line => !line.Contains("restored log file", StringComparison.Ordinal) && !line.Contains("restart", StringComparison.Ordinal) &&
+                !line.Contains("Last completed", StringComparison.Ordinal));
+        return $"{(File.Exists(notes) ? await File.ReadAllTextAsync(notes) : "no notes")}\n{string.Join('\n', log.TakeLast(60))}";
     }
 
     public Task<T> AskWestAsync<T>(string sql) => AskAsync<T>(WestConnection, sql);

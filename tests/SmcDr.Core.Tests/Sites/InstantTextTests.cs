@@ -13,6 +13,7 @@ public sealed class InstantTextTests
     [InlineData("2026-11-05 10:00:00.123456789Z", "2026-11-05T10:00:00.1234567+00:00")]
     [InlineData("2026-11-05T10:00z", "2026-11-05T10:00:00.0000000+00:00")]
     [InlineData("2026-11-05 04:30:00 -05:30", "2026-11-05T10:00:00.0000000+00:00")]
+    [InlineData("2026-11-05 10:00 UTC", "2026-11-05T10:00:00.0000000+00:00")]
     public void Parse_WithZoneOrOffset_IsTheInstantInUtc(string text, string expected)
     {
         DateTimeOffset instant = InstantText.Parse(text);
@@ -29,6 +30,9 @@ public sealed class InstantTextTests
     [InlineData("10:00")]
     [InlineData("2026-11-05 10:00:00 CET")]
     [InlineData("2026-11-05 10:00:00 Europe/Berlin")]
+    [InlineData("yesterday 14:30")]
+    [InlineData("Today 9:00")]
+    [InlineData("yesterday 14:30 CET")]
     public void Parse_WithoutZone_IsAmbiguousAndShowsTheAcceptedForms(string text)
     {
         SmcException e = Assert.Throws<SmcException>(() => InstantText.Parse(text));
@@ -51,6 +55,20 @@ public sealed class InstantTextTests
     [InlineData("-9999999d")]
     public void Parse_NoTime_IsRefused(string text) =>
         Assert.Equal(SmcErrorCode.ArgumentInvalid, Assert.Throws<SmcException>(() => InstantText.Parse(text)).Code);
+
+    [Theory]
+    [InlineData("yesterday 14:30 UTC", "2026-11-04T14:30:00Z")]
+    [InlineData("Yesterday 14:30:05.5Z", "2026-11-04T14:30:05.5Z")]
+    [InlineData("today 09:15Z", "2026-11-05T09:15:00Z")]
+    // At 23:30 in UTC it is the 6th where the clock is an hour ahead.
+    [InlineData("today 00:15 +01:00", "2026-11-05T23:15:00Z")]
+    [InlineData("yesterday 00:15+0100", "2026-11-04T23:15:00Z")]
+    public void Parse_DayByName_IsThatDayInTheZoneThatIsGiven(string text, string expected)
+    {
+        FixedClock clock = new(new DateTimeOffset(2026, 11, 5, 23, 30, 0, TimeSpan.Zero));
+
+        Assert.Equal(DateTimeOffset.Parse(expected, CultureInfo.InvariantCulture), InstantText.Parse(text, clock));
+    }
 
     [Fact]
     public void Parse_Relative_CountsBackFromNow()
