@@ -213,6 +213,15 @@ public static class SiteRepositories
         Site site, SecretResolver secrets, IObjectStore store, CancellationToken cancellationToken)
     {
         using RepositoryKeySource? key = await site.ResolveKeyAsync(secrets, cancellationToken).ConfigureAwait(false);
-        return await Repository.OpenAsync(store, key, cancellationToken).ConfigureAwait(false);
+        return await Repository.OpenAsync(store, key, site.Tell(secrets), cancellationToken).ConfigureAwait(false);
     }
+
+    /// <summary>Warns of what is wrong with a repository that opens all the same; of each once, however often the site's repositories are opened.</summary>
+    private static Action<string> Tell(this Site site, SecretResolver secrets) => problem =>
+    {
+        if (site.Keys.TryTell(problem))
+        {
+            secrets.Observer.Warning(problem);
+        }
+    };
 }
