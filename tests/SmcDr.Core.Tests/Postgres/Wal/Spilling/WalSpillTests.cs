@@ -296,6 +296,30 @@ public sealed class WalSpillTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Bring_DamagedInTheRepository_TakesItsPlaceAndItIsKept()
+    {
+        string key = WalKey.Whole(Name(1)).ToKey(SystemId);
+        RecordingObserver observer = new();
+        await using WalSpill spill = await OpenSpillAsync(observer: observer);
+        WalArchive archive = new(spill.Repository, SystemId);
+        _isFull = true;
+        await archive.PutSegmentAsync(Name(1), Content(1), Facts(1), CancellationToken.None);
+        _isFull = false;
+        byte[] damaged = "what a power cut has left"u8.ToArray();
+        await _inner.PutAsync(key, damaged, CancellationToken.None);
+
+        await spill.BringAllAsync(static _ => Task.CompletedTask, static _ => Task.CompletedTask, CancellationToken.None);
+
+        Assert.Empty(Files());
+        string aside = Assert.Single(await KeysAsync(), name => name.StartsWith(key + ".damaged-", StringComparison.Ordinal));
+        Assert.Equal(damaged, await _inner.ReadAsync(aside));
+        Assert.Contains(observer.Warnings, text => text.Contains(aside, StringComparison.Ordinal));
+        WalArchive there = new(await OpenAsync(_inner), SystemId);
+        WalCoverage coverage = await there.GetCoverageAsync(1, Name(1).StartLsn(SegmentSize), null, CancellationToken.None);
+        Assert.Equal(Content(1), await there.ReadAsync(coverage.Items[0], CancellationToken.None));
+    }
+
+    [Fact]
     public async Task Read_ExchangedForTheSameContentSinceItWasListed_IsNotDamaged()
     {
         await using WalSpill spill = await OpenSpillAsync();
