@@ -170,7 +170,7 @@ public sealed partial class RepositoryCopy
         {
             await CopyBackupAsync(component, id, tally, cancellationToken).ConfigureAwait(false);
         }
-        catch (SmcException e) when (IsDamage(e))
+        catch (SmcException e) when (IsDamage(e) || Repository.IsUnreadable(e))
         {
             tally.Problem(Describe(e));
         }

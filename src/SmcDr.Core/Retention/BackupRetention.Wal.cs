@@ -26,8 +26,10 @@ public sealed partial class BackupRetention
             .. inventory.Open.Values.Where(folder =>
                 !isRemoved(folder.Id) && (folder.IsAlive(now - _options.GraceTime) || inventory.Damaged.ContainsKey(folder.Id))),
         ];
-        if (Array.Exists(open, static folder => folder.Claim is null))
+        if (Array.Exists(open, folder => folder.Claim is null ||
+            (inventory.Damaged.TryGetValue(folder.Id, out SmcException? problem) && BackupInventory.IsForeign(problem))))
         {
+            // It may need any of it. Why packs stay as well is told for it.
             return removals;
         }
 

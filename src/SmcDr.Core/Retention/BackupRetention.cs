@@ -95,6 +95,16 @@ public sealed partial class BackupRetention
         else if (inventory.Damaged.TryGetValue(id, out SmcException? damage))
         {
             EnsureUnprotected(id, protections.GetValueOrDefault(id, ProtectionState.None).Hold, protections.GetValueOrDefault(id)?.LockedUntil, now);
+            if (BackupInventory.IsForeign(damage))
+            {
+                throw new SmcException(
+                    damage.Code,
+                    $"What the backup '{id}' needs and what needs it cannot be found out, so it is not removed: {damage.Message}",
+                    damage,
+                    recommendation: "Remove it with the version of SmcDr that wrote it, or with a key that opens it.",
+                    target: id);
+            }
+
             if (!force)
             {
                 throw new SmcException(
@@ -309,7 +319,8 @@ public sealed partial class BackupRetention
                 continue;
             }
 
-            string reason = !goes && inventory.Damaged.TryGetValue(folder.Id, out SmcException? damage) ? $"damaged: {damage.Message}"
+            string reason = !goes && inventory.Damaged.TryGetValue(folder.Id, out SmcException? damage)
+                ? $"{(BackupInventory.IsForeign(damage) ? "not readable here" : "damaged")}: {damage.Message}"
                 : !goes && kind == "Incomplete" ? "running"
                 : !goes ? "younger than the grace time"
                 : !sweep ? "asked for"

@@ -85,6 +85,21 @@ public sealed class RepositoryCopyTests : IDisposable
         await CopyLab.AssertSameObjectsAsync(_lab.Source, _lab.Copy);
     }
 
+    [Fact]
+    public async Task CopyAll_BackupOfANewerFormat_IsNotCopied_AndTheRestIs()
+    {
+        string newer = await _lab.BackUpAsync(1);
+        string known = await _lab.BackUpAsync(2);
+        string marker = Path.Combine(_lab.SourcePath, RepositoryKeys.Complete(Component.FileStore, newer));
+        await File.WriteAllBytesAsync(marker, SampleBackup.OfNewerFormat(await File.ReadAllBytesAsync(marker)));
+
+        List<BackupCopyResult> results = await _lab.CopyAllAsync();
+
+        Assert.Equal(["Partial", "Complete"], results.Select(static result => result.State));
+        Assert.Contains(newer, Assert.Single(results[0].Problems), StringComparison.Ordinal);
+        Assert.Equal(SampleBackup.Files(2), await SampleBackup.ReadAsync(_lab.Copy, known));
+    }
+
     [Theory]
     [InlineData("pack-000002")]
     [InlineData("manifest")]

@@ -441,7 +441,7 @@ public sealed class WalArchive
         return scanner;
     }
 
-    private static bool IsUnreadable(SmcException error) => error.Code == SmcErrorCode.KeyMissing || SmcErrors.IsDamage(error.Code);
+    private static bool IsUnreadable(SmcException error) => Repository.IsUnreadable(error);
 
     private static ParallelOptions Options(CancellationToken cancellationToken) =>
         new() { MaxDegreeOfParallelism = ParallelReads, CancellationToken = cancellationToken };
