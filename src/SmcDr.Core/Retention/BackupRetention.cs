@@ -1,6 +1,7 @@
 using System.Globalization;
 using SmcDr.Core.ObjectStores;
 using SmcDr.Core.Operations;
+using SmcDr.Core.Postgres.Wal;
 using SmcDr.Core.Repositories;
 
 namespace SmcDr.Core.Retention;
@@ -48,9 +49,12 @@ public sealed partial class BackupRetention
             IReadOnlyDictionary<string, ProtectionState> protections =
                 await _protections.ListAsync(component, cancellationToken).ConfigureAwait(false);
             List<BackupFact> facts = [.. Facts(inventory, protections, now)];
+            Dictionary<string, IReadOnlyList<TimelineHistory>?> timelines = policy?.RecoveryWindow is { } window
+                ? await FindTimelinesAsync(facts, RetentionRules.WindowStart(window, now), cancellationToken).ConfigureAwait(false)
+                : [];
             IReadOnlyList<RetentionDecision> decisions = policy is null
                 ? [.. facts.Select(static fact => new RetentionDecision(fact, ["the site sets no retention"]))]
-                : RetentionRules.Decide(policy, facts, now);
+                : RetentionRules.Decide(policy, facts, subject => timelines.TryGetValue(subject, out IReadOnlyList<TimelineHistory>? known) ? known : [], now);
             Dictionary<string, BackupHeader?> backups = decisions.Where(static decision => !decision.IsKept).ToDictionary(
                 static decision => decision.Backup.Id, decision => (BackupHeader?)inventory.Complete[decision.Backup.Id], StringComparer.Ordinal);
             await AddAsync(items, plans, inventory, decisions, backups, sweep: true, now, cancellationToken).ConfigureAwait(false);
@@ -210,6 +214,8 @@ public sealed partial class BackupRetention
                 IsEmergency = header is { Logical: not null, Kind: BackupKinds.Emergency },
                 StartTime = header.StartTime,
                 StopTime = header.EndTime,
+                Timeline = header.Database?.Timeline,
+                StopLsn = header.Database?.StopLsn,
                 IsPartial = header.IsPartial,
                 Hold = protection.Hold,
                 LockedUntil = protection.LockedUntil,
