@@ -296,7 +296,7 @@ public sealed partial class BackupRetention
         if (needs.Unknown is { } unknown && (sweep || backups.Count > 0 || dead.Count > 0))
         {
             _observer.Warning(
-                $"No packs of the component {inventory.Component} are removed now, because {unknown}. What is kept loses nothing by that.");
+                $"No packs of the component {inventory.Component} are removed now, because {unknown}. What is kept loses nothing by that. {needs.Advice}");
         }
 
         foreach (RetentionDecision decision in decisions.OrderBy(static decision => decision.Backup.Id, StringComparer.Ordinal))
@@ -425,7 +425,7 @@ public sealed partial class BackupRetention
             _repository, inventory, Headers(plan.Backups), static _ => false, now - _options.GraceTime, cancellationToken).ConfigureAwait(false);
         if (needs.Unknown is { } unknown)
         {
-            _observer.Warning($"Packs of the component {component} stay until a later run, because {unknown}.");
+            _observer.Warning($"Packs of the component {component} stay until a later run, because {unknown}. {needs.Advice}");
         }
 
         List<ObjectInfo> objects = [];

@@ -5,6 +5,7 @@ using SmcDr.Core.Repositories;
 using SmcDr.Core.Retention;
 using SmcDr.Core.Tests.Fixtures;
 using SmcDr.Core.Tests.Postgres.BaseBackups;
+using SmcDr.Core.Tests.Repositories;
 using static SmcDr.Core.Tests.Retention.RetentionWorld;
 
 namespace SmcDr.Core.Tests.Retention;
@@ -149,6 +150,72 @@ public sealed class BackupRetentionTests : IDisposable
         _store[marker] = right;
         Assert.Equal([middle, newest], await ReadAllAsync(_store));
         Assert.Contains(RepositoryKeys.Pack(Component.FileStore, full, 1), _store.Keys);
+    }
+
+    [Fact]
+    public async Task ExecuteAsync_DamagedBackups_AreNamedWithWhatToDo_AndGoneTheyBlockNothing()
+    {
+        (Repository repository, string full, string middle, string newest) = await ChainAsync(_store);
+        string other = await WriteAsync(repository, "other", null, 7);
+        foreach (string id in new[] { newest, other })
+        {
+            // Of these neither the marker nor the claim can be believed.
+            _store[RepositoryKeys.Complete(Component.FileStore, id)] = [1];
+            _store[RepositoryKeys.Started(Component.FileStore, id)] = [1];
+        }
+
+        RecordingObserver observer = new();
+        BackupRetention retention = Open(repository, observer: observer);
+        await retention.ExecuteAsync(await retention.PlanAsync(s_one, default), default);
+
+        Assert.Contains(RepositoryKeys.Pack(Component.FileStore, full, 1), _store.Keys);
+        Assert.NotEmpty(observer.Warnings);
+        Assert.All(observer.Warnings, warning =>
+        {
+            Assert.Contains($"Remove-SmcBackup {newest} -Force", warning, StringComparison.Ordinal);
+            Assert.Contains($"Remove-SmcBackup {other} -Force", warning, StringComparison.Ordinal);
+            Assert.Contains("copy", warning, StringComparison.Ordinal);
+        });
+
+        // The advice holds.
+        foreach (string id in new[] { newest, other })
+        {
+            await retention.ExecuteAsync(await retention.PlanRemovalAsync(Component.FileStore, id, true, default), default);
+        }
+
+        RecordingObserver quiet = new();
+        await Open(repository, observer: quiet).PlanAsync(s_one, default);
+        Assert.Empty(quiet.Warnings);
+        Assert.Equal([middle], await ReadAllAsync(_store));
+    }
+
+    [Fact]
+    public async Task ExecuteAsync_BackupOfANewerFormat_LosesNothingAndIsNotRemovedByForce()
+    {
+        Repository repository = await WalWorldAsync();
+        (_, string full, string middle, string newest) = await ChainAsync(_store);
+        string database = await WriteDatabaseAsync(repository, 11);
+        string markerOfFiles = RepositoryKeys.Complete(Component.FileStore, newest);
+        string markerOfDatabase = RepositoryKeys.Complete(Component.Database, database);
+        foreach (string marker in new[] { markerOfFiles, markerOfDatabase })
+        {
+            _store[marker] = SampleBackup.OfNewerFormat(_store[marker]);
+        }
+
+        string[] before = [.. _store.Keys.Where(key => key.Contains("/pack-", StringComparison.Ordinal) || key.StartsWith("wal/", StringComparison.Ordinal)
+            || key.Contains(newest, StringComparison.Ordinal) || key.Contains(database, StringComparison.Ordinal))];
+        RecordingObserver observer = new();
+        BackupRetention retention = Open(repository, observer: observer);
+
+        IReadOnlyList<RetentionResult> removed = await retention.ExecuteAsync(await retention.PlanAsync(s_one, default), default);
+
+        Assert.Contains(removed, result => result.Id == full);
+        Assert.Superset(before.ToHashSet(), _store.Keys.ToHashSet());
+        Assert.Contains(observer.Warnings, warning => warning.Contains(newest, StringComparison.Ordinal));
+        SmcException refused = await Assert.ThrowsAsync<SmcException>(
+            () => retention.PlanRemovalAsync(Component.FileStore, newest, true, default));
+        Assert.Equal(SmcErrorCode.RepositoryFormatUnknown, refused.Code);
+        Assert.Equal([middle], await ReadAllAsync(_store));
     }
 
     [Fact]
