@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Globalization;
 using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
+using SmcDr.Core.Encryption;
 using SmcDr.Core.ObjectStores;
 using SmcDr.Core.Operations;
 using SmcDr.Core.Repositories;
@@ -67,6 +68,11 @@ public sealed partial class RepositoryCopy
             : await open(cancellationToken).ConfigureAwait(false);
         RepositoryCopy result = new(source, copy, observer, parallelism);
         await result.CopyEpochsAsync(cancellationToken).ConfigureAwait(false);
+        if (source.IsEncrypted)
+        {
+            await result.CarryRemovalsAsync(cancellationToken).ConfigureAwait(false);
+        }
+
         return result;
     }
 
@@ -218,6 +224,55 @@ public sealed partial class RepositoryCopy
             {
                 _observer.Warning($"{e.Message} {_destination.Location} will not know which region may write.");
             }
+        }
+    }
+
+    /// <summary>
+    /// Removes the envelopes of recipients that were removed from the source, by the notes of that, which are copied as well. What is merely
+    /// missing at the source stays: it may have been lost there, and a copy is for that.
+    /// </summary>
+    private async Task CarryRemovalsAsync(CancellationToken cancellationToken)
+    {
+        string[] folders = [Keys, RepositoryKeys.RemovalsFolder];
+        Dictionary<string, long> here = await ListAsync(_source.Store, folders, cancellationToken).ConfigureAwait(false);
+        Dictionary<string, long> there = await ListAsync(_destination.Store, folders, cancellationToken).ConfigureAwait(false);
+        foreach (string key in here.Keys
+            .Where(static key => key.StartsWith(RepositoryKeys.RemovalsFolder, StringComparison.Ordinal)).Order(StringComparer.Ordinal))
+        {
+            try
+            {
+                byte[] note = await ReadDocumentAsync(_source.Store, key, cancellationToken).ConfigureAwait(false);
+                KeyRemoval removal = KeyFolder.ReadRemoval(key, note);
+                string envelope = RepositoryKeys.Recipient(removal.KeyId, removal.Name);
+                if (removal.RepositoryId == _source.Id && !here.ContainsKey(envelope) && there.ContainsKey(envelope) &&
+                    Hash256.Compute(await ReadDocumentAsync(_destination.Store, envelope, cancellationToken).ConfigureAwait(false)) == removal.Envelope)
+                {
+                    await _destination.Store.DeleteAsync(envelope, cancellationToken).ConfigureAwait(false);
+                    there.Remove(envelope);
+                    _observer.Verbose($"'{removal.Name}' was removed from {_source.Location}, and does not open {_destination.Location} any more either.");
+                }
+
+                if (!there.ContainsKey(key))
+                {
+                    await PutAsync(_destination.Store, key, note, cancellationToken).ConfigureAwait(false);
+                }
+            }
+            catch (SmcException e) when (IsDamage(e) || Repository.IsUnreadable(e))
+            {
+                _observer.Warning($"{e.Message} Whom it says to be removed may still open {_destination.Location}.");
+            }
+        }
+
+        string[] others =
+        [
+            .. there.Keys.Where(key => key.StartsWith(Keys, StringComparison.Ordinal) && !here.ContainsKey(key)).Order(StringComparer.Ordinal),
+        ];
+        if (others.Length > 0)
+        {
+            _observer.Warning(
+                $"{_destination.Location} opens for recipients that {_source.Location} does not have, and nothing says that they were removed: " +
+                $"'{string.Join("', '", others.Take(10))}'. " +
+                "Remove them there as well where they are not to open it, or find out who removed them here.");
         }
     }
 

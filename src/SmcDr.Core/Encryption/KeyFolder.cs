@@ -104,6 +104,58 @@ internal sealed partial class KeyFolder(IObjectStore store, Guid repositoryId)
         }
     }
 
+    /// <summary>Notes that an envelope is being removed; before it is, so that whoever looks for it in a copy knows.</summary>
+    /// <param name="keyring">What the note is encrypted with.</param>
+    /// <param name="keyId">The key.</param>
+    /// <param name="name">The recipient.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
+    public async Task NoteRemovalAsync(RepositoryKeyring keyring, string keyId, string name, CancellationToken cancellationToken)
+    {
+        string key = RepositoryKeys.Recipient(keyId, name);
+        byte[] envelope;
+        try
+        {
+            Stream stream = await store.OpenReadAsync(key, 0, null, cancellationToken).ConfigureAwait(false);
+            await using (stream.ConfigureAwait(false))
+            {
+                envelope = await ReadLimitedAsync(stream, key, cancellationToken).ConfigureAwait(false);
+            }
+        }
+        catch (SmcException exception) when (exception.Code == SmcErrorCode.ObjectNotFound)
+        {
+            // Somebody else was quicker, and has noted it.
+            return;
+        }
+
+        KeyRemoval removal = new()
+        {
+            RepositoryId = repositoryId,
+            KeyId = keyId,
+            Name = name,
+            Envelope = Hash256.Compute(envelope),
+            RemovedTime = DateTimeOffset.UtcNow,
+        };
+        try
+        {
+            // Not disposed: it would dispose the store and the keys.
+            await new EncryptedObjectStore(store, keyring).PutAsync(
+                RepositoryKeys.Removal(keyId, name, removal.Envelope),
+                Envelope.Seal(JsonSerializer.SerializeToUtf8Bytes(removal, KeyJson.Default.KeyRemoval)),
+                cancellationToken).ConfigureAwait(false);
+        }
+        catch (SmcException exception) when (exception.Code == SmcErrorCode.ObjectExists)
+        {
+            // Noted by a removal that was interrupted.
+        }
+    }
+
+    /// <summary>Reads the note of a removal.</summary>
+    /// <param name="key">Its object.</param>
+    /// <param name="content">The object's content.</param>
+    /// <exception cref="SmcException">It is damaged.</exception>
+    public static KeyRemoval ReadRemoval(string key, ReadOnlyMemory<byte> content) =>
+        Deserialize(Envelope.OpenWhole(content, key), KeyJson.Default.KeyRemoval, key);
+
     /// <summary>Removes an envelope.</summary>
     public Task RemoveAsync(string keyId, string name, CancellationToken cancellationToken) =>
         store.DeleteAsync(RepositoryKeys.Recipient(keyId, name), cancellationToken);

@@ -199,6 +199,7 @@ public static class RepositoryRecipients
 
         foreach (string keyId in keyIds)
         {
+            await folder.NoteRemovalAsync(keyring, keyId, name, cancellationToken).ConfigureAwait(false);
             await folder.RemoveAsync(keyId, name, cancellationToken).ConfigureAwait(false);
         }
     }
