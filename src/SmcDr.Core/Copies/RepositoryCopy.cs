@@ -280,7 +280,10 @@ public sealed partial class RepositoryCopy
 
     private static async Task PrepareAsync(Repository source, IObjectStore destination, CancellationToken cancellationToken)
     {
-        await EnsureSameAsync(source, destination, cancellationToken).ConfigureAwait(false);
+        if (!await EnsureSameAsync(source, destination, cancellationToken).ConfigureAwait(false))
+        {
+            Repository.EnsureMayBeCreated(destination);
+        }
 
         // The keys as they lie, each wrapped for its recipients: who opens the repository opens the copy. Before the root, which makes it
         // a repository, and each canary, which makes a key one of its keys, after its envelopes.
@@ -304,15 +307,16 @@ public sealed partial class RepositoryCopy
         await EnsureSameAsync(source, destination, cancellationToken).ConfigureAwait(false);
     }
 
-    private static async Task EnsureSameAsync(Repository source, IObjectStore destination, CancellationToken cancellationToken)
+    /// <summary>Whether the destination is a copy of the source, or may become one; throws where it is another repository.</summary>
+    private static async Task<bool> EnsureSameAsync(Repository source, IObjectStore destination, CancellationToken cancellationToken)
     {
-        if (await Repository.TryReadIdAsync(destination, cancellationToken).ConfigureAwait(false) is { } id && id != source.Id)
-        {
-            throw new SmcException(
+        Guid? id = await Repository.TryReadIdAsync(destination, cancellationToken).ConfigureAwait(false);
+        return id is null || id == source.Id
+            ? id is not null
+            : throw new SmcException(
                 SmcErrorCode.RepositoryMismatch,
                 $"The repository at {destination.Location} is another one than {source.Location}, and not a copy of it.",
                 target: destination.Location);
-        }
     }
 
     private async Task CopyBackupAsync(Component component, string id, CopyTally tally, CancellationToken cancellationToken)

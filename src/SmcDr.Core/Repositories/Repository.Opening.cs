@@ -54,6 +54,7 @@ public sealed partial class Repository
             return await OpenAsync(store, existing, key, problem, cancellationToken).ConfigureAwait(false);
         }
 
+        EnsureMayBeCreated(store);
         RepositoryRoot root = new(FormatVersion, Guid.NewGuid(), DateTimeOffset.UtcNow, ToolVersion);
         if (key is not null)
         {
@@ -66,10 +67,20 @@ public sealed partial class Repository
     }
 
     /// <summary>The root, without which there is no repository.</summary>
-    internal static async Task<RepositoryRoot> ReadRootAsync(IObjectStore store, CancellationToken cancellationToken) =>
-        await TryReadRootAsync(store, cancellationToken).ConfigureAwait(false)
-            ?? throw new SmcException(
-                SmcErrorCode.RepositoryNotFound, $"There is no repository at {store.Location}.", target: store.Location);
+    internal static async Task<RepositoryRoot> ReadRootAsync(IObjectStore store, CancellationToken cancellationToken)
+    {
+        if (await TryReadRootAsync(store, cancellationToken).ConfigureAwait(false) is { } root)
+        {
+            return root;
+        }
+
+        EnsureMayBeCreated(store);
+        throw new SmcException(SmcErrorCode.RepositoryNotFound, $"There is no repository at {store.Location}.", target: store.Location);
+    }
+
+    /// <summary>Throws where a location without a repository is one that cannot be seen now: an empty mount point.</summary>
+    /// <exception cref="SmcException"><see cref="SmcErrorCode.StorageUnavailable"/>.</exception>
+    internal static void EnsureMayBeCreated(IObjectStore store) => (store as DirectoryObjectStore)?.EnsureMounted();
 
     /// <summary>The id of the repository in a store; null where there is none.</summary>
     internal static async Task<Guid?> TryReadIdAsync(IObjectStore store, CancellationToken cancellationToken) =>
