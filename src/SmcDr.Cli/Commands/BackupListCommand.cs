@@ -53,6 +53,7 @@ internal sealed class BackupListCommand : CliCommand
             {
                 await foreach (BackupEntry entry in repository.ListBackupsAsync(component, cancellationToken).ConfigureAwait(false))
                 {
+                    entry.Warn(observer);
                     backups.Add(entry.ToInfo(repository.Location));
                 }
             }

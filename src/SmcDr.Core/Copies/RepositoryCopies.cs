@@ -261,17 +261,33 @@ public sealed class RepositoryCopies
 
         public bool TellOnce() => Interlocked.Exchange(ref _told, 1) == 0;
 
-        public Task<Repository> OpenAsync(CancellationToken cancellationToken)
+        /// <summary>The repository, opened once for all who ask; each waits for as long as itself wants to.</summary>
+        public async Task<Repository> OpenAsync(CancellationToken cancellationToken)
         {
-            lock (_gate)
+            while (true)
             {
-                // A failure is not kept: a place that was silent may speak later.
-                if (_opening is null || _opening.IsFaulted || _opening.IsCanceled)
+                Task<Repository> opening;
+                bool isOwn = false;
+                lock (_gate)
                 {
-                    _opening = open(cancellationToken);
+                    // A failure is not kept: a place that was silent may speak later.
+                    if (_opening is null || _opening.IsFaulted || _opening.IsCanceled)
+                    {
+                        _opening = open(cancellationToken);
+                        isOwn = true;
+                    }
+
+                    opening = _opening;
                 }
 
-                return _opening;
+                try
+                {
+                    return await opening.WaitAsync(cancellationToken).ConfigureAwait(false);
+                }
+                catch (OperationCanceledException) when (!isOwn && opening.IsCanceled && !cancellationToken.IsCancellationRequested)
+                {
+                    // Who had begun it was stopped, and not this caller, who begins it anew.
+                }
             }
         }
     }

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Globalization;
 using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
+using SmcDr.Core.Encryption;
 using SmcDr.Core.ObjectStores;
 using SmcDr.Core.Operations;
 using SmcDr.Core.Repositories;
@@ -67,6 +68,11 @@ public sealed partial class RepositoryCopy
             : await open(cancellationToken).ConfigureAwait(false);
         RepositoryCopy result = new(source, copy, observer, parallelism);
         await result.CopyEpochsAsync(cancellationToken).ConfigureAwait(false);
+        if (source.IsEncrypted)
+        {
+            await result.CarryRemovalsAsync(cancellationToken).ConfigureAwait(false);
+        }
+
         return result;
     }
 
@@ -170,7 +176,7 @@ public sealed partial class RepositoryCopy
         {
             await CopyBackupAsync(component, id, tally, cancellationToken).ConfigureAwait(false);
         }
-        catch (SmcException e) when (IsDamage(e))
+        catch (SmcException e) when (IsDamage(e) || Repository.IsUnreadable(e))
         {
             tally.Problem(Describe(e));
         }
@@ -221,11 +227,63 @@ public sealed partial class RepositoryCopy
         }
     }
 
+    /// <summary>
+    /// Removes the envelopes of recipients that were removed from the source, by the notes of that, which are copied as well. What is merely
+    /// missing at the source stays: it may have been lost there, and a copy is for that.
+    /// </summary>
+    private async Task CarryRemovalsAsync(CancellationToken cancellationToken)
+    {
+        string[] folders = [Keys, RepositoryKeys.RemovalsFolder];
+        Dictionary<string, long> here = await ListAsync(_source.Store, folders, cancellationToken).ConfigureAwait(false);
+        Dictionary<string, long> there = await ListAsync(_destination.Store, folders, cancellationToken).ConfigureAwait(false);
+        foreach (string key in here.Keys
+            .Where(static key => key.StartsWith(RepositoryKeys.RemovalsFolder, StringComparison.Ordinal)).Order(StringComparer.Ordinal))
+        {
+            try
+            {
+                byte[] note = await ReadDocumentAsync(_source.Store, key, cancellationToken).ConfigureAwait(false);
+                KeyRemoval removal = KeyFolder.ReadRemoval(key, note);
+                string envelope = RepositoryKeys.Recipient(removal.KeyId, removal.Name);
+                if (removal.RepositoryId == _source.Id && !here.ContainsKey(envelope) && there.ContainsKey(envelope) &&
+                    Hash256.Compute(await ReadDocumentAsync(_destination.Store, envelope, cancellationToken).ConfigureAwait(false)) == removal.Envelope)
+                {
+                    await _destination.Store.DeleteAsync(envelope, cancellationToken).ConfigureAwait(false);
+                    there.Remove(envelope);
+                    _observer.Verbose($"'{removal.Name}' was removed from {_source.Location}, and does not open {_destination.Location} any more either.");
+                }
+
+                if (!there.ContainsKey(key))
+                {
+                    await PutAsync(_destination.Store, key, note, cancellationToken).ConfigureAwait(false);
+                }
+            }
+            catch (SmcException e) when (IsDamage(e) || Repository.IsUnreadable(e))
+            {
+                _observer.Warning($"{e.Message} Whom it says to be removed may still open {_destination.Location}.");
+            }
+        }
+
+        string[] others =
+        [
+            .. there.Keys.Where(key => key.StartsWith(Keys, StringComparison.Ordinal) && !here.ContainsKey(key)).Order(StringComparer.Ordinal),
+        ];
+        if (others.Length > 0)
+        {
+            _observer.Warning(
+                $"{_destination.Location} opens for recipients that {_source.Location} does not have, and nothing says that they were removed: " +
+                $"'{string.Join("', '", others.Take(10))}'. " +
+                "Remove them there as well where they are not to open it, or find out who removed them here.");
+        }
+    }
+
     private static bool IsDamage(SmcException e) => SmcErrors.IsDamage(e.Code) || e.Code == SmcErrorCode.ObjectNotFound;
 
     private static async Task PrepareAsync(Repository source, IObjectStore destination, CancellationToken cancellationToken)
     {
-        await EnsureSameAsync(source, destination, cancellationToken).ConfigureAwait(false);
+        if (!await EnsureSameAsync(source, destination, cancellationToken).ConfigureAwait(false))
+        {
+            Repository.EnsureMayBeCreated(destination);
+        }
 
         // The keys as they lie, each wrapped for its recipients: who opens the repository opens the copy. Before the root, which makes it
         // a repository, and each canary, which makes a key one of its keys, after its envelopes.
@@ -249,15 +307,16 @@ public sealed partial class RepositoryCopy
         await EnsureSameAsync(source, destination, cancellationToken).ConfigureAwait(false);
     }
 
-    private static async Task EnsureSameAsync(Repository source, IObjectStore destination, CancellationToken cancellationToken)
+    /// <summary>Whether the destination is a copy of the source, or may become one; throws where it is another repository.</summary>
+    private static async Task<bool> EnsureSameAsync(Repository source, IObjectStore destination, CancellationToken cancellationToken)
     {
-        if (await Repository.TryReadIdAsync(destination, cancellationToken).ConfigureAwait(false) is { } id && id != source.Id)
-        {
-            throw new SmcException(
+        Guid? id = await Repository.TryReadIdAsync(destination, cancellationToken).ConfigureAwait(false);
+        return id is null || id == source.Id
+            ? id is not null
+            : throw new SmcException(
                 SmcErrorCode.RepositoryMismatch,
                 $"The repository at {destination.Location} is another one than {source.Location}, and not a copy of it.",
                 target: destination.Location);
-        }
     }
 
     private async Task CopyBackupAsync(Component component, string id, CopyTally tally, CancellationToken cancellationToken)

@@ -104,6 +104,58 @@ internal sealed partial class KeyFolder(IObjectStore store, Guid repositoryId)
         }
     }
 
+    /// <summary>Notes that an envelope is being removed; before it is, so that whoever looks for it in a copy knows.</summary>
+    /// <param name="keyring">What the note is encrypted with.</param>
+    /// <param name="keyId">The key.</param>
+    /// <param name="name">The recipient.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
+    public async Task NoteRemovalAsync(RepositoryKeyring keyring, string keyId, string name, CancellationToken cancellationToken)
+    {
+        string key = RepositoryKeys.Recipient(keyId, name);
+        byte[] envelope;
+        try
+        {
+            Stream stream = await store.OpenReadAsync(key, 0, null, cancellationToken).ConfigureAwait(false);
+            await using (stream.ConfigureAwait(false))
+            {
+                envelope = await ReadLimitedAsync(stream, key, cancellationToken).ConfigureAwait(false);
+            }
+        }
+        catch (SmcException exception) when (exception.Code == SmcErrorCode.ObjectNotFound)
+        {
+            // Somebody else was quicker, and has noted it.
+            return;
+        }
+
+        KeyRemoval removal = new()
+        {
+            RepositoryId = repositoryId,
+            KeyId = keyId,
+            Name = name,
+            Envelope = Hash256.Compute(envelope),
+            RemovedTime = DateTimeOffset.UtcNow,
+        };
+        try
+        {
+            // Not disposed: it would dispose the store and the keys.
+            await new EncryptedObjectStore(store, keyring).PutAsync(
+                RepositoryKeys.Removal(keyId, name, removal.Envelope),
+                Envelope.Seal(JsonSerializer.SerializeToUtf8Bytes(removal, KeyJson.Default.KeyRemoval)),
+                cancellationToken).ConfigureAwait(false);
+        }
+        catch (SmcException exception) when (exception.Code == SmcErrorCode.ObjectExists)
+        {
+            // Noted by a removal that was interrupted.
+        }
+    }
+
+    /// <summary>Reads the note of a removal.</summary>
+    /// <param name="key">Its object.</param>
+    /// <param name="content">The object's content.</param>
+    /// <exception cref="SmcException">It is damaged.</exception>
+    public static KeyRemoval ReadRemoval(string key, ReadOnlyMemory<byte> content) =>
+        Deserialize(Envelope.OpenWhole(content, key), KeyJson.Default.KeyRemoval, key);
+
     /// <summary>Removes an envelope.</summary>
     public Task RemoveAsync(string keyId, string name, CancellationToken cancellationToken) =>
         store.DeleteAsync(RepositoryKeys.Recipient(keyId, name), cancellationToken);
@@ -136,9 +188,11 @@ internal sealed partial class KeyFolder(IObjectStore store, Guid repositoryId)
     /// <summary>Opens all keys that a recipient can open.</summary>
     /// <param name="rootKeyId">The first key, which the root names.</param>
     /// <param name="source">The recipient.</param>
+    /// <param name="problem">Hears of a canary that is damaged or missing, and of what follows.</param>
     /// <param name="cancellationToken">Stops the work.</param>
-    /// <exception cref="SmcException"><see cref="SmcErrorCode.KeyWrong"/>, or the damage of what is there.</exception>
-    public async Task<RepositoryKeyring> OpenAsync(string rootKeyId, RepositoryKeySource source, CancellationToken cancellationToken)
+    /// <exception cref="SmcException"><see cref="SmcErrorCode.KeyWrong"/>.</exception>
+    public async Task<RepositoryKeyring> OpenAsync(
+        string rootKeyId, RepositoryKeySource source, Action<string>? problem, CancellationToken cancellationToken)
     {
         List<SmcException> problems = [];
         IReadOnlyDictionary<string, List<Recipient>> envelopes =
@@ -160,7 +214,11 @@ internal sealed partial class KeyFolder(IObjectStore store, Guid repositoryId)
                 throw WrongKey(envelopes.GetValueOrDefault(rootKeyId) ?? [], source, problems.FirstOrDefault());
             }
 
-            IReadOnlyList<RepositoryKey> trusted = await TrustAsync(rootKeyId, opened, cancellationToken).ConfigureAwait(false);
+            // Whoever may let KMS wrap a key can make an envelope there; a key file's or a passphrase's takes the secret itself.
+            bool isProof = source.Kind != RecipientKind.AwsKms;
+            IReadOnlyList<RepositoryKey> trusted = await TrustAsync(
+                rootKeyId, opened, isProof ? id => envelopes[id].Min(static recipient => recipient.CreatedTime) : null, problem, cancellationToken)
+                .ConfigureAwait(false);
             RepositoryKeyring keyring = new(trusted);
             foreach (RepositoryKey key in trusted)
             {
@@ -178,48 +236,88 @@ internal sealed partial class KeyFolder(IObjectStore store, Guid repositoryId)
         }
     }
 
-    /// <summary>The keys that descend from the first one, in the order of their making.</summary>
+    /// <summary>
+    /// The keys that descend from the first one, in the order of their making. The first needs no canary to be known: the root names it, its id
+    /// is derived from it, and the canary, made with the key itself, proves no more. A later one whose canary is damaged is known by its
+    /// envelope, where nobody can have made that who could not open it as well; where the canary is missing, its making was interrupted.
+    /// </summary>
+    /// <param name="rootKeyId">The first key.</param>
+    /// <param name="opened">All keys that were opened.</param>
+    /// <param name="wrappedTimeOf">When a key was wrapped first; null where envelopes do not prove keys.</param>
+    /// <param name="problem">Hears of a canary that is damaged or missing.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
     private async Task<IReadOnlyList<RepositoryKey>> TrustAsync(
-        string rootKeyId, Dictionary<string, RepositoryKey> opened, CancellationToken cancellationToken)
+        string rootKeyId,
+        Dictionary<string, RepositoryKey> opened,
+        Func<string, DateTimeOffset>? wrappedTimeOf,
+        Action<string>? problem,
+        CancellationToken cancellationToken)
     {
         List<KeyCanary> canaries = [];
+        List<string> damaged = [];
         foreach (RepositoryKey key in opened.Values)
         {
-            KeyCanary? canary = await TryReadCanaryAsync(key, cancellationToken).ConfigureAwait(false);
-            if (canary is not null)
+            string name = RepositoryKeys.Canary(key.Id);
+            try
             {
-                canaries.Add(canary);
+                if (await TryReadCanaryAsync(key, cancellationToken).ConfigureAwait(false) is { } canary)
+                {
+                    canaries.Add(canary);
+                }
+                else if (key.Id == rootKeyId)
+                {
+                    problem?.Invoke(
+                        $"The object '{name}', which proves the repository's key, is missing from {store.Location}. The key opens it all the same; " +
+                        "find out who removes objects there, and take this one from a copy.");
+                }
             }
-            else if (key.Id == rootKeyId)
+            catch (SmcException exception) when (SmcErrors.IsDamage(exception.Code) ||
+                exception.Code is SmcErrorCode.KeyMissing or SmcErrorCode.RepositoryFormatUnknown)
             {
-                throw new SmcException(
-                    SmcErrorCode.ObjectNotFound,
-                    $"The object '{RepositoryKeys.Canary(rootKeyId)}', which proves the repository's key, is missing from {store.Location}.",
-                    recommendation: "Somebody removes objects from the repository: find out who, and take the object from a copy.",
-                    target: RepositoryKeys.Canary(rootKeyId));
-            }
-        }
+                bool isKnown = key.Id == rootKeyId || wrappedTimeOf is not null;
+                if (isKnown && key.Id != rootKeyId)
+                {
+                    damaged.Add(key.Id);
+                }
 
-        List<KeyCanary> trusted = [canaries.Single(canary => canary.KeyId == rootKeyId)];
-        for (int before = 0; before < trusted.Count;)
-        {
-            before = trusted.Count;
-            trusted.AddRange(canaries
-                .Where(canary => trusted.TrueForAll(other => other.KeyId != canary.KeyId)
-                    && trusted.Exists(other => other.KeyId == canary.PreviousKeyId)
-                    && canary.Endorsement is { } endorsement
-                    && CryptographicOperations.FixedTimeEquals(endorsement, Endorse(opened[canary.PreviousKeyId!], canary)))
-                .ToList());
+                problem?.Invoke(
+                    $"The object '{name}' in {store.Location}, which proves a key of the repository, is damaged: {exception.Message.TrimEnd('.')}. " +
+                    (isKnown
+                        ? "Its envelope proves the key as well, so it is used; "
+                        : "Nothing is written with that key, and what was is not readable here until that is mended; ") +
+                    "remove the damaged object, and take it from a copy.");
+            }
         }
 
         // The first stays the first, whatever the clocks said.
+        Dictionary<string, DateTimeOffset> trusted = new(StringComparer.Ordinal) { [rootKeyId] = DateTimeOffset.MinValue };
+        foreach (string id in damaged)
+        {
+            // Its recipients may have been exchanged since. What follows it is younger.
+            trusted[id] = canaries.Where(canary => canary.PreviousKeyId == id).Select(static canary => canary.CreatedTime.AddTicks(-1))
+                .Append(wrappedTimeOf!(id)).Min();
+        }
+
+        for (int before = 0; before < trusted.Count;)
+        {
+            before = trusted.Count;
+            foreach (KeyCanary canary in canaries)
+            {
+                if (canary.PreviousKeyId is { } previous && trusted.ContainsKey(previous) && canary.Endorsement is { } endorsement
+                    && CryptographicOperations.FixedTimeEquals(endorsement, Endorse(opened[previous], canary)))
+                {
+                    trusted.TryAdd(canary.KeyId, canary.CreatedTime);
+                }
+            }
+        }
+
         return
         [
             opened[rootKeyId],
-            .. trusted.Skip(1)
-                .OrderBy(static canary => canary.CreatedTime)
-                .ThenBy(static canary => canary.KeyId, StringComparer.Ordinal)
-                .Select(canary => opened[canary.KeyId]),
+            .. trusted.Where(entry => entry.Key != rootKeyId)
+                .OrderBy(static entry => entry.Value)
+                .ThenBy(static entry => entry.Key, StringComparer.Ordinal)
+                .Select(entry => opened[entry.Key]),
         ];
     }
 

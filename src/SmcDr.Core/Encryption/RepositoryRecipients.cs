@@ -27,7 +27,7 @@ public static class RepositoryRecipients
         {
             try
             {
-                using RepositoryKeyring keyring = await folder.OpenAsync(root.KeyId!, source, cancellationToken).ConfigureAwait(false);
+                using RepositoryKeyring keyring = await folder.OpenAsync(root.KeyId!, source, problem, cancellationToken).ConfigureAwait(false);
                 current = keyring.Current.Id;
             }
             catch (SmcException exception) when (exception.Code == SmcErrorCode.KeyWrong)
@@ -101,7 +101,7 @@ public static class RepositoryRecipients
 
         RepositoryRoot root = await ReadRootAsync(store, cancellationToken).ConfigureAwait(false);
         KeyFolder folder = new(store, root.Id);
-        using RepositoryKeyring keyring = await folder.OpenAsync(root.KeyId!, opener, cancellationToken).ConfigureAwait(false);
+        using RepositoryKeyring keyring = await folder.OpenAsync(root.KeyId!, opener, null, cancellationToken).ConfigureAwait(false);
         IReadOnlyDictionary<string, List<Recipient>> envelopes = await folder.ReadAsync(null, cancellationToken).ConfigureAwait(false);
         List<RepositoryKey> missing = [];
         foreach (RepositoryKey key in keyring.Keys)
@@ -169,7 +169,7 @@ public static class RepositoryRecipients
         ArgumentNullException.ThrowIfNull(opener);
         RepositoryRoot root = await ReadRootAsync(store, cancellationToken).ConfigureAwait(false);
         KeyFolder folder = new(store, root.Id);
-        using RepositoryKeyring keyring = await folder.OpenAsync(root.KeyId!, opener, cancellationToken).ConfigureAwait(false);
+        using RepositoryKeyring keyring = await folder.OpenAsync(root.KeyId!, opener, null, cancellationToken).ConfigureAwait(false);
         IReadOnlyDictionary<string, List<Recipient>> envelopes = await folder.ReadAsync(null, cancellationToken).ConfigureAwait(false);
         List<string> keyIds = [.. envelopes.Where(key => key.Value.Exists(recipient => recipient.Name == name)).Select(static key => key.Key)];
         if (keyIds.Count == 0)
@@ -199,6 +199,7 @@ public static class RepositoryRecipients
 
         foreach (string keyId in keyIds)
         {
+            await folder.NoteRemovalAsync(keyring, keyId, name, cancellationToken).ConfigureAwait(false);
             await folder.RemoveAsync(keyId, name, cancellationToken).ConfigureAwait(false);
         }
     }
@@ -231,7 +232,7 @@ public static class RepositoryRecipients
         ArgumentOutOfRangeException.ThrowIfZero(recipients.Count);
         RepositoryRoot root = await ReadRootAsync(store, cancellationToken).ConfigureAwait(false);
         KeyFolder folder = new(store, root.Id);
-        using RepositoryKeyring keyring = await folder.OpenAsync(root.KeyId!, recipients[0], cancellationToken).ConfigureAwait(false);
+        using RepositoryKeyring keyring = await folder.OpenAsync(root.KeyId!, recipients[0], null, cancellationToken).ConfigureAwait(false);
         SmcException? damage = null;
         IReadOnlyDictionary<string, List<Recipient>> envelopes = await folder.ReadAsync(
             (key, exception) => damage ??= key.StartsWith(RepositoryKeys.Key(keyring.Current.Id), StringComparison.Ordinal) ? exception : null,

@@ -14,6 +14,7 @@ namespace SmcDr.Core.Encryption;
 internal sealed class UnwrappedKeys
 {
     private readonly ConcurrentDictionary<string, RepositoryKey> _keys = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, bool> _told = new(StringComparer.Ordinal);
 
     // Random, so that what is kept of a secret says nothing outside of this process.
     private readonly byte[] _own = RandomNumberGenerator.GetBytes(32);
@@ -43,6 +44,9 @@ internal sealed class UnwrappedKeys
         _keys[name] = key;
         return Copy(key);
     }
+
+    /// <summary>Whether a problem was not told yet: each opening finds it again.</summary>
+    public bool TryTell(string problem) => _told.TryAdd(problem, true);
 
     private string NameOf(Recipient recipient, RepositoryKeySource source)
     {

@@ -43,6 +43,7 @@ public sealed class DirectoryObjectStore : IObjectStore
     private readonly ConcurrentDictionary<string, DirectoryIdentity> _durable = new(StringComparer.Ordinal);
     private int _swept;
     private bool _rootSeen;
+    private bool _objectSeen;
 
     /// <summary>Creates a store. The directory itself is created by the first write.</summary>
     /// <param name="root">The full path of the directory.</param>
@@ -67,6 +68,9 @@ public sealed class DirectoryObjectStore : IObjectStore
 
     /// <summary>Makes the names in a directory durable.</summary>
     internal Action<string> SyncDirectory { get; init; } = Posix.SyncDirectory;
+
+    /// <summary>Finds the mount point at or above a path on which nothing is mounted, although something should be.</summary>
+    internal Func<string, string?> FindUnmounted { get; init; } = MountPoints.FindMissing;
 
     /// <inheritdoc/>
     public Task<ObjectWriter> CreateAsync(string key, CancellationToken cancellationToken)
@@ -108,6 +112,7 @@ public sealed class DirectoryObjectStore : IObjectStore
             }
             catch (DirectoryNotFoundException)
             {
+                EnsureRootIsStillThere();
                 CreateDirectory(Path.Combine(_root, TemporaryFolder));
                 file = new FileStream(temporaryPath, options);
             }
@@ -154,7 +159,7 @@ public sealed class DirectoryObjectStore : IObjectStore
                 throw ObjectReadStream.Truncated(key, Location, fileLength, Math.Max(offset, end));
             }
 
-            _rootSeen = true;
+            _rootSeen = _objectSeen = true;
             DirectoryReadStream stream = new(this, key, file, offset, end);
             file = null;
             return Task.FromResult<Stream>(new BufferedStream(stream, BufferSize));
@@ -436,10 +441,28 @@ public sealed class DirectoryObjectStore : IObjectStore
         ? _root
         : Path.Combine(_root, prefix[..^1].Replace('/', Path.DirectorySeparatorChar));
 
-    /// <summary>An unmounted share looks like an empty one. Once the root was there, its absence is a failure.</summary>
+    /// <summary>Throws where the directory lies on a file system that is not mounted, by the system's own table of them.</summary>
+    /// <exception cref="SmcException"><see cref="SmcErrorCode.StorageUnavailable"/>.</exception>
+    internal void EnsureMounted()
+    {
+        if (FindUnmounted(_root) is { } point)
+        {
+            throw new SmcException(
+                SmcErrorCode.StorageUnavailable,
+                $"There is no repository in '{_root}', and nothing is mounted on '{point}', which /etc/fstab names.",
+                recommendation: $"Mount '{point}', then run the command again. What is written now would lie on the file system below it, " +
+                    "out of sight once it is mounted.",
+                target: _root);
+        }
+    }
+
+    /// <summary>
+    /// An unmounted share looks like an empty one. Once the root was there, its absence is a failure; and once an object was read, so is a root
+    /// without anything in it: it held at least the folder of what is being written.
+    /// </summary>
     private void EnsureRootIsStillThere()
     {
-        if (Directory.Exists(_root))
+        if (Directory.Exists(_root) && !(_objectSeen && IsEmpty(_root)))
         {
             _rootSeen = true;
         }
@@ -492,6 +515,19 @@ public sealed class DirectoryObjectStore : IObjectStore
         // A folder sorts by its name and the slash: "a-b" comes before "a/c", for '-' comes before '/'.
         entries.Sort(static (left, right) => string.CompareOrdinal(left.Key, right.Key));
         return entries;
+    }
+
+    private static bool IsEmpty(string directory)
+    {
+        try
+        {
+            return !Directory.EnumerateFileSystemEntries(directory).Any();
+        }
+        catch (Exception exception) when (IsFileSystemError(exception))
+        {
+            // Who may not list it finds nothing out by that.
+            return false;
+        }
     }
 
     private ObjectInfo? InfoOfListed(string key)

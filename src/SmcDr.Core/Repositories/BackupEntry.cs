@@ -1,3 +1,5 @@
+using SmcDr.Core.Operations;
+
 namespace SmcDr.Core.Repositories;
 
 /// <summary>A backup as a listing finds it.</summary>
@@ -14,6 +16,16 @@ public sealed record BackupEntry(
 
     /// <summary>Whether it can be restored.</summary>
     public bool IsComplete => Header is not null;
+
+    /// <summary>Warns of a backup that a newer version has written: it is not damaged, only not readable here.</summary>
+    public void Warn(IOperationObserver observer)
+    {
+        ArgumentNullException.ThrowIfNull(observer);
+        if (Problem is { Code: SmcErrorCode.RepositoryFormatUnknown } problem)
+        {
+            observer.Warning($"{problem.Message} {problem.Recommendation}");
+        }
+    }
 
     /// <summary>The view that users see.</summary>
     public BackupInfo ToInfo(string repository)

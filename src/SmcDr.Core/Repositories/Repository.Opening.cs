@@ -11,34 +11,50 @@ public sealed partial class Repository
     public static Task<Repository> OpenAsync(IObjectStore store, CancellationToken cancellationToken) =>
         OpenAsync(store, null, cancellationToken);
 
+    /// <inheritdoc cref="OpenAsync(IObjectStore, RepositoryKeySource?, Action{string}?, CancellationToken)"/>
+    public static Task<Repository> OpenAsync(IObjectStore store, RepositoryKeySource? key, CancellationToken cancellationToken) =>
+        OpenAsync(store, key, null, cancellationToken);
+
     /// <summary>Opens a repository.</summary>
     /// <param name="store">Where it is.</param>
     /// <param name="key">What opens it; null for one that is not encrypted. Whoever gives a key is never given a repository in clear.</param>
+    /// <param name="problem">Hears of what is damaged and does not keep it from being opened.</param>
     /// <param name="cancellationToken">Stops the work.</param>
     /// <exception cref="SmcException">
     /// <see cref="SmcErrorCode.RepositoryNotFound"/>, <see cref="SmcErrorCode.KeyMissing"/>, <see cref="SmcErrorCode.KeyWrong"/> or
     /// <see cref="SmcErrorCode.RepositoryNotEncrypted"/>.
     /// </exception>
-    public static async Task<Repository> OpenAsync(IObjectStore store, RepositoryKeySource? key, CancellationToken cancellationToken)
+    public static async Task<Repository> OpenAsync(
+        IObjectStore store, RepositoryKeySource? key, Action<string>? problem, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(store);
         RepositoryRoot root = await ReadRootAsync(store, cancellationToken).ConfigureAwait(false);
-        return await OpenAsync(store, root, key, cancellationToken).ConfigureAwait(false);
+        return await OpenAsync(store, root, key, problem, cancellationToken).ConfigureAwait(false);
     }
 
-    /// <inheritdoc cref="OpenOrCreateAsync(IObjectStore, RepositoryKeySource?, CancellationToken)"/>
+    /// <inheritdoc cref="OpenOrCreateAsync(IObjectStore, RepositoryKeySource?, Action{string}?, CancellationToken)"/>
     public static Task<Repository> OpenOrCreateAsync(IObjectStore store, CancellationToken cancellationToken) =>
         OpenOrCreateAsync(store, null, cancellationToken);
 
+    /// <inheritdoc cref="OpenOrCreateAsync(IObjectStore, RepositoryKeySource?, Action{string}?, CancellationToken)"/>
+    public static Task<Repository> OpenOrCreateAsync(IObjectStore store, RepositoryKeySource? key, CancellationToken cancellationToken) =>
+        OpenOrCreateAsync(store, key, null, cancellationToken);
+
     /// <summary>Opens a repository, or creates it where there is none: encrypted where a key is given. Two that create at once end with one.</summary>
-    public static async Task<Repository> OpenOrCreateAsync(IObjectStore store, RepositoryKeySource? key, CancellationToken cancellationToken)
+    /// <param name="store">Where it is.</param>
+    /// <param name="key">What opens it; null for one that is not encrypted.</param>
+    /// <param name="problem">Hears of what is damaged and does not keep it from being opened.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
+    public static async Task<Repository> OpenOrCreateAsync(
+        IObjectStore store, RepositoryKeySource? key, Action<string>? problem, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(store);
         if (await TryReadRootAsync(store, cancellationToken).ConfigureAwait(false) is { } existing)
         {
-            return await OpenAsync(store, existing, key, cancellationToken).ConfigureAwait(false);
+            return await OpenAsync(store, existing, key, problem, cancellationToken).ConfigureAwait(false);
         }
 
+        EnsureMayBeCreated(store);
         RepositoryRoot root = new(FormatVersion, Guid.NewGuid(), DateTimeOffset.UtcNow, ToolVersion);
         if (key is not null)
         {
@@ -51,17 +67,27 @@ public sealed partial class Repository
     }
 
     /// <summary>The root, without which there is no repository.</summary>
-    internal static async Task<RepositoryRoot> ReadRootAsync(IObjectStore store, CancellationToken cancellationToken) =>
-        await TryReadRootAsync(store, cancellationToken).ConfigureAwait(false)
-            ?? throw new SmcException(
-                SmcErrorCode.RepositoryNotFound, $"There is no repository at {store.Location}.", target: store.Location);
+    internal static async Task<RepositoryRoot> ReadRootAsync(IObjectStore store, CancellationToken cancellationToken)
+    {
+        if (await TryReadRootAsync(store, cancellationToken).ConfigureAwait(false) is { } root)
+        {
+            return root;
+        }
+
+        EnsureMayBeCreated(store);
+        throw new SmcException(SmcErrorCode.RepositoryNotFound, $"There is no repository at {store.Location}.", target: store.Location);
+    }
+
+    /// <summary>Throws where a location without a repository is one that cannot be seen now: an empty mount point.</summary>
+    /// <exception cref="SmcException"><see cref="SmcErrorCode.StorageUnavailable"/>.</exception>
+    internal static void EnsureMayBeCreated(IObjectStore store) => (store as DirectoryObjectStore)?.EnsureMounted();
 
     /// <summary>The id of the repository in a store; null where there is none.</summary>
     internal static async Task<Guid?> TryReadIdAsync(IObjectStore store, CancellationToken cancellationToken) =>
         (await TryReadRootAsync(store, cancellationToken).ConfigureAwait(false))?.Id;
 
     private static async Task<Repository> OpenAsync(
-        IObjectStore store, RepositoryRoot root, RepositoryKeySource? key, CancellationToken cancellationToken)
+        IObjectStore store, RepositoryRoot root, RepositoryKeySource? key, Action<string>? problem, CancellationToken cancellationToken)
     {
         if (root.Encryption is null)
         {
@@ -91,7 +117,7 @@ public sealed partial class Repository
         }
 
         return new Repository(
-            store, root, await new KeyFolder(store, root.Id).OpenAsync(root.KeyId, key, cancellationToken).ConfigureAwait(false));
+            store, root, await new KeyFolder(store, root.Id).OpenAsync(root.KeyId, key, problem, cancellationToken).ConfigureAwait(false));
     }
 
     /// <summary>
@@ -130,7 +156,7 @@ public sealed partial class Repository
                 }
             }
 
-            return await OpenAsync(store, winner, source, cancellationToken).ConfigureAwait(false);
+            return await OpenAsync(store, winner, source, null, cancellationToken).ConfigureAwait(false);
         }
         finally
         {

@@ -149,6 +149,7 @@ public sealed partial class Repository
                 throw new SmcException(
                     SmcErrorCode.RepositoryFormatUnknown,
                     $"The backup '{id}' has format {marker.Format}, which this version does not know.",
+                    recommendation: "Update SmcDr on this host: a newer version wrote this backup, which is not damaged by that.",
                     target: id);
             }
 

@@ -185,7 +185,7 @@ public sealed partial class Repository
                 return new BackupEntry(component, id, marker.Header, null, null) { IsEncrypted = IsEncrypted };
             }
         }
-        catch (SmcException e) when (SmcErrors.IsDamage(e.Code) || e.Code == SmcErrorCode.KeyMissing)
+        catch (SmcException e) when (IsUnreadable(e))
         {
             problem = e;
         }
@@ -196,13 +196,17 @@ public sealed partial class Repository
             start = await TryReadDocumentAsync(
                 RepositoryKeys.Started(component, id), RepositoryJson.Default.BackupStart, cancellationToken).ConfigureAwait(false);
         }
-        catch (SmcException e) when (SmcErrors.IsDamage(e.Code) || e.Code == SmcErrorCode.KeyMissing)
+        catch (SmcException e) when (IsUnreadable(e))
         {
             problem ??= e;
         }
 
         return start is null && problem is null ? null : new BackupEntry(component, id, null, start, problem) { IsEncrypted = IsEncrypted };
     }
+
+    /// <summary>Whether a failure is of this one object: damaged, of a key that is not given, or written by a newer version. The others can be read.</summary>
+    internal static bool IsUnreadable(SmcException e) =>
+        SmcErrors.IsDamage(e.Code) || e.Code is SmcErrorCode.KeyMissing or SmcErrorCode.RepositoryFormatUnknown;
 
     /// <summary>
     /// Whether anything is in a backup's folder. Of a backup that was removed there may be packs which others need, and a new one of its id

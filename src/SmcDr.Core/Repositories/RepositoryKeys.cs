@@ -87,6 +87,12 @@ public static partial class RepositoryKeys
     /// <summary>What is encrypted with a repository key to be recognized, and says of which one it follows.</summary>
     internal static string Canary(string keyId) => Key(keyId) + "canary";
 
+    /// <summary>The folder of the notes of which envelopes were removed, with its final <c>/</c>.</summary>
+    internal const string RemovalsFolder = "removals/";
+
+    /// <summary>The note that an envelope was removed, by the digest of what it was.</summary>
+    internal static string Removal(string keyId, string name, Hash256 envelope) => $"{RemovalsFolder}{keyId}/{name}-{envelope.ToString()[..16]}";
+
     /// <summary>A new id: the second in UTC, and the kind in small letters.</summary>
     public static string NewId(DateTimeOffset time, string kind) =>
         string.Create(CultureInfo.InvariantCulture, $"{time.UtcDateTime:yyyyMMdd'T'HHmmss'Z'}-{kind.ToLowerInvariant()}");

@@ -25,6 +25,12 @@ public sealed record BackupFact
     /// <summary>When it became consistent: the earliest instant that it can be recovered to.</summary>
     public required DateTimeOffset StopTime { get; init; }
 
+    /// <summary>The timeline that a base backup was taken on; null for all else.</summary>
+    public uint? Timeline { get; init; }
+
+    /// <summary>Where a base backup became consistent. A timeline that left the backup's before cannot be reached from it.</summary>
+    public Lsn? StopLsn { get; init; }
+
     /// <summary>Whether something of it could not be read when it was taken.</summary>
     public bool IsPartial { get; init; }
 

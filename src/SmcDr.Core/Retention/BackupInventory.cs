@@ -68,8 +68,11 @@ internal sealed class BackupInventory
         return new BackupInventory(component, complete, damaged, open);
     }
 
-    internal static bool IsDamage(SmcException e) =>
-        e.Code is SmcErrorCode.ChecksumMismatch or SmcErrorCode.ManifestInvalid or SmcErrorCode.ObjectTruncated;
+    /// <summary>Whether a failure is of one object, and says nothing of the others.</summary>
+    internal static bool IsDamage(SmcException e) => Repository.IsUnreadable(e);
+
+    /// <summary>Whether what cannot be read here is sound for all that is known: a newer version, or another key, reads it.</summary>
+    internal static bool IsForeign(SmcException e) => e.Code is SmcErrorCode.RepositoryFormatUnknown or SmcErrorCode.KeyMissing;
 
     private static async Task<List<string>> ListIdsAsync(Repository repository, Component component, CancellationToken cancellationToken)
     {

@@ -26,8 +26,10 @@ public sealed partial class BackupRetention
             .. inventory.Open.Values.Where(folder =>
                 !isRemoved(folder.Id) && (folder.IsAlive(now - _options.GraceTime) || inventory.Damaged.ContainsKey(folder.Id))),
         ];
-        if (Array.Exists(open, static folder => folder.Claim is null))
+        if (Array.Exists(open, folder => folder.Claim is null ||
+            (inventory.Damaged.TryGetValue(folder.Id, out SmcException? problem) && BackupInventory.IsForeign(problem))))
         {
+            // It may need any of it. Why packs stay as well is told for it.
             return removals;
         }
 
@@ -51,7 +53,10 @@ public sealed partial class BackupRetention
             WalCatalog catalog = await archive.LoadCatalogAsync(cancellationToken).ConfigureAwait(false);
             if (await archive.GetSegmentSizeAsync(catalog, cancellationToken).ConfigureAwait(false) is { } size)
             {
-                WalNeeds needs = WalNeeds.Of(kept, window, now);
+                IReadOnlyList<TimelineHistory>? timelines = window is { } length
+                    ? await FindTimelinesAsync(archive, catalog, RetentionRules.WindowStart(length, now), cancellationToken).ConfigureAwait(false)
+                    : [];
+                WalNeeds needs = WalNeeds.Of(kept, window, timelines, now);
                 foreach (WalCatalog.Listing listing in catalog.Timelines.Values)
                 {
                     removals.AddRange(Find(system, listing, size, needs, storedBefore, now - _options.GraceTime));
@@ -60,6 +65,58 @@ public sealed partial class BackupRetention
         }
 
         return removals;
+    }
+
+    /// <summary>The timelines of each cluster that has base backups, as far as something of them lies in the window.</summary>
+    private async Task<Dictionary<string, IReadOnlyList<TimelineHistory>?>> FindTimelinesAsync(
+        IEnumerable<BackupFact> backups, DateTimeOffset windowStart, CancellationToken cancellationToken)
+    {
+        Dictionary<string, IReadOnlyList<TimelineHistory>?> timelines = new(StringComparer.Ordinal);
+        foreach (string system in backups.Where(static backup => backup.Timeline is not null).Select(static backup => backup.Subject).Distinct())
+        {
+            WalArchive archive = new(_repository, ulong.Parse(system, CultureInfo.InvariantCulture));
+            WalCatalog catalog = await archive.LoadCatalogAsync(cancellationToken).ConfigureAwait(false);
+            timelines[system] = await FindTimelinesAsync(archive, catalog, windowStart, cancellationToken).ConfigureAwait(false);
+        }
+
+        return timelines;
+    }
+
+    /// <summary>
+    /// The timelines of which something lies in the window: of which WAL was stored since it begins. What was stored later than it was written
+    /// counts for longer than it must. Null where a history cannot be read.
+    /// </summary>
+    private async Task<IReadOnlyList<TimelineHistory>?> FindTimelinesAsync(
+        WalArchive archive, WalCatalog catalog, DateTimeOffset windowStart, CancellationToken cancellationToken)
+    {
+        List<TimelineHistory> timelines = [];
+        foreach (WalCatalog.Listing listing in catalog.Timelines.Values)
+        {
+            IEnumerable<ObjectInfo> objects = listing.Segments.Values
+                .SelectMany(static segment => segment.Pieces.Select(static piece => piece.Info).Concat(segment.Whole is { } whole ? [whole] : []))
+                .Concat(listing.History is { } history ? [history] : []);
+            if (!objects.Any(info => info.LastModified >= windowStart - s_clockMargin))
+            {
+                continue;
+            }
+
+            try
+            {
+                timelines.Add(listing.History is null
+                    ? TimelineHistory.Root(listing.Timeline)
+                    : await archive.ReadHistoryAsync(listing.Timeline, listing.History, cancellationToken).ConfigureAwait(false));
+            }
+            catch (SmcException e) when (Repository.IsUnreadable(e) || e.Code is SmcErrorCode.ObjectNotFound or SmcErrorCode.WalInvalid)
+            {
+                _observer.Warning(
+                    $"Which backups the recovery window needs cannot be found out, so that it keeps all base backups and their WAL now: {e.Message} " +
+                    $"Take the object '{listing.History!.Key}' from a copy, or import it with Import-SmcWal (or 'smcdr wal import') from a server that " +
+                    "has it.");
+                return null;
+            }
+        }
+
+        return timelines;
     }
 
     private IEnumerable<WalRemoval> Find(

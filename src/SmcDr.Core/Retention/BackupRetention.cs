@@ -1,6 +1,7 @@
 using System.Globalization;
 using SmcDr.Core.ObjectStores;
 using SmcDr.Core.Operations;
+using SmcDr.Core.Postgres.Wal;
 using SmcDr.Core.Repositories;
 
 namespace SmcDr.Core.Retention;
@@ -48,9 +49,12 @@ public sealed partial class BackupRetention
             IReadOnlyDictionary<string, ProtectionState> protections =
                 await _protections.ListAsync(component, cancellationToken).ConfigureAwait(false);
             List<BackupFact> facts = [.. Facts(inventory, protections, now)];
+            Dictionary<string, IReadOnlyList<TimelineHistory>?> timelines = policy?.RecoveryWindow is { } window
+                ? await FindTimelinesAsync(facts, RetentionRules.WindowStart(window, now), cancellationToken).ConfigureAwait(false)
+                : [];
             IReadOnlyList<RetentionDecision> decisions = policy is null
                 ? [.. facts.Select(static fact => new RetentionDecision(fact, ["the site sets no retention"]))]
-                : RetentionRules.Decide(policy, facts, now);
+                : RetentionRules.Decide(policy, facts, subject => timelines.TryGetValue(subject, out IReadOnlyList<TimelineHistory>? known) ? known : [], now);
             Dictionary<string, BackupHeader?> backups = decisions.Where(static decision => !decision.IsKept).ToDictionary(
                 static decision => decision.Backup.Id, decision => (BackupHeader?)inventory.Complete[decision.Backup.Id], StringComparer.Ordinal);
             await AddAsync(items, plans, inventory, decisions, backups, sweep: true, now, cancellationToken).ConfigureAwait(false);
@@ -95,6 +99,16 @@ public sealed partial class BackupRetention
         else if (inventory.Damaged.TryGetValue(id, out SmcException? damage))
         {
             EnsureUnprotected(id, protections.GetValueOrDefault(id, ProtectionState.None).Hold, protections.GetValueOrDefault(id)?.LockedUntil, now);
+            if (BackupInventory.IsForeign(damage))
+            {
+                throw new SmcException(
+                    damage.Code,
+                    $"What the backup '{id}' needs and what needs it cannot be found out, so it is not removed: {damage.Message}",
+                    damage,
+                    recommendation: "Remove it with the version of SmcDr that wrote it, or with a key that opens it.",
+                    target: id);
+            }
+
             if (!force)
             {
                 throw new SmcException(
@@ -200,6 +214,8 @@ public sealed partial class BackupRetention
                 IsEmergency = header is { Logical: not null, Kind: BackupKinds.Emergency },
                 StartTime = header.StartTime,
                 StopTime = header.EndTime,
+                Timeline = header.Database?.Timeline,
+                StopLsn = header.Database?.StopLsn,
                 IsPartial = header.IsPartial,
                 Hold = protection.Hold,
                 LockedUntil = protection.LockedUntil,
@@ -280,7 +296,7 @@ public sealed partial class BackupRetention
         if (needs.Unknown is { } unknown && (sweep || backups.Count > 0 || dead.Count > 0))
         {
             _observer.Warning(
-                $"No packs of the component {inventory.Component} are removed now, because {unknown}. What is kept loses nothing by that.");
+                $"No packs of the component {inventory.Component} are removed now, because {unknown}. What is kept loses nothing by that. {needs.Advice}");
         }
 
         foreach (RetentionDecision decision in decisions.OrderBy(static decision => decision.Backup.Id, StringComparer.Ordinal))
@@ -309,7 +325,8 @@ public sealed partial class BackupRetention
                 continue;
             }
 
-            string reason = !goes && inventory.Damaged.TryGetValue(folder.Id, out SmcException? damage) ? $"damaged: {damage.Message}"
+            string reason = !goes && inventory.Damaged.TryGetValue(folder.Id, out SmcException? damage)
+                ? $"{(BackupInventory.IsForeign(damage) ? "not readable here" : "damaged")}: {damage.Message}"
                 : !goes && kind == "Incomplete" ? "running"
                 : !goes ? "younger than the grace time"
                 : !sweep ? "asked for"
@@ -408,7 +425,7 @@ public sealed partial class BackupRetention
             _repository, inventory, Headers(plan.Backups), static _ => false, now - _options.GraceTime, cancellationToken).ConfigureAwait(false);
         if (needs.Unknown is { } unknown)
         {
-            _observer.Warning($"Packs of the component {component} stay until a later run, because {unknown}.");
+            _observer.Warning($"Packs of the component {component} stay until a later run, because {unknown}. {needs.Advice}");
         }
 
         List<ObjectInfo> objects = [];

@@ -5,13 +5,23 @@ namespace SmcDr.Core.Retention;
 /// <summary>Which packs must stay, of the folders that have no complete backup.</summary>
 internal sealed class PackNeeds
 {
+    private const int MostReasons = 5;
+
     private readonly HashSet<(string Id, int Pack)> _packs = [];
     private readonly HashSet<string> _folders = new(StringComparer.Ordinal);
 
-    /// <summary>Why nothing at all can be said to be unneeded; null where it can.</summary>
-    public string? Unknown { get; private set; }
+    private readonly List<(string Reason, string Advice)> _unknown = [];
 
-    public bool Contains(string id, int pack) => Unknown is not null || _folders.Contains(id) || _packs.Contains((id, pack));
+    /// <summary>Why nothing at all can be said to be unneeded, with the backups that are to blame; null where it can.</summary>
+    public string? Unknown => _unknown.Count == 0
+        ? null
+        : string.Join("; and ", _unknown.Take(MostReasons).Select(static unknown => unknown.Reason)) +
+            (_unknown.Count > MostReasons ? FormattableString.Invariant($"; and {_unknown.Count - MostReasons} more are so") : "");
+
+    /// <summary>What can be done about it, in whole sentences; empty where nothing is unknown.</summary>
+    public string Advice => string.Join(" ", _unknown.Take(MostReasons).Select(static unknown => unknown.Advice).Distinct());
+
+    public bool Contains(string id, int pack) => _unknown.Count > 0 || _folders.Contains(id) || _packs.Contains((id, pack));
 
     /// <param name="repository">The repository.</param>
     /// <param name="inventory">What is there.</param>
@@ -37,9 +47,15 @@ internal sealed class PackNeeds
             folder => !isRemoved(folder.Id) && (folder.IsAlive(deadBefore) || inventory.Damaged.ContainsKey(folder.Id))))
         {
             needs._folders.Add(folder.Id);
-            if (folder.Claim is null)
+            inventory.Damaged.TryGetValue(folder.Id, out SmcException? damage);
+            if (damage is not null && BackupInventory.IsForeign(damage))
             {
-                needs.Unknown ??= $"the claim of the backup '{folder.Id}' cannot be read";
+                // Another format may refer to packs in ways that this version does not know.
+                needs.Add(folder.Id, $"which packs the backup '{folder.Id}' uses is not known here: {damage.Message.TrimEnd('.')}", damage);
+            }
+            else if (folder.Claim is null)
+            {
+                needs.Add(folder.Id, $"the claim of the backup '{folder.Id}' cannot be read", null);
             }
             else if (folder.Claim.Parent is not { } parent || (inventory.Complete.ContainsKey(parent) && !isRemoved(parent)))
             {
@@ -51,7 +67,15 @@ internal sealed class PackNeeds
             }
             else
             {
-                needs.Unknown ??= $"the backup '{folder.Id}' builds on '{parent}', which is not there any more";
+                string reason = $"the backup '{folder.Id}' builds on '{parent}', which is not there any more";
+                if (damage is null)
+                {
+                    needs._unknown.Add((reason, $"Let the backup '{folder.Id}' end, or be taken for dead after the grace time; a later run removes them."));
+                }
+                else
+                {
+                    needs.Add(folder.Id, $"{reason}, and its marker is damaged", null);
+                }
             }
         }
 
@@ -84,7 +108,14 @@ internal sealed class PackNeeds
         catch (SmcException e) when (BackupInventory.IsDamage(e) || e.Code is SmcErrorCode.ObjectNotFound or SmcErrorCode.BackupNotFound
             or SmcErrorCode.BackupIncomplete)
         {
-            Unknown ??= $"which packs the backup '{id}' uses cannot be found out: {e.Message.TrimEnd('.')}";
+            Add(id, $"which packs the backup '{id}' uses cannot be found out: {e.Message.TrimEnd('.')}", e);
         }
     }
+
+    private void Add(string id, string reason, SmcException? problem) => _unknown.Add((
+        reason,
+        problem is not null && BackupInventory.IsForeign(problem)
+            ? $"Run it with the version of SmcDr that wrote '{id}', or with a key that opens it."
+            : $"Take what is damaged of '{id}' from a copy of the repository, or remove that backup with 'Remove-SmcBackup {id} -Force' " +
+                $"(or 'smcdr remove backup {id} --force'): until then its component only grows."));
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using SmcDr.Core.Postgres.Wal;
 using SmcDr.Core.Sites;
 
 namespace SmcDr.Core.Retention;
@@ -13,7 +14,16 @@ public static class RetentionRules
     public const string Emergency = "emergency backups are kept until they are removed";
 
     /// <summary>Decides over all backups; of each component, subject and series on its own.</summary>
-    public static IReadOnlyList<RetentionDecision> Decide(RetentionPolicy policy, IEnumerable<BackupFact> backups, DateTimeOffset now)
+    public static IReadOnlyList<RetentionDecision> Decide(RetentionPolicy policy, IEnumerable<BackupFact> backups, DateTimeOffset now) =>
+        Decide(policy, backups, static _ => [], now);
+
+    /// <summary>As the other one, with the timelines of databases.</summary>
+    /// <param name="policy">The rules.</param>
+    /// <param name="backups">The backups.</param>
+    /// <param name="timelinesOf">The timelines of a subject of which something lies in the recovery window; null where they cannot be found out.</param>
+    /// <param name="now">The moment.</param>
+    internal static IReadOnlyList<RetentionDecision> Decide(
+        RetentionPolicy policy, IEnumerable<BackupFact> backups, Func<string, IReadOnlyList<TimelineHistory>?> timelinesOf, DateTimeOffset now)
     {
         ArgumentNullException.ThrowIfNull(policy);
         return
@@ -24,6 +34,7 @@ public static class RetentionRules
                     policy,
                     // By id where they began at the same time: a decision must not depend on the order in which a store lists.
                     [.. group.OrderByDescending(static b => b.StartTime).ThenByDescending(static b => b.Id, StringComparer.Ordinal)],
+                    group.Any(static backup => backup.Timeline is not null) ? timelinesOf(group.Key.Subject) : [],
                     now)),
         ];
     }
@@ -32,13 +43,8 @@ public static class RetentionRules
     internal static DateTimeOffset WindowStart(TimeSpan window, DateTimeOffset now) =>
         window < now - DateTimeOffset.MinValue ? now - window : DateTimeOffset.MinValue;
 
-    /// <summary>With which backup a recovery to the window's first instant begins: the last that was consistent by then.</summary>
-    internal static BackupFact? FindAnchor(IEnumerable<BackupFact> newestFirst, TimeSpan window, DateTimeOffset now) =>
-        newestFirst.Where(backup => backup.StopTime <= WindowStart(window, now))
-            .MaxBy(static backup => (backup.StopTime, backup.Id), Comparer<(DateTimeOffset Time, string Id)>.Create(
-                static (left, right) => left.Time != right.Time ? left.Time.CompareTo(right.Time) : string.CompareOrdinal(left.Id, right.Id)));
-
-    private static IEnumerable<RetentionDecision> DecideSeries(RetentionPolicy policy, List<BackupFact> backups, DateTimeOffset now)
+    private static IEnumerable<RetentionDecision> DecideSeries(
+        RetentionPolicy policy, List<BackupFact> backups, IReadOnlyList<TimelineHistory>? timelines, DateTimeOffset now)
     {
         Dictionary<BackupFact, List<string>> reasons = backups.ToDictionary(
             static backup => backup, static _ => new List<string>(), (IEqualityComparer<BackupFact>)ReferenceEqualityComparer.Instance);
@@ -49,7 +55,7 @@ public static class RetentionRules
         }
         else
         {
-            ApplyRules(policy, backups, reasons, now);
+            ApplyRules(policy, backups, timelines, reasons, now);
         }
 
         foreach (BackupFact backup in backups)
@@ -74,7 +80,11 @@ public static class RetentionRules
     }
 
     private static void ApplyRules(
-        RetentionPolicy policy, List<BackupFact> backups, Dictionary<BackupFact, List<string>> reasons, DateTimeOffset now)
+        RetentionPolicy policy,
+        List<BackupFact> backups,
+        IReadOnlyList<TimelineHistory>? timelines,
+        Dictionary<BackupFact, List<string>> reasons,
+        DateTimeOffset now)
     {
         reasons[backups[0]].Add(Newest);
         if (backups[0].IsPartial && backups.Find(static backup => !backup.IsPartial) is { } whole)
@@ -102,8 +112,10 @@ public static class RetentionRules
         if (policy.RecoveryWindow is { } window)
         {
             string rule = $"recoveryWindow {DurationText.Format(window)}";
-            BackupFact? anchor = FindAnchor(backups, window, now);
-            foreach (BackupFact backup in backups.Where(backup => backup == anchor || backup.StopTime > WindowStart(window, now)))
+            DateTimeOffset start = WindowStart(window, now);
+            HashSet<string> anchors = RecoveryAnchors.Find(
+                backups.Select(static backup => new RecoveryAnchors.Candidate(backup.Id, backup.StopTime, backup.Timeline, backup.StopLsn)), timelines, start);
+            foreach (BackupFact backup in backups.Where(backup => anchors.Contains(backup.Id) || backup.StopTime > start))
             {
                 reasons[backup].Add(rule);
             }

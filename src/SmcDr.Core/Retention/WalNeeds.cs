@@ -1,3 +1,4 @@
+using SmcDr.Core.Postgres.Wal;
 using SmcDr.Core.Repositories;
 
 namespace SmcDr.Core.Retention;
@@ -7,16 +8,21 @@ internal sealed record WalNeeds(Lsn From, IReadOnlyList<(Lsn Start, Lsn Stop)> R
 {
     /// <param name="kept">The backups of one cluster that stay; at least one.</param>
     /// <param name="window">Within which every instant can be recovered to; where null, from the oldest backup on.</param>
+    /// <param name="timelines">The timelines of which something lies in the window; null where they cannot be found out.</param>
     /// <param name="now">The end of the window.</param>
-    public static WalNeeds Of(IReadOnlyCollection<BackupHeader> kept, TimeSpan? window, DateTimeOffset now)
+    public static WalNeeds Of(
+        IReadOnlyCollection<BackupHeader> kept, TimeSpan? window, IReadOnlyList<TimelineHistory>? timelines, DateTimeOffset now)
     {
         IEnumerable<BackupHeader> full = kept;
         if (window is { } length)
         {
             DateTimeOffset start = RetentionRules.WindowStart(length, now);
-            BackupHeader? anchor = kept.Where(header => header.EndTime <= start)
-                .OrderByDescending(static header => header.EndTime).ThenByDescending(static header => header.Id, StringComparer.Ordinal).FirstOrDefault();
-            BackupHeader[] inWindow = [.. kept.Where(header => header == anchor || header.EndTime > start)];
+            HashSet<string> anchors = RecoveryAnchors.Find(
+                kept.Select(static header => new RecoveryAnchors.Candidate(
+                    header.Id, header.EndTime, header.Database!.Timeline, header.Database.StopLsn)),
+                timelines,
+                start);
+            BackupHeader[] inWindow = [.. kept.Where(header => anchors.Contains(header.Id) || header.EndTime > start)];
             full = inWindow;
         }
 

@@ -11,11 +11,13 @@ public sealed class SecretResolver
 {
     private const int MaximumLength = 64 * 1024;
     private static readonly UTF8Encoding s_utf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
-    private readonly IOperationObserver _observer;
 
     /// <summary>Creates a resolver.</summary>
     /// <param name="observer">Hears of secret files that other accounts can read.</param>
-    public SecretResolver(IOperationObserver? observer = null) => _observer = observer ?? NullObserver.Instance;
+    public SecretResolver(IOperationObserver? observer = null) => Observer = observer ?? NullObserver.Instance;
+
+    /// <summary>Hears of secret files that other accounts can read, and of what is wrong with what the secrets open.</summary>
+    internal IOperationObserver Observer { get; }
 
     /// <summary>Resolves <c>secret:vault/name</c>; returns null where the vault has no such secret.</summary>
     public Func<SecretReference, CancellationToken, ValueTask<string?>>? Vault { get; init; }
@@ -25,7 +27,7 @@ public sealed class SecretResolver
 
     /// <summary>The same, with what resolves secrets of a cluster, unless the host has registered something else.</summary>
     internal SecretResolver WithKubernetes(Func<SecretReference, CancellationToken, ValueTask<string?>> kubernetes) =>
-        Kubernetes is not null ? this : new SecretResolver(_observer) { Vault = Vault, Kubernetes = kubernetes };
+        Kubernetes is not null ? this : new SecretResolver(Observer) { Vault = Vault, Kubernetes = kubernetes };
 
     /// <summary>Gets the secret.</summary>
     /// <exception cref="SmcException"><see cref="SmcErrorCode.SecretUnavailable"/>, naming the reference.</exception>
@@ -123,11 +125,11 @@ public sealed class SecretResolver
     {
         if ((mode & (UnixFileMode.OtherRead | UnixFileMode.OtherWrite)) != 0)
         {
-            _observer.Warning($"Every account on this machine can read or write the secret file '{reference.Name}'; 'chmod 600' closes it.");
+            Observer.Warning($"Every account on this machine can read or write the secret file '{reference.Name}'; 'chmod 600' closes it.");
         }
         else if ((mode & (UnixFileMode.GroupRead | UnixFileMode.GroupWrite)) != 0)
         {
-            _observer.Verbose($"The group of the secret file '{reference.Name}' can read or write it.");
+            Observer.Verbose($"The group of the secret file '{reference.Name}' can read or write it.");
         }
     }
 

@@ -31,7 +31,9 @@ public static class SiteRepositories
     {
         ArgumentNullException.ThrowIfNull(site);
         using RepositoryKeySource? key = await site.ResolveKeyAsync(secrets, cancellationToken).ConfigureAwait(false);
-        return await Repository.OpenOrCreateAsync(ObjectStoreFactory.Open(site.Repository.Location), key, cancellationToken).ConfigureAwait(false);
+        IObjectStore store = ObjectStoreFactory.Open(site.Repository.Location);
+        await site.EnsureNothingIsMissingAsync(store, cancellationToken).ConfigureAwait(false);
+        return await Repository.OpenOrCreateAsync(store, key, site.Tell(secrets), cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>What opens the site's repository; null where the site does not ask for an encrypted one.</summary>
@@ -200,6 +202,46 @@ public static class SiteRepositories
         return backup with { CopyState = isComplete ? "Complete" : "Incomplete" };
     }
 
+    /// <summary>
+    /// Throws where there is no repository and a copy of one: it is not the first backup that is taken now, and another repository could never
+    /// be copied there.
+    /// </summary>
+    private static async Task EnsureNothingIsMissingAsync(this Site site, IObjectStore store, CancellationToken cancellationToken)
+    {
+        if (site.Repository.Copies.Count == 0 || await Repository.TryReadIdAsync(store, cancellationToken).ConfigureAwait(false) is not null)
+        {
+            return;
+        }
+
+        foreach (string location in site.Repository.Copies)
+        {
+            IObjectStore copy = ObjectStoreFactory.Open(location);
+            await using (copy.ConfigureAwait(false))
+            {
+                Guid? id;
+                try
+                {
+                    id = await Repository.TryReadIdAsync(copy, cancellationToken).ConfigureAwait(false);
+                }
+                catch (SmcException)
+                {
+                    // It says nothing, and is told of when it is copied to.
+                    continue;
+                }
+
+                if (id is not null)
+                {
+                    throw new SmcException(
+                        SmcErrorCode.RepositoryNotFound,
+                        $"There is no repository at {store.Location}, and a copy of one at {copy.Location}. No new one is made in its place.",
+                        recommendation: "Check that the storage is mounted, and that the location is right. Where the repository is lost, make the copy " +
+                            "the site's repository (repository.location), or take it out of repository.copies to begin a new one.",
+                        target: store.Location);
+                }
+            }
+        }
+    }
+
     private static RepositoryPlace PlaceOf(Site site, SecretResolver secrets, string location)
     {
         IObjectStore store = ObjectStoreFactory.Open(location);
@@ -213,6 +255,15 @@ public static class SiteRepositories
         Site site, SecretResolver secrets, IObjectStore store, CancellationToken cancellationToken)
     {
         using RepositoryKeySource? key = await site.ResolveKeyAsync(secrets, cancellationToken).ConfigureAwait(false);
-        return await Repository.OpenAsync(store, key, cancellationToken).ConfigureAwait(false);
+        return await Repository.OpenAsync(store, key, site.Tell(secrets), cancellationToken).ConfigureAwait(false);
     }
+
+    /// <summary>Warns of what is wrong with a repository that opens all the same; of each once, however often the site's repositories are opened.</summary>
+    private static Action<string> Tell(this Site site, SecretResolver secrets) => problem =>
+    {
+        if (site.Keys.TryTell(problem))
+        {
+            secrets.Observer.Warning(problem);
+        }
+    };
 }

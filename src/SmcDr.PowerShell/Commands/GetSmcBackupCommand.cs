@@ -116,6 +116,7 @@ public sealed class GetSmcBackupCommand : SiteCmdlet
             {
                 if (patterns.Any(pattern => pattern.IsMatch(entry.Id)))
                 {
+                    entry.Warn(pipeline);
                     await WriteAsync(pipeline, entry.ToInfo(repository.Location)).ConfigureAwait(false);
                 }
             }
@@ -132,6 +133,7 @@ public sealed class GetSmcBackupCommand : SiteCmdlet
                 await repository.TryFindAsync(component, id, cancellationToken).ConfigureAwait(false) is { } entry)
             {
                 found = true;
+                entry.Warn(pipeline);
                 await WriteAsync(pipeline, entry.ToInfo(repository.Location)).ConfigureAwait(false);
             }
         }

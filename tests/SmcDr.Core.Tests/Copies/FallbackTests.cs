@@ -120,6 +120,45 @@ public sealed class FallbackTests : IDisposable
     }
 
     [Fact]
+    public async Task Read_FirstWhoAsksACopyIsStopped_TheOthersGoOn()
+    {
+        string id = await PrepareAsync();
+        string pack = $"filestore/{id}/pack-000001";
+        byte[] expected = await _lab.Copy.ReadAsync(pack);
+        File.Delete(Path.Combine(_lab.SourcePath, pack));
+        TaskCompletionSource isOpening = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        int openings = 0;
+        RepositoryPlace copy = new(_lab.Copy.Location, async token =>
+        {
+            if (Interlocked.Increment(ref openings) == 1)
+            {
+                isOpening.SetResult();
+                await Task.Delay(Timeout.Infinite, token);
+            }
+
+            return await Repository.OpenAsync(_lab.Copy, token);
+        });
+        Repository repository = await RepositoryCopies.OpenAsync(CopyLab.PlaceOf(_lab.Source), [copy], _lab.Observer, CancellationToken.None);
+        using CancellationTokenSource stop = new();
+
+        Task<byte[]> first = ReadAsync(stop.Token);
+        await isOpening.Task;
+        Task<byte[]> second = ReadAsync(CancellationToken.None);
+        using CancellationTokenSource other = new();
+        Task<byte[]> third = ReadAsync(other.Token);
+        await other.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => third);
+        Assert.False(first.IsCompleted);
+        await stop.CancelAsync();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => first);
+        Assert.Equal(expected, await second);
+        Assert.Equal(2, openings);
+
+        Task<byte[]> ReadAsync(CancellationToken token) => repository.ReadAsync(pack, (store, _) => store.ReadAsync(pack), token);
+    }
+
+    [Fact]
     public async Task Read_StoreThatIsDown_IsNotAskedForEveryObject()
     {
         string id = await PrepareAsync();

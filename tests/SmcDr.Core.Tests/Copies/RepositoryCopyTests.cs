@@ -1,4 +1,5 @@
 using SmcDr.Core.Copies;
+using SmcDr.Core.Encryption;
 using SmcDr.Core.FileStores;
 using SmcDr.Core.ObjectStores;
 using SmcDr.Core.Operations;
@@ -83,6 +84,74 @@ public sealed class RepositoryCopyTests : IDisposable
         await _lab.Source.PutAsync("keys/0123456789abcdef/kms", "wrapped otherwise"u8.ToArray(), default);
         await _lab.CopyAllAsync();
         await CopyLab.AssertSameObjectsAsync(_lab.Source, _lab.Copy);
+    }
+
+    [Fact]
+    public async Task CopyAll_BackupOfANewerFormat_IsNotCopied_AndTheRestIs()
+    {
+        string newer = await _lab.BackUpAsync(1);
+        string known = await _lab.BackUpAsync(2);
+        string marker = Path.Combine(_lab.SourcePath, RepositoryKeys.Complete(Component.FileStore, newer));
+        await File.WriteAllBytesAsync(marker, SampleBackup.OfNewerFormat(await File.ReadAllBytesAsync(marker)));
+
+        List<BackupCopyResult> results = await _lab.CopyAllAsync();
+
+        Assert.Equal(["Partial", "Complete"], results.Select(static result => result.State));
+        Assert.Contains(newer, Assert.Single(results[0].Problems), StringComparison.Ordinal);
+        Assert.Equal(SampleBackup.Files(2), await SampleBackup.ReadAsync(_lab.Copy, known));
+    }
+
+    [Fact]
+    public async Task Open_RecipientRemovedFromTheRepository_DoesNotOpenTheCopyEither()
+    {
+        (RepositoryKeySource own, RepositoryKeySource removed) = (NewKey(), NewKey());
+        await using MemoryObjectStore source = new();
+        await using MemoryObjectStore copy = new();
+        await using MemoryObjectStore copyOfCopy = new();
+        await Repository.OpenOrCreateAsync(source, own, default);
+        await RepositoryRecipients.AddAsync(source, own, removed, "removed", default);
+        await CopyKeysAsync(source, copy);
+        await CopyKeysAsync(copy, copyOfCopy);
+        Assert.True((await Repository.OpenAsync(copyOfCopy, removed, default)).IsEncrypted);
+
+        await RepositoryRecipients.RemoveAsync(source, own, "removed", default);
+        await CopyKeysAsync(source, copy);
+        await CopyKeysAsync(copy, copyOfCopy);
+
+        foreach (MemoryObjectStore store in new[] { source, copy, copyOfCopy })
+        {
+            await SmcErrorCode.KeyWrong.ThrowsAsync(() => Repository.OpenAsync(store, removed, default));
+            Assert.True((await Repository.OpenAsync(store, own, default)).IsEncrypted);
+        }
+
+        Assert.Empty(_lab.Observer.Warnings);
+
+        // Who is added again under the same name opens it again, and stays.
+        await RepositoryRecipients.AddAsync(source, own, removed, "removed", default);
+        await CopyKeysAsync(source, copy);
+        await CopyKeysAsync(source, copy);
+        Assert.True((await Repository.OpenAsync(copy, removed, default)).IsEncrypted);
+        Assert.Equal(source.Keys, copy.Keys);
+
+        Task<RepositoryCopy> CopyKeysAsync(IObjectStore from, IObjectStore to) => OpenEncryptedAsync(from, to, own);
+    }
+
+    [Fact]
+    public async Task Open_EnvelopeMissingFromTheRepository_StaysInTheCopy_AndIsToldOf()
+    {
+        (RepositoryKeySource own, RepositoryKeySource other) = (NewKey(), NewKey());
+        await using MemoryObjectStore source = new();
+        await using MemoryObjectStore copy = new();
+        await Repository.OpenOrCreateAsync(source, own, default);
+        await RepositoryRecipients.AddAsync(source, own, other, "other", default);
+        await OpenEncryptedAsync(source, copy, own);
+        string envelope = source.Keys.Single(static key => key.EndsWith("/other", StringComparison.Ordinal));
+        await source.DeleteAsync(envelope, default);
+
+        await OpenEncryptedAsync(source, copy, own);
+
+        Assert.True((await Repository.OpenAsync(copy, other, default)).IsEncrypted);
+        Assert.Contains(envelope, Assert.Single(_lab.Observer.Warnings), StringComparison.Ordinal);
     }
 
     [Theory]
@@ -293,4 +362,21 @@ public sealed class RepositoryCopyTests : IDisposable
         await SmcErrorCode.BackupNotFound.ThrowsAsync(
             () => copy.CopyBackupAsync(Component.FileStore, "20200101T000000Z-full", CancellationToken.None));
     }
+
+    private static RepositoryKeySource NewKey()
+    {
+        using TemporaryDirectory directory = new();
+        string path = Path.Combine(directory.Path, "key");
+        KeyFile.Create(path);
+        return RepositoryKeySource.FromSecret(File.ReadAllText(path));
+    }
+
+    private async Task<RepositoryCopy> OpenEncryptedAsync(IObjectStore source, IObjectStore destination, RepositoryKeySource key) =>
+        await RepositoryCopy.OpenAsync(
+            await Repository.OpenAsync(source, key, default),
+            destination,
+            token => Repository.OpenAsync(destination, key, token),
+            _lab.Observer,
+            parallelism: 3,
+            CancellationToken.None);
 }

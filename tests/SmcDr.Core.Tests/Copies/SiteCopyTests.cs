@@ -39,6 +39,28 @@ public sealed class SiteCopyTests : IDisposable
         }
     }
 
+    [Fact]
+    public async Task OpenOrCreateRepositoryAsync_RepositoryGoneAndACopyThere_MakesNoOther()
+    {
+        Site site = WriteSite();
+        SecretResolver secrets = new();
+        Repository repository = await site.OpenOrCreateRepositoryAsync(secrets, default);
+        string id = await WriteLogicalAsync(repository);
+        BackupEntry entry = (await repository.TryFindAsync(Component.Database, id, default))!;
+        await site.CopyBackupAsync(secrets, repository, repository.Describe(entry.Header!), NullObserver.Instance, default);
+        string path = Path.Combine(_directory.Path, "repository");
+        Directory.Move(path, path + "-unmounted");
+        Directory.CreateDirectory(path);
+
+        SmcException error = await SmcErrorCode.RepositoryNotFound.ThrowsAsync(() => site.OpenOrCreateRepositoryAsync(secrets, default));
+
+        Assert.Contains("/copy", error.Message, StringComparison.Ordinal);
+        Assert.Empty(Directory.EnumerateFileSystemEntries(path));
+        Directory.Delete(path);
+        Directory.Move(path + "-unmounted", path);
+        Assert.Equal(repository.Id, (await site.OpenOrCreateRepositoryAsync(secrets, default)).Id);
+    }
+
     private Site WriteSite()
     {
         string path = Path.Combine(_directory.Path, "smcdr.yaml");

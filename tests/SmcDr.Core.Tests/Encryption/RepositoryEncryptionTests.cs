@@ -68,6 +68,13 @@ public sealed class RepositoryEncryptionTests(MotoServer moto) : IDisposable
                 byte[] wrong = [.. right];
                 wrong[at] ^= (byte)(1 << (at % 8));
                 _store[name] = wrong;
+                if (name.EndsWith("/canary", StringComparison.Ordinal))
+                {
+                    // It is not what the key is known by alone.
+                    Assert.Contains(name, Assert.Single(await ReadAllAsync(key, header.Id)), StringComparison.Ordinal);
+                    continue;
+                }
+
                 SmcException exception = await Assert.ThrowsAsync<SmcException>(() => ReadAllAsync(key, header.Id));
                 Assert.True(
                     exception.Code is SmcErrorCode.ChecksumMismatch or SmcErrorCode.ManifestInvalid or SmcErrorCode.KeyWrong,
@@ -77,7 +84,70 @@ public sealed class RepositoryEncryptionTests(MotoServer moto) : IDisposable
             _store[name] = right;
         }
 
-        await ReadAllAsync(key, header.Id);
+        Assert.Empty(await ReadAllAsync(key, header.Id));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task OpenAsync_CanaryDamagedOrMissing_OpensWithAWarningAndWithNoOtherKey(bool isMissing)
+    {
+        RepositoryKeySource key = NewKey();
+        Repository repository = await Repository.OpenOrCreateAsync(_store, key, default);
+        string id = (await SampleBackup.WriteAsync(repository, SampleBackup.Files(1))).Id;
+        string canary = _store.Keys.Single(static name => name.EndsWith("/canary", StringComparison.Ordinal));
+        if (isMissing)
+        {
+            await _store.DeleteAsync(canary, default);
+        }
+        else
+        {
+            _store[canary] = _store[canary][..40];
+        }
+
+        Assert.Contains(canary, Assert.Single(await ReadAllAsync(key, id)), StringComparison.Ordinal);
+        await SmcErrorCode.KeyWrong.ThrowsAsync(() => Repository.OpenAsync(_store, NewKey(), default));
+        await SmcErrorCode.KeyWrong.ThrowsAsync(() => Repository.OpenAsync(_store, RepositoryKeySource.FromSecret(Passphrase), default));
+        List<string> problems = [];
+        Assert.Single(await RepositoryRecipients.ListAsync(_store, key, problems.Add, default));
+        Assert.Contains(canary, Assert.Single(problems), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task OpenAsync_CanariesOfRenewedKeysDamaged_KeysKeepTheirOrder()
+    {
+        RepositoryKeySource key = NewKey();
+        await Repository.OpenOrCreateAsync(_store, key, default);
+        string second = await RepositoryRecipients.RenewAsync(_store, [key], default);
+        Repository renewed = await Repository.OpenAsync(_store, key, default);
+        await renewed.Store.PutAsync("second", new byte[20], default);
+        string third = await RepositoryRecipients.RenewAsync(_store, [key], default);
+
+        // The envelope of the second is made anew, as after an exchange of recipients, and so is younger than the third key.
+        RepositoryKeySource other = NewKey();
+        await RepositoryRecipients.AddAsync(_store, key, other, "other", default);
+        foreach (string[] damaged in new[] { new[] { second }, [third], [second, third] })
+        {
+            Dictionary<string, byte[]> right = damaged.ToDictionary(RepositoryKeys.Canary, id => _store[RepositoryKeys.Canary(id)]);
+            foreach ((string name, byte[] content) in right)
+            {
+                _store[name] = [.. content[..^1], (byte)(content[^1] ^ 1)];
+            }
+
+            foreach (RepositoryKeySource source in new[] { key, other })
+            {
+                List<string> problems = [];
+                Repository opened = await Repository.OpenAsync(_store, source, problems.Add, default);
+                Assert.Equal(damaged.Length, problems.Count);
+                Assert.Equal(new byte[20], await opened.Store.ReadAsync("second"));
+                Assert.Equal(third, ((EncryptedObjectStore)opened.Store).Keyring.Current.Id);
+            }
+
+            foreach ((string name, byte[] content) in right)
+            {
+                _store[name] = content;
+            }
+        }
     }
 
     [Fact]
@@ -352,6 +422,28 @@ public sealed class RepositoryEncryptionTests(MotoServer moto) : IDisposable
         Assert.Contains(own, gone.Message, StringComparison.Ordinal);
     }
 
+    [MotoFact]
+    public async Task OpenAsync_AwsKms_LaterKeyWhoseCanaryIsDamaged_IsNotUsed()
+    {
+        // Whoever may have KMS wrap a key and write to the bucket could have put it there: its envelope proves nothing.
+        using AwsKmsSource key = new(await CreateKmsKeyAsync(), CreateKms);
+        Repository repository = await Repository.OpenOrCreateAsync(_store, key, default);
+        await repository.Store.PutAsync("object", new byte[10], default);
+        using RepositoryKey own = RepositoryKey.Create();
+        await new KeyFolder(_store, repository.Id).AddAsync(own, key, "evil", default);
+        _store[RepositoryKeys.Canary(own.Id)] = [1, 2, 3];
+
+        List<string> problems = [];
+        Repository again = await Repository.OpenAsync(_store, key, problems.Add, default);
+        Assert.DoesNotContain(((EncryptedObjectStore)again.Store).Keyring.Keys, other => other.Id == own.Id);
+        Assert.Contains(own.Id, Assert.Single(problems), StringComparison.Ordinal);
+
+        // Of the first key, which the root names, the canary proves no more than its id does.
+        string first = _store.Keys.Single(name => name.EndsWith("/canary", StringComparison.Ordinal) && !name.Contains(own.Id, StringComparison.Ordinal));
+        _store[first] = [1, 2, 3];
+        Assert.Equal(new byte[10], await (await Repository.OpenAsync(_store, key, default)).Store.ReadAsync("object"));
+    }
+
     [Fact]
     public void KeyFile_Created_IsOfThisAccountAndNeverReplaced()
     {
@@ -394,9 +486,11 @@ public sealed class RepositoryEncryptionTests(MotoServer moto) : IDisposable
         return (await client.CreateKeyAsync(new CreateKeyRequest())).KeyMetadata.Arn;
     }
 
-    private async Task ReadAllAsync(RepositoryKeySource key, string id)
+    /// <summary>Reads a backup to its last byte, and gives what opening the repository has warned of.</summary>
+    private async Task<List<string>> ReadAllAsync(RepositoryKeySource key, string id)
     {
-        Repository repository = await Repository.OpenAsync(_store, key, default);
+        List<string> problems = [];
+        Repository repository = await Repository.OpenAsync(_store, key, problems.Add, default);
         Assert.NotNull(await repository.TryReadDocumentAsync(
             RepositoryKeys.Started(Component.FileStore, id), RepositoryJson.Default.BackupStart, default));
         BackupReader reader = await repository.OpenBackupAsync(Component.FileStore, id, default);
@@ -406,5 +500,7 @@ public sealed class RepositoryEncryptionTests(MotoServer moto) : IDisposable
         {
             await repository.Store.ReadAsync(pack.Key);
         }
+
+        return problems;
     }
 }

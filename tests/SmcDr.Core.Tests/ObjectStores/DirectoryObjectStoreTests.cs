@@ -1,5 +1,8 @@
+using SmcDr.Core.Copies;
 using SmcDr.Core.ObjectStores;
+using SmcDr.Core.Operations;
 using SmcDr.Core.Platform;
+using SmcDr.Core.Repositories;
 using SmcDr.Core.Tests.Fixtures;
 using static SmcDr.Core.Tests.ObjectStores.ObjectStoreTestExtensions;
 
@@ -65,6 +68,59 @@ public sealed class DirectoryObjectStoreTests : IDisposable
         synced.Clear();
         await store.DeleteAsync("a/b/4", default);
         Assert.Equal(["a/b"], synced);
+    }
+
+    [RootFact]
+    public async Task Read_UnmountedMeanwhile_IsAFailureAndNotAnEmptyStore()
+    {
+        DirectoryObjectStore store;
+        string path;
+        using (SmallFileSystem disk = new())
+        {
+            path = disk.Path;
+            store = new DirectoryObjectStore(path);
+            await store.PutAsync("folder/object", Bytes(1000), default);
+            _ = await store.ReadAsync("folder/object");
+        }
+
+        Directory.CreateDirectory(path);
+        try
+        {
+            await SmcErrorCode.StorageUnavailable.ThrowsAsync(() => store.KeysAsync("folder/"));
+            await SmcErrorCode.StorageUnavailable.ThrowsAsync(() => store.GetInfoAsync("folder/object", default));
+            await SmcErrorCode.StorageUnavailable.ThrowsAsync(() => store.ReadAsync("folder/object"));
+            await SmcErrorCode.StorageUnavailable.ThrowsAsync(() => store.PutAsync("folder/other", Bytes(1000), default));
+            Assert.Empty(Directory.EnumerateFileSystemEntries(path));
+        }
+        finally
+        {
+            Directory.Delete(Path.GetDirectoryName(path)!, recursive: true);
+        }
+    }
+
+    [Fact]
+    public async Task Repository_NothingMountedWhereItShouldBe_IsNotMadeAndNotCalledMissing()
+    {
+        using TemporaryDirectory directory = new();
+        string root = Path.Combine(directory.Path, "mounted", "repository");
+        await using DirectoryObjectStore store = new(root) { FindUnmounted = _ => Path.GetDirectoryName(root) };
+
+        foreach (Func<Task> open in new Func<Task>[]
+        {
+            () => Repository.OpenOrCreateAsync(store, default),
+            () => Repository.OpenAsync(store, default),
+            async () => await RepositoryCopy.OpenAsync(
+                await Repository.OpenOrCreateAsync(new MemoryObjectStore(), default), store, null, NullObserver.Instance, 1, default),
+        })
+        {
+            SmcException error = await SmcErrorCode.StorageUnavailable.ThrowsAsync(open);
+            Assert.Contains(Path.GetDirectoryName(root)!, error.Message, StringComparison.Ordinal);
+            Assert.False(Directory.Exists(root));
+        }
+
+        // One that is there is believed, whatever the table says.
+        await Repository.OpenOrCreateAsync(new DirectoryObjectStore(root), default);
+        Assert.NotEqual(Guid.Empty, (await Repository.OpenOrCreateAsync(store, default)).Id);
     }
 
     [RootFact]

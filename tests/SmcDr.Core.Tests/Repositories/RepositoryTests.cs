@@ -2,6 +2,7 @@ using System.Text;
 using SmcDr.Core.ObjectStores;
 using SmcDr.Core.Repositories;
 using SmcDr.Core.Tests.Fixtures;
+using SmcDr.Core.Tests.Postgres.BaseBackups;
 
 namespace SmcDr.Core.Tests.Repositories;
 
@@ -51,6 +52,28 @@ public sealed class RepositoryTests : IDisposable
             CancellationToken.None);
         SmcException error = await Assert.ThrowsAsync<SmcException>(() => Repository.OpenAsync(Store, CancellationToken.None));
         Assert.Equal(SmcErrorCode.RepositoryFormatUnknown, error.Code);
+    }
+
+    [Fact]
+    public async Task ListBackupsAsync_BackupOfANewerFormat_HidesNoOther_AndIsRefusedItself()
+    {
+        Repository repository = await Repository.OpenOrCreateAsync(Store, CancellationToken.None);
+        string newer = (await SampleBackup.WriteAsync(repository, SampleBackup.Files(1))).Id;
+        string known = (await SampleBackup.WriteAsync(repository, SampleBackup.Files(2))).Id;
+        string marker = Path.Combine(_root, RepositoryKeys.Complete(Component.FileStore, newer));
+        await File.WriteAllBytesAsync(marker, SampleBackup.OfNewerFormat(await File.ReadAllBytesAsync(marker)));
+
+        List<BackupEntry> entries = await ListAsync(repository);
+
+        Assert.Equal([newer, known], entries.Select(static entry => entry.Id));
+        Assert.Equal([false, true], entries.Select(static entry => entry.IsComplete));
+        RecordingObserver observer = new();
+        entries.ForEach(entry => entry.Warn(observer));
+        Assert.Contains(newer, Assert.Single(observer.Warnings), StringComparison.Ordinal);
+        SmcException error = await Assert.ThrowsAsync<SmcException>(
+            () => repository.OpenBackupAsync(Component.FileStore, newer, CancellationToken.None));
+        Assert.Equal(SmcErrorCode.RepositoryFormatUnknown, error.Code);
+        Assert.Equal(known, (await repository.FindNewestAsync(Component.FileStore, static _ => true, CancellationToken.None))!.Id);
     }
 
     [Theory]

@@ -26,6 +26,15 @@ internal static class SampleBackup
         return files;
     }
 
+    /// <summary>A marker as a newer version would have written it.</summary>
+    public static byte[] OfNewerFormat(byte[] marker)
+    {
+        string json = System.Text.Encoding.UTF8.GetString(Envelope.OpenWhole(marker, "marker").Span);
+        string newer = json.Replace("{\"format\":1,", "{\"format\":2,", StringComparison.Ordinal);
+        Assert.NotEqual(json, newer);
+        return Envelope.Seal(System.Text.Encoding.UTF8.GetBytes(newer));
+    }
+
     public static async Task<BackupHeader> WriteAsync(
         Repository repository, SortedDictionary<string, byte[]> files, BackupWriterOptions? options = null)
     {

@@ -1,8 +1,11 @@
 using SmcDr.Core.ObjectStores;
 using SmcDr.Core.Operations;
+using SmcDr.Core.Postgres.Wal;
 using SmcDr.Core.Repositories;
 using SmcDr.Core.Retention;
 using SmcDr.Core.Tests.Fixtures;
+using SmcDr.Core.Tests.Postgres.BaseBackups;
+using SmcDr.Core.Tests.Repositories;
 using static SmcDr.Core.Tests.Retention.RetentionWorld;
 
 namespace SmcDr.Core.Tests.Retention;
@@ -147,6 +150,124 @@ public sealed class BackupRetentionTests : IDisposable
         _store[marker] = right;
         Assert.Equal([middle, newest], await ReadAllAsync(_store));
         Assert.Contains(RepositoryKeys.Pack(Component.FileStore, full, 1), _store.Keys);
+    }
+
+    [Fact]
+    public async Task ExecuteAsync_DamagedBackups_AreNamedWithWhatToDo_AndGoneTheyBlockNothing()
+    {
+        (Repository repository, string full, string middle, string newest) = await ChainAsync(_store);
+        string other = await WriteAsync(repository, "other", null, 7);
+        foreach (string id in new[] { newest, other })
+        {
+            // Of these neither the marker nor the claim can be believed.
+            _store[RepositoryKeys.Complete(Component.FileStore, id)] = [1];
+            _store[RepositoryKeys.Started(Component.FileStore, id)] = [1];
+        }
+
+        RecordingObserver observer = new();
+        BackupRetention retention = Open(repository, observer: observer);
+        await retention.ExecuteAsync(await retention.PlanAsync(s_one, default), default);
+
+        Assert.Contains(RepositoryKeys.Pack(Component.FileStore, full, 1), _store.Keys);
+        Assert.NotEmpty(observer.Warnings);
+        Assert.All(observer.Warnings, warning =>
+        {
+            Assert.Contains($"Remove-SmcBackup {newest} -Force", warning, StringComparison.Ordinal);
+            Assert.Contains($"Remove-SmcBackup {other} -Force", warning, StringComparison.Ordinal);
+            Assert.Contains("copy", warning, StringComparison.Ordinal);
+        });
+
+        // The advice holds.
+        foreach (string id in new[] { newest, other })
+        {
+            await retention.ExecuteAsync(await retention.PlanRemovalAsync(Component.FileStore, id, true, default), default);
+        }
+
+        RecordingObserver quiet = new();
+        await Open(repository, observer: quiet).PlanAsync(s_one, default);
+        Assert.Empty(quiet.Warnings);
+        Assert.Equal([middle], await ReadAllAsync(_store));
+    }
+
+    [Fact]
+    public async Task ExecuteAsync_BackupOfANewerFormat_LosesNothingAndIsNotRemovedByForce()
+    {
+        Repository repository = await WalWorldAsync();
+        (_, string full, string middle, string newest) = await ChainAsync(_store);
+        string database = await WriteDatabaseAsync(repository, 11);
+        string markerOfFiles = RepositoryKeys.Complete(Component.FileStore, newest);
+        string markerOfDatabase = RepositoryKeys.Complete(Component.Database, database);
+        foreach (string marker in new[] { markerOfFiles, markerOfDatabase })
+        {
+            _store[marker] = SampleBackup.OfNewerFormat(_store[marker]);
+        }
+
+        string[] before = [.. _store.Keys.Where(key => key.Contains("/pack-", StringComparison.Ordinal) || key.StartsWith("wal/", StringComparison.Ordinal)
+            || key.Contains(newest, StringComparison.Ordinal) || key.Contains(database, StringComparison.Ordinal))];
+        RecordingObserver observer = new();
+        BackupRetention retention = Open(repository, observer: observer);
+
+        IReadOnlyList<RetentionResult> removed = await retention.ExecuteAsync(await retention.PlanAsync(s_one, default), default);
+
+        Assert.Contains(removed, result => result.Id == full);
+        Assert.Superset(before.ToHashSet(), _store.Keys.ToHashSet());
+        Assert.Contains(observer.Warnings, warning => warning.Contains(newest, StringComparison.Ordinal));
+        SmcException refused = await Assert.ThrowsAsync<SmcException>(
+            () => retention.PlanRemovalAsync(Component.FileStore, newest, true, default));
+        Assert.Equal(SmcErrorCode.RepositoryFormatUnknown, refused.Code);
+        Assert.Equal([middle], await ReadAllAsync(_store));
+    }
+
+    [Fact]
+    public async Task ExecuteAsync_TimelineThatLeftBeforeTheLastBackupAheadOfTheWindow_CanBeRecovered()
+    {
+        // Segments 1 to 11 and base backups in 2, 5 and 8; from 4 on, what was recovered to: timeline 2, with a backup of its own in the window.
+        Repository repository = await Repository.OpenOrCreateAsync(_store, default);
+        for (int number = 1; number <= 11; number++)
+        {
+            await PutSegmentAsync(repository, number);
+        }
+
+        string none = await WriteDatabaseAsync(repository, 1, Later.GetUtcNow().AddDays(-30));
+        string before = await WriteDatabaseAsync(repository, 2, Later.GetUtcNow().AddDays(-20));
+        string left = await WriteDatabaseAsync(repository, 8, Later.GetUtcNow().AddDays(-12));
+        WalArchive archive = new(repository, SystemId);
+        Lsn switched = WalSegmentName.FromNumber(1, 4, SegmentSize).StartLsn(SegmentSize) + 1000;
+        await archive.PutHistoryAsync(2, TimelineHistory.Format([new TimelineBranch(1, switched, "before the accident")]), default);
+        for (int number = 4; number <= 7; number++)
+        {
+            await PutSegmentAsync(repository, number, 2);
+        }
+
+        string inWindow = await WriteDatabaseAsync(repository, 6, Later.GetUtcNow().AddDays(-3), 2);
+        string[] wal = await KeysOfTimelineAsync();
+
+        await RunAsync(_store, new RetentionPolicy { RecoveryWindow = TimeSpan.FromDays(10) });
+
+        List<string> kept = [];
+        await foreach (BackupEntry entry in repository.ListBackupsAsync(Component.Database, default))
+        {
+            kept.Add(entry.Id);
+        }
+
+        Assert.Equal([before, left, inWindow], kept);
+        Assert.DoesNotContain(none, kept);
+        Assert.Equal(wal, await KeysOfTimelineAsync());
+        Lsn start = WalSegmentName.FromNumber(1, 2, SegmentSize).StartLsn(SegmentSize) + 0x28;
+        WalCoverage coverage = await archive.GetCoverageAsync(1, start, 2, default);
+        Assert.Null(coverage.Gap);
+        Assert.Equal(WalSegmentName.FromNumber(2, 7, SegmentSize).EndLsn(SegmentSize), coverage.EndLsn);
+
+        // Nobody knows where the timeline comes from: then every backup may be the one.
+        string history = WalKey.History(2).ToKey(SystemId);
+        _store[history] = [1];
+        RecordingObserver observer = new();
+        BackupRetention retention = Open(repository, observer: observer);
+        RetentionPlan plan = await retention.PlanAsync(new RetentionPolicy { RecoveryWindow = TimeSpan.FromDays(2.5) }, default);
+        Assert.DoesNotContain(plan.Removals, static result => result.Kind == "Backup");
+        Assert.Contains(observer.Warnings, warning => warning.Contains(history, StringComparison.Ordinal));
+
+        async Task<string[]> KeysOfTimelineAsync() => [.. await KeysAsync(_store, RepositoryKeys.Wal(SystemId, 2))];
     }
 
     [Theory]

@@ -1,6 +1,7 @@
 using System.Globalization;
 using FsCheck;
 using FsCheck.Fluent;
+using SmcDr.Core.Postgres.Wal;
 using SmcDr.Core.Retention;
 
 namespace SmcDr.Core.Tests.Retention;
@@ -178,6 +179,103 @@ public sealed class RetentionRulesTests
                 ? subject.Any(other => kept.Contains(other.Id) && other.StopTime >= backup.StopTime && other.StopTime <= s_now - window)
                 : kept.Contains(backup.Id)));
     });
+
+    [Fact]
+    public void Decide_RecoveryWindowOverAnyTimelines_EveryInstantOfItKeepsABackup()
+    {
+        int branched = 0;
+        for (int seed = 0; seed < 1000; seed++)
+        {
+            Random random = new(seed);
+            List<Era> eras = [new Era(1, null, 0, 0, 0)];
+            List<(BackupFact Fact, Era Era, int Position)> backups = [];
+            int position = 0;
+            int days = random.Next(10, 60);
+            for (int day = 0; day < days; day++)
+            {
+                Era now = eras[^1];
+                position += random.Next(1, 10);
+                now.LastDay = day;
+                if (random.Next(3) == 0)
+                {
+                    DateTimeOffset time = s_now.AddDays(day - days);
+                    backups.Add((Fact(time) with { Timeline = now.Timeline, StopLsn = new Lsn((ulong)position), StopTime = time }, now, position));
+                }
+
+                if (random.Next(8) == 0)
+                {
+                    // A recovery to some earlier position, on this timeline or on one that was left.
+                    Era from = eras[random.Next(eras.Count)];
+                    int at = random.Next(from.Begin, (from == now ? position : from.End) + 1);
+                    now.End = position;
+                    position = at;
+                    eras.Add(new Era((uint)eras.Count + 1, from, at, at, day));
+                }
+            }
+
+            eras[^1].End = position;
+            TimeSpan window = TimeSpan.FromDays(random.Next(0, days));
+            DateTimeOffset start = s_now - window;
+            TimelineHistory[] timelines = [.. eras.Where(era => s_now.AddDays(era.LastDay - days) >= start).Select(static era => era.History())];
+            HashSet<string> kept =
+            [
+                .. RetentionRules.Decide(
+                    new RetentionPolicy { RecoveryWindow = window }, backups.Select(static backup => backup.Fact), _ => timelines, s_now)
+                    .Where(static decision => decision.IsKept).Select(static decision => decision.Backup.Id),
+            ];
+            foreach (Era era in eras.Where(era => s_now.AddDays(era.LastDay - days) >= start))
+            {
+                // By way of the ancestors, one after the other, and not by what a history file says.
+                BackupFact[] leading = [.. backups.Where(backup => era.Holds(backup.Era, backup.Position)).Select(static backup => backup.Fact)];
+                for (int day = 0; day <= era.LastDay; day++)
+                {
+                    DateTimeOffset instant = s_now.AddDays(day - days);
+                    if (instant >= start && leading.Where(backup => backup.StopTime <= instant).MaxBy(static backup => backup.StopTime) is { } best)
+                    {
+                        Assert.True(kept.Contains(best.Id), $"World {seed}: timeline {era.Timeline}, day {day} needs the backup '{best.Id}'.");
+                        branched += best.StopTime < start && backups.Any(backup =>
+                            backup.Fact.StopTime > best.StopTime && backup.Fact.StopTime <= start) ? 1 : 0;
+                    }
+                }
+            }
+
+            // And no more than one for each timeline ahead of the window.
+            Assert.True(backups.Count(backup => kept.Contains(backup.Fact.Id) && backup.Fact.StopTime <= start) <= timelines.Length + 1);
+        }
+
+        Assert.True(branched > 100, $"Only {branched} instants needed another backup than the last.");
+    }
+
+    /// <summary>A timeline: where it comes from, and from which position to which it goes.</summary>
+    private sealed class Era(uint timeline, Era? parent, int begin, int end, int lastDay)
+    {
+        public uint Timeline => timeline;
+
+        public int Begin => begin;
+
+        public int End { get; set; } = end;
+
+        public int LastDay { get; set; } = lastDay;
+
+        /// <summary>Whether a position of a timeline belongs to the history of this one.</summary>
+        public bool Holds(Era other, int position) =>
+            other == this || (parent is not null && (parent == other ? position <= begin : position <= begin && parent.Holds(other, position)));
+
+        public TimelineHistory History()
+        {
+            List<TimelineBranch> branches = [];
+            int limit = begin;
+            for (Era? era = parent; era is not null; era = era.Parent)
+            {
+                branches.Insert(0, new TimelineBranch(era.Timeline, new Lsn((ulong)limit), "test"));
+                limit = Math.Min(limit, era.Begin);
+            }
+
+            return branches.Count == 0 ? TimelineHistory.Root(timeline) : TimelineHistory.Parse(timeline, TimelineHistory.Format(branches));
+        }
+
+        private Era? Parent => parent;
+    }
 
     private static HashSet<string> Kept(RetentionPolicy policy, BackupFact[] backups) =>
         [.. RetentionRules.Decide(policy, backups, s_now).Where(static d => d.IsKept).Select(static d => d.Backup.Id)];

@@ -3,6 +3,7 @@ using System.Collections.Concurrent;
 using System.Globalization;
 using System.Runtime.CompilerServices;
 using SmcDr.Core.ObjectStores;
+using SmcDr.Core.Operations;
 using SmcDr.Core.Platform;
 using SmcDr.Core.Repositories;
 
@@ -34,6 +35,9 @@ public sealed class WalArchive
 
     /// <summary>Is asked around the storing of each object; null where it may always be stored.</summary>
     internal IWalGuard? Guard { get; init; }
+
+    /// <summary>Hears of damaged objects that were replaced.</summary>
+    internal IOperationObserver Observer { get; init; } = NullObserver.Instance;
 
     private IObjectStore Store => Repository.Store;
 
@@ -67,7 +71,7 @@ public sealed class WalArchive
         return false;
     }
 
-    /// <summary>Stores a timeline's history file. Storing the same again is fine.</summary>
+    /// <summary>Stores a timeline's history file. Storing the same again is fine. One that is there and damaged makes way.</summary>
     /// <exception cref="SmcException">
     /// <see cref="SmcErrorCode.WalDuplicate"/>: two servers were promoted to the same timeline. <see cref="SmcErrorCode.WalInvalid"/>.
     /// </exception>
@@ -78,7 +82,7 @@ public sealed class WalArchive
         await PutAsync(key, NewHead(key, key.Name), content, null, cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>Stores a whole segment. Storing the same again is fine.</summary>
+    /// <summary>Stores a whole segment. Storing the same again is fine. One that is there and damaged makes way.</summary>
     /// <param name="name">Its name.</param>
     /// <param name="content">Its bytes; as many as the segment size.</param>
     /// <param name="facts">What is known of it; where null, the segment is checked and scanned here.</param>
@@ -106,7 +110,7 @@ public sealed class WalArchive
         return PutAsync(key, NewHead(key, name.ToString(), start, content.Length, content.Length, facts), content, payload, cancellationToken);
     }
 
-    /// <summary>Stores a piece of a segment that is not complete yet. Storing the same again is fine.</summary>
+    /// <summary>Stores a piece of a segment that is not complete yet. Storing the same again is fine. One that is there and damaged makes way.</summary>
     /// <exception cref="SmcException"><see cref="SmcErrorCode.WalDuplicate"/>: it is there with other content.</exception>
     public Task PutPieceAsync(
         WalSegmentName name, int segmentSize, int startOffset, ReadOnlyMemory<byte> content, WalFacts facts, CancellationToken cancellationToken) =>
@@ -437,7 +441,7 @@ public sealed class WalArchive
         return scanner;
     }
 
-    private static bool IsUnreadable(SmcException error) => error.Code == SmcErrorCode.KeyMissing || SmcErrors.IsDamage(error.Code);
+    private static bool IsUnreadable(SmcException error) => Repository.IsUnreadable(error);
 
     private static ParallelOptions Options(CancellationToken cancellationToken) =>
         new() { MaxDegreeOfParallelism = ParallelReads, CancellationToken = cancellationToken };
@@ -759,24 +763,43 @@ public sealed class WalArchive
     {
         string key = wal.ToKey(SystemId);
         byte[] sealedObject = payload is { } known ? WalObject.Seal(head, content, known) : WalObject.Seal(head, content);
-        await (Guard?.BeforeStoringAsync(cancellationToken) ?? Task.CompletedTask).ConfigureAwait(false);
-        try
+        for (int attempt = 1; ; attempt++)
         {
-            await Store.PutAsync(key, sealedObject, cancellationToken).ConfigureAwait(false);
-        }
-        catch (SmcException e) when (e.Code == SmcErrorCode.ObjectExists)
-        {
-            // A retry after a lost answer, or another receiver: fine where the bytes are the same. The heads may differ, in their clocks.
-            ObjectInfo? info = await Store.GetInfoAsync(key, cancellationToken).ConfigureAwait(false);
-            if (info is null)
+            await (Guard?.BeforeStoringAsync(cancellationToken) ?? Task.CompletedTask).ConfigureAwait(false);
+            try
             {
-                throw;
+                await Store.PutAsync(key, sealedObject, cancellationToken).ConfigureAwait(false);
+                break;
             }
-
-            StoredWal existing = await ReadHeadAsync(wal, info, cancellationToken).ConfigureAwait(false);
-            if (existing.Head.Length != content.Length || existing.Head.Sha256 != Hash256.Compute(content.Span))
+            catch (SmcException e) when (e.Code == SmcErrorCode.ObjectExists)
             {
-                throw Duplicate(wal.Name, key);
+                // A retry after a lost answer, or another receiver: fine where the bytes are the same. The heads may differ, in their clocks.
+                ObjectInfo? info = await Store.GetInfoAsync(key, cancellationToken).ConfigureAwait(false);
+                if (info is null)
+                {
+                    throw;
+                }
+
+                try
+                {
+                    // All of it: who is told that it is stored removes what else there is of it.
+                    (StoredWal existing, _) = await WalObject.ReadAsync(Repository, SystemId, wal, info, null, cancellationToken).ConfigureAwait(false);
+                    if (existing.Head.Length != content.Length || existing.Head.Sha256 != Hash256.Compute(content.Span))
+                    {
+                        throw Duplicate(wal.Name, key);
+                    }
+
+                    break;
+                }
+                catch (SmcException damage) when (SmcErrors.IsDamage(damage.Code) && attempt < Attempts)
+                {
+                    if (await DamagedWal.MoveAsideAsync(Repository, SystemId, wal, cancellationToken).ConfigureAwait(false) is { } aside)
+                    {
+                        _heads.TryRemove(key, out _);
+                        Observer.Warning(
+                            $"{damage.Message} What is there lies under '{aside}' now, and '{wal.Name}' is stored again. Check the storage.");
+                    }
+                }
             }
         }
 

@@ -39,18 +39,18 @@ public sealed partial class WalReceiver
         await ClaimAsync(systemId, cancellationToken).ConfigureAwait(false);
         if (_spill is null)
         {
-            return new WalArchive(_repository, systemId) { Guard = this };
+            return new WalArchive(_repository, systemId) { Guard = this, Observer = _observer };
         }
 
         if (!MaySpill)
         {
             await _spill.BringAllAsync(CheckPermissionAsync, CheckFenceAsync, cancellationToken).ConfigureAwait(false);
-            return new WalArchive(_repository, systemId) { Guard = this };
+            return new WalArchive(_repository, systemId) { Guard = this, Observer = _observer };
         }
 
         _spill.ThrowIfFailed();
         _spill.Start(CheckPermissionAsync, CheckFenceAsync, OnSpillChanged, DescribeServer);
-        return new WalArchive(_spill.Repository, systemId) { Guard = this };
+        return new WalArchive(_spill.Repository, systemId) { Guard = this, Observer = _observer };
     }
 
     /// <inheritdoc/>

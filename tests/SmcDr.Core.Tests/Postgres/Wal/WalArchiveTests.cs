@@ -39,6 +39,110 @@ public sealed class WalArchiveTests(WalSample sample) : IClassFixture<WalSample>
         Assert.Contains(name.ToString(), error.Message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("head")]
+    [InlineData("payload")]
+    [InlineData("truncated")]
+    [InlineData("empty")]
+    [InlineData("elsewhere")]
+    public async Task Put_DamagedUnderTheSameName_MakesWayAndIsKept(string damage)
+    {
+        (WalSegmentName name, byte[] content) = sample.Segments[0];
+        byte[] history = Encoding.UTF8.GetBytes($"1\t{name.StartLsn(Size)}\tno recovery target specified\n");
+        (string Key, Func<WalArchive, Task> Put)[] objects =
+        [
+            (WalKey.Whole(name).ToKey(sample.SystemId), archive => archive.PutSegmentAsync(name, content, null, CancellationToken.None)),
+            (WalKey.Piece(name, 0, 50_000).ToKey(sample.SystemId), archive => archive.PutPieceAsync(
+                name, Size, 0, content.AsMemory(..50_000), Facts(name, content.AsSpan(..50_000)), CancellationToken.None)),
+            (WalKey.History(2).ToKey(sample.SystemId), archive => archive.PutHistoryAsync(2, history, CancellationToken.None)),
+        ];
+        foreach ((string key, Func<WalArchive, Task> put) in objects)
+        {
+            await put(Archive);
+            byte[] good = _store[key];
+            byte[] bad = damage switch
+            {
+                "head" => Flip(good, 20),
+                "payload" => Flip(good, good.Length - 3),
+                "truncated" => good[..(good.Length / 2)],
+                "empty" => [],
+                _ => await ElsewhereAsync(put, key),
+            };
+            _store[key] = bad;
+            RecordingObserver observer = new();
+
+            await put(new WalArchive(_repository, sample.SystemId) { Observer = observer });
+
+            // The heads differ in nothing: they hold no clock of this host.
+            Assert.Equal(good, _store[key]);
+            string aside = Assert.Single(_store.Keys, other => other.StartsWith(key + ".damaged-", StringComparison.Ordinal));
+            Assert.Equal(bad, _store[aside]);
+            Assert.Contains(aside, Assert.Single(observer.Warnings), StringComparison.Ordinal);
+
+            // What was moved is no WAL to anybody.
+            WalCatalog catalog = await Archive.LoadCatalogAsync(CancellationToken.None);
+            Assert.DoesNotContain(
+                catalog.Timelines.Values.SelectMany(static l => l.Segments.Values).SelectMany(static s => s.Pieces.Select(static p => p.Info).Append(s.Whole)),
+                info => info?.Key == aside);
+            await put(Archive);
+            Assert.Single(_store.Keys, other => other.StartsWith(key + ".damaged-", StringComparison.Ordinal));
+        }
+
+        static byte[] Flip(byte[] bytes, int at)
+        {
+            byte[] flipped = (byte[])bytes.Clone();
+            flipped[at] ^= 1;
+            return flipped;
+        }
+
+        async Task<byte[]> ElsewhereAsync(Func<WalArchive, Task> put, string key)
+        {
+            (MemoryObjectStore store, Repository repository) = await CreateRepositoryAsync();
+            await using (store)
+            {
+                await put(new WalArchive(repository, sample.SystemId));
+                return store[key];
+            }
+        }
+    }
+
+    [Fact]
+    public async Task Put_DamagedOnceWhenItIsRead_StaysAsItIs()
+    {
+        (WalSegmentName name, byte[] content) = sample.Segments[0];
+        await Archive.PutSegmentAsync(name, content, null, CancellationToken.None);
+        IReadOnlyList<string> keys = _store.Keys;
+        await using FaultyObjectStore faulty = new(_store);
+        Repository repository = await Repository.OpenAsync(faulty, CancellationToken.None);
+        // The calls: the put that is refused, the look at what is there, the reading.
+        faulty.Plan(3, StoreFault.SilentTruncation);
+
+        await new WalArchive(repository, sample.SystemId).PutSegmentAsync(name, content, null, CancellationToken.None);
+
+        Assert.Equal(1, faulty.Injected);
+        Assert.Equal(keys, _store.Keys);
+    }
+
+    [Fact]
+    public async Task Put_DamagedAndTheStoreKeepsWhatItHas_SaysWhatToRemove()
+    {
+        (WalSegmentName name, byte[] content) = sample.Segments[0];
+        await Archive.PutSegmentAsync(name, content, null, CancellationToken.None);
+        string key = WalKey.Whole(name).ToKey(sample.SystemId);
+        byte[] bad = _store[key];
+        bad[20] ^= 1;
+        _store[key] = bad;
+        _store.BeforeDelete = static (_, _) => throw new SmcException(SmcErrorCode.StorageAccessDenied, "It is locked.");
+
+        SmcException error = await Assert.ThrowsAsync<SmcException>(
+            () => Archive.PutSegmentAsync(name, content, null, CancellationToken.None));
+
+        Assert.True(SmcErrors.IsDamage(error.Code), error.Message);
+        Assert.Contains("It is locked.", error.Message, StringComparison.Ordinal);
+        Assert.Contains(key, error.Recommendation, StringComparison.Ordinal);
+        Assert.Equal(bad, _store[key]);
+    }
+
     [Fact]
     public async Task PutSegmentAsync_EmptyShortOrForeignFile_IsRefused_Trap29()
     {

@@ -67,6 +67,7 @@ public sealed class WalImport
         WalArchive archive = new(repository, await ChooseSystemAsync(repository, plan, cancellationToken).ConfigureAwait(false))
         {
             Guard = fence is null ? null : new FenceGuard(fence),
+            Observer = observer,
         };
         WalCatalog catalog = await archive.LoadCatalogAsync(cancellationToken).ConfigureAwait(false);
         int size = await archive.GetSegmentSizeAsync(catalog, cancellationToken).ConfigureAwait(false) ?? (int?)plan.Head?.SegmentSize ?? 16 << 20;
@@ -363,7 +364,7 @@ public sealed class WalImport
     {
         WalCatalog.Segment? known = _catalog.Timelines.GetValueOrDefault(segment.Name.Timeline)?.Find(segment.Name);
         if (known?.Whole is not null &&
-            await _archive.FindHeadAsync(WalKey.Whole(segment.Name), cancellationToken).ConfigureAwait(false) is { } head)
+            await TryFindHeadAsync(WalKey.Whole(segment.Name), cancellationToken).ConfigureAwait(false) is { } head)
         {
             if (head.Sha256 != segment.Hash)
             {
@@ -374,7 +375,15 @@ public sealed class WalImport
             return;
         }
 
-        await CompareAsync(segment.File, known, segment.Content, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            await CompareAsync(segment.File, known, segment.Content, cancellationToken).ConfigureAwait(false);
+        }
+        catch (SmcException e) when (SmcErrors.IsDamage(e.Code))
+        {
+            _observer.Warning($"{e.Message} The import goes on without comparing it.");
+        }
+
         await _archive.PutSegmentAsync(segment.Name, segment.Content, segment.Facts, cancellationToken).ConfigureAwait(false);
         Count(ref _imported, segment.Name, segment.Content.Length);
         if (known is { Pieces.Count: > 0 })
@@ -388,6 +397,19 @@ public sealed class WalImport
                 // A locked or read-only store keeps them. They do no harm: what replaced them is preferred.
                 _observer.Verbose($"Pieces of the WAL segment '{segment.Name}' stay although it is complete: {e.Message}");
             }
+        }
+    }
+
+    /// <summary>The head of an object that is stored; null where it is not, or is damaged: then it is stored again.</summary>
+    private async Task<WalObjectHead?> TryFindHeadAsync(WalKey key, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await _archive.FindHeadAsync(key, cancellationToken).ConfigureAwait(false);
+        }
+        catch (SmcException e) when (SmcErrors.IsDamage(e.Code))
+        {
+            return null;
         }
     }
 
@@ -449,7 +471,7 @@ public sealed class WalImport
     private async Task ImportHistoryAsync(WalFile file, CancellationToken cancellationToken)
     {
         byte[] content = await WalImportPlan.ReadHistoryAsync(file, cancellationToken).ConfigureAwait(false);
-        if (await _archive.FindHeadAsync(WalKey.History(file.Timeline), cancellationToken).ConfigureAwait(false) is { } head)
+        if (await TryFindHeadAsync(WalKey.History(file.Timeline), cancellationToken).ConfigureAwait(false) is { } head)
         {
             if (head.Sha256 != Hash256.Compute(content))
             {

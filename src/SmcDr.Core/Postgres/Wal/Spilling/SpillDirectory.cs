@@ -30,6 +30,9 @@ internal sealed class SpillDirectory : IDisposable
     private readonly ulong _systemId;
     private readonly FileStream _hold;
     private bool _isIdentified;
+
+    // The file whose writing has failed, or goes on.
+    private string? _uncertain;
     private long _last;
     private long _bytes;
 
@@ -82,10 +85,15 @@ internal sealed class SpillDirectory : IDisposable
     /// has it. <see cref="SmcErrorCode.TargetNotEmpty"/>.
     /// </exception>
     public static async Task<SpillDirectory> OpenAsync(
-        string path, Repository repository, ulong systemId, long epoch, CancellationToken cancellationToken)
+        string path,
+        Repository repository,
+        ulong systemId,
+        long epoch,
+        CancellationToken cancellationToken,
+        Action<string>? syncDirectory = null)
     {
         path = System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(path));
-        DirectoryObjectStore files = new(path);
+        DirectoryObjectStore files = syncDirectory is null ? new(path) : new(path) { SyncDirectory = syncDirectory };
         SpillIdentity identity = new()
         {
             RepositoryId = repository.Id,
@@ -153,12 +161,12 @@ internal sealed class SpillDirectory : IDisposable
         if (!_isIdentified)
         {
             byte[] identity = Envelope.Seal(JsonSerializer.SerializeToUtf8Bytes(_identity, WalJson.Default.SpillIdentity));
-            await _files.PutAsync(IdentityName, identity, cancellationToken).ConfigureAwait(false);
+            await PutAsync(IdentityName, identity, cancellationToken).ConfigureAwait(false);
             _isIdentified = true;
         }
 
         SpilledWal item = new(_last + 1, wal, key, content.Length, DateTimeOffset.UtcNow);
-        await _files.PutAsync(NameOf(item), content, cancellationToken).ConfigureAwait(false);
+        await PutAsync(NameOf(item), content, cancellationToken).ConfigureAwait(false);
         Add(item);
     }
 
@@ -261,6 +269,22 @@ internal sealed class SpillDirectory : IDisposable
     }
 
     private static string NameOf(SpilledWal item) => string.Create(CultureInfo.InvariantCulture, $"{item.Number:D12}-{item.Wal.Name}");
+
+    /// <summary>
+    /// Writes a file. One that failed may be there all the same, where only its name could not be made durable; nobody was told that it is, and the next
+    /// one has its number. So it goes first.
+    /// </summary>
+    private async Task PutAsync(string name, ReadOnlyMemory<byte> content, CancellationToken cancellationToken)
+    {
+        if (_uncertain is { } left)
+        {
+            await _files.DeleteAsync(left, cancellationToken).ConfigureAwait(false);
+        }
+
+        _uncertain = name;
+        await _files.PutAsync(name, content, cancellationToken).ConfigureAwait(false);
+        _uncertain = null;
+    }
 
     private async Task TakeUpAsync(CancellationToken cancellationToken)
     {

@@ -24,6 +24,9 @@ internal sealed class WalSpill : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly CancellationTokenSource _failed = new();
     private readonly Lock _lock = new();
+
+    // What was damaged in the repository, each once: storage that damages whatever it is given ends the stream.
+    private readonly HashSet<string> _replaced = new(StringComparer.Ordinal);
     private Task _bringing = Task.CompletedTask;
     private Func<CancellationToken, Task>? _beforeWrite;
     private Func<CancellationToken, Task>? _afterWrite;
@@ -240,9 +243,23 @@ internal sealed class WalSpill : IAsyncDisposable
         }
 
         byte[] found = await ReadRawAsync(_target.RawStore, item.Key, cancellationToken).ConfigureAwait(false);
-        if (!found.AsSpan().SequenceEqual(stored) &&
-            await ReadContentAsync(_target, item, cancellationToken).ConfigureAwait(false) is var theirs &&
-            (theirs.Head.Length != own.Head.Length || theirs.Head.Sha256 != own.Head.Sha256))
+        StoredWal theirs = own;
+        try
+        {
+            theirs = found.AsSpan().SequenceEqual(stored) ? own : await ReadContentAsync(_target, item, cancellationToken).ConfigureAwait(false);
+        }
+        catch (SmcException e) when (SmcErrors.IsDamage(e.Code) && _replaced.Add(item.Key))
+        {
+            if (await DamagedWal.MoveAsideAsync(_target, _systemId, item.Wal, cancellationToken).ConfigureAwait(false) is { } aside)
+            {
+                _observer.Warning($"{e.Message} What is there lies under '{aside}' now, and '{item.Wal.Name}' is stored again. Check the storage.");
+            }
+
+            // It is still the first here, and is brought again.
+            return;
+        }
+
+        if ((theirs.Head.Length != own.Head.Length || theirs.Head.Sha256 != own.Head.Sha256))
         {
             throw new SmcException(
                 SmcErrorCode.WalDuplicate,

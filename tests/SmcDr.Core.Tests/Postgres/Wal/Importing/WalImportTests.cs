@@ -66,6 +66,23 @@ public sealed class WalImportTests(WalSample sample) : IClassFixture<WalSample>,
     }
 
     [Fact]
+    public async Task RunAsync_DamagedInTheArchive_IsStoredAgain()
+    {
+        WriteAll();
+        await ImportAsync();
+        string key = Path.Combine(_directory.Path, "repository", WalKey.Whole(sample.Segments[1].Name).ToKey(sample.SystemId));
+        byte[] good = await File.ReadAllBytesAsync(key);
+        await File.WriteAllBytesAsync(key, [.. good[..20], (byte)(good[20] ^ 1), .. good[21..]]);
+
+        WalImportResult result = await ImportAsync();
+
+        Assert.Equal(("Complete", 1L), (result.State, result.ImportedCount));
+        WalCoverage coverage = await Archive.GetCoverageAsync(1, sample.StartLsn, null, default);
+        Assert.Equal(sample.Segments.Count, coverage.Items.Count);
+        Assert.Equal(sample.Segments[1].Content, await Archive.ReadAsync(coverage.Items[1], default));
+    }
+
+    [Fact]
     public async Task RunAsync_PlainGzipAndZstandardInDirectories_AreTheSame()
     {
         for (int i = 0; i < sample.Segments.Count; i++)

@@ -5,6 +5,7 @@ using SmcDr.Core.Postgres.Wal;
 using SmcDr.Core.Postgres.Wal.Spilling;
 using SmcDr.Core.Repositories;
 using SmcDr.Core.Tests.Fixtures;
+using SmcDr.Core.Tests.ObjectStores;
 using SmcDr.Core.Tests.Postgres.BaseBackups;
 
 namespace SmcDr.Core.Tests.Postgres.Wal.Spilling;
@@ -293,6 +294,69 @@ public sealed class WalSpillTests : IAsyncLifetime
         Assert.Empty(Files());
         byte[] stored = await ReadAsync(WalKey.Whole(Name(1)).ToKey(SystemId));
         Assert.Equal(_sealed, stored);
+    }
+
+    [Fact]
+    public async Task Bring_DamagedInTheRepository_TakesItsPlaceAndItIsKept()
+    {
+        string key = WalKey.Whole(Name(1)).ToKey(SystemId);
+        RecordingObserver observer = new();
+        await using WalSpill spill = await OpenSpillAsync(observer: observer);
+        WalArchive archive = new(spill.Repository, SystemId);
+        _isFull = true;
+        await archive.PutSegmentAsync(Name(1), Content(1), Facts(1), CancellationToken.None);
+        _isFull = false;
+        byte[] damaged = "what a power cut has left"u8.ToArray();
+        await _inner.PutAsync(key, damaged, CancellationToken.None);
+
+        await spill.BringAllAsync(static _ => Task.CompletedTask, static _ => Task.CompletedTask, CancellationToken.None);
+
+        Assert.Empty(Files());
+        string aside = Assert.Single(await KeysAsync(), name => name.StartsWith(key + ".damaged-", StringComparison.Ordinal));
+        Assert.Equal(damaged, await _inner.ReadAsync(aside));
+        Assert.Contains(observer.Warnings, text => text.Contains(aside, StringComparison.Ordinal));
+        WalArchive there = new(await OpenAsync(_inner), SystemId);
+        WalCoverage coverage = await there.GetCoverageAsync(1, Name(1).StartLsn(SegmentSize), null, CancellationToken.None);
+        Assert.Equal(Content(1), await there.ReadAsync(coverage.Items[0], CancellationToken.None));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task AddAsync_NameThatCouldNotBeMadeDurable_IsStoredByTheNextTry(bool isAnother)
+    {
+        // The first directory is that of the file which says whose spill it is; the first object comes after it.
+        int left = 0;
+        string path = Path.TrimEndingDirectorySeparator(Path.GetFullPath(Spill));
+        void Sync(string directory)
+        {
+            if (directory == path && left > 0 && --left == 0)
+            {
+                throw new IOException("The disk does not answer.");
+            }
+        }
+
+        (WalKey wal, byte[] content) = (WalKey.Piece(Name(1), 0, 1000), new byte[1000]);
+        (WalKey next, byte[] more) = isAnother ? (WalKey.Piece(Name(1), 0, 2000), new byte[2000]) : (wal, content);
+        for (int failing = 1; failing <= 2; failing++)
+        {
+            using (SpillDirectory directory = await SpillDirectory.OpenAsync(path, _repository, SystemId, 0, CancellationToken.None, Sync))
+            {
+                left = failing;
+                await SmcErrorCode.StorageUnavailable.ThrowsAsync(
+                    () => directory.AddAsync(wal, wal.ToKey(SystemId), content, CancellationToken.None));
+                await directory.AddAsync(next, next.ToKey(SystemId), more, CancellationToken.None);
+                Assert.Equal(more.Length, directory.Bytes);
+            }
+
+            // And the next process finds that one alone.
+            using (SpillDirectory directory = await SpillDirectory.OpenAsync(path, _repository, SystemId, 0, CancellationToken.None))
+            {
+                SpilledWal item = Assert.Single(directory.Items);
+                Assert.Equal(next, item.Wal);
+                await directory.RemoveAsync(item, CancellationToken.None);
+            }
+        }
     }
 
     [Fact]
