@@ -1,0 +1,77 @@
+using SmcDr.Core.Operations;
+using SmcDr.Core.Plans;
+using SmcDr.Core.Redis;
+using SmcDr.Core.Regions;
+using SmcDr.Core.Regions.Failover;
+using SmcDr.Core.Repositories;
+using SmcDr.Core.Sites;
+using SmcDr.Core.Sites.Plans;
+using SmcDr.Core.Tests.Fixtures;
+using SmcDr.Core.Tests.Postgres.BaseBackups;
+using SmcDr.Core.Tests.Redis;
+
+namespace SmcDr.Core.Tests.Regions;
+
+/// <summary>What a switch of regions does with Redis, between real servers.</summary>
+public sealed class RedisSwitchTests
+{
+    private readonly RecordingObserver _observer = new();
+
+    [LinuxFact]
+    public async Task Promote_MasterThatCannotBePaused_SaysWhatFollowsFromThat()
+    {
+        await using RedisServer east = await RedisServer.StartAsync();
+        await using RedisServer west = await RedisServer.StartAsync();
+        await west.ExecuteAsync("REPLICAOF", "127.0.0.1", $"{east.Port}");
+        await east.ExecuteAsync("SET", "key", "value");
+        await east.ExecuteAsync("ACL", "SETUSER", "default", "-client|pause");
+
+        string detail = await PromoteAsync(CreateSite(Endpoint(east), Endpoint(west)));
+
+        Assert.Contains("what was written to that since is lost, as it could not be paused", detail, StringComparison.Ordinal);
+        string warning = Assert.Single(_observer.Warnings, static one => one.Contains("could not be paused", StringComparison.Ordinal));
+        Assert.Contains("NOPERM", warning, StringComparison.Ordinal);
+        Assert.Contains("role:master", await west.InfoAsync("replication"), StringComparison.Ordinal);
+        Assert.Equal("value", (await west.CliAsync("GET", "key")).Trim());
+    }
+
+    [LinuxFact]
+    public async Task Promote_MasterThatIsPaused_HasAllChanges()
+    {
+        await using RedisServer east = await RedisServer.StartAsync();
+        await using RedisServer west = await RedisServer.StartAsync();
+        await west.ExecuteAsync("REPLICAOF", "127.0.0.1", $"{east.Port}");
+        await east.ExecuteAsync("SET", "key", "value");
+
+        Assert.Equal(
+            "It is a master, with all changes of the old one.", await PromoteAsync(CreateSite(Endpoint(east), Endpoint(west))));
+        Assert.DoesNotContain(_observer.Warnings, static one => one.Contains("could not be paused", StringComparison.Ordinal));
+    }
+
+    private static string Endpoint(RedisServer server) => $"127.0.0.1:{server.Port}" +
+        (server.CertificatePath is { } file ? $"\", tls: true, serverName: localhost, caFile: \"{file}" : "");
+
+    private static Site CreateSite(string east, string west) => SiteFile.Parse(
+        $$"""
+        name: caches
+        repository: { location: "file:///srv/repository" }
+        regions:
+          east: { role: primary, redis: { endpoint: "{{east}}" } }
+          west: { role: standby, redis: { endpoint: "{{west}}" } }
+        """,
+        "/etc/smcdr.yaml");
+
+    private async Task<string> PromoteAsync(Site site)
+    {
+        SitePlanContext context = new()
+        {
+            Site = site,
+            Secrets = new SecretResolver(),
+            Repository = await Repository.OpenOrCreateAsync(new MemoryObjectStore(), default),
+            Observer = _observer,
+        };
+        RegionFailoverIntent intent = new() { From = "east", To = "west", Planned = true, Epoch = 1, SystemId = "1", Timeline = 1 };
+        return await new PromoteRedisStep(new FailoverWork(context, intent)).ActAsync(
+            new StepContext(PromoteRedisStep.StepKey, null, false, new StepOutputs(), static (_, _) => Task.CompletedTask, _observer), default);
+    }
+}
