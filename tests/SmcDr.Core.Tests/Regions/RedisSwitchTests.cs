@@ -48,6 +48,42 @@ public sealed class RedisSwitchTests
         Assert.DoesNotContain(_observer.Warnings, static one => one.Contains("could not be paused", StringComparison.Ordinal));
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task FollowAsync_SettingsOfAnotherMasterAreLeft_TheyKeepItFromNothing(bool isTls)
+    {
+        await using RedisServer east = await RedisServer.StartAsync();
+        await using RedisServer west = await RedisServer.StartAsync(new RedisServerOptions { Tls = isTls });
+        await east.ExecuteAsync("SET", "key", "value");
+        await west.ExecuteAsync("CONFIG", "SET", "masteruser", "gone");
+        await west.ExecuteAsync("CONFIG", "SET", "masterauth", "gone");
+        if (isTls)
+        {
+            await west.ExecuteAsync("CONFIG", "SET", "tls-ca-cert-file", west.CertificatePath!);
+            await west.ExecuteAsync("CONFIG", "SET", "tls-replication", "yes");
+        }
+
+        Site site = CreateSite(Endpoint(east), Endpoint(west));
+        RegionReplicaResult result = await RedisFollowing.FollowAsync(
+            site,
+            new SecretResolver(),
+            new RegionReplicaPlan
+            {
+                Request = new RegionReplicaRequest
+                {
+                    Repository = await Repository.OpenOrCreateAsync(new MemoryObjectStore(), default), Program = [], Force = true,
+                },
+                Leader = site.Regions["east"],
+                Follower = site.Regions["west"],
+            },
+            _observer,
+            default);
+
+        Assert.Equal("Up", result.Link);
+        Assert.Equal("value", (await west.CliAsync("GET", "key")).Trim());
+    }
+
     private static string Endpoint(RedisServer server) => $"127.0.0.1:{server.Port}" +
         (server.CertificatePath is { } file ? $"\", tls: true, serverName: localhost, caFile: \"{file}" : "");
 
