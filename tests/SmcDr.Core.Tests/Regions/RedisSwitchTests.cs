@@ -1,7 +1,9 @@
+using System.Net.Sockets;
 using SmcDr.Core.Operations;
 using SmcDr.Core.Plans;
 using SmcDr.Core.Redis;
 using SmcDr.Core.Regions;
+using SmcDr.Core.Regions.Failback;
 using SmcDr.Core.Regions.Failover;
 using SmcDr.Core.Repositories;
 using SmcDr.Core.Sites;
@@ -82,6 +84,59 @@ public sealed class RedisSwitchTests
 
         Assert.Equal("Up", result.Link);
         Assert.Equal("value", (await west.CliAsync("GET", "key")).Trim());
+    }
+
+    /// <summary>A network that changes a byte on its way, in the middle of a value, where only the checksum tells.</summary>
+    [LinuxFact]
+    public async Task KeepRdb_DamagedOnItsWay_IsRefused()
+    {
+        await using RedisServer east = await RedisServer.StartAsync();
+        await east.ExecuteAsync("SET", "key", "a-value-that-is-intact");
+        await using LoopbackListener network = new(async client =>
+        {
+            using TcpClient server = new();
+            await server.ConnectAsync("127.0.0.1", east.Port);
+            using (client)
+            {
+                await Task.WhenAny(CopyAsync(client.GetStream(), server.GetStream(), false), CopyAsync(server.GetStream(), client.GetStream(), true));
+            }
+        });
+        using TemporaryDirectory directory = new();
+        string path = Path.Combine(directory.Path, "redis.rdb");
+
+        SmcException e = await Assert.ThrowsAsync<SmcException>(() => RejoinRedisStep.KeepRdbAsync(
+            CreateSite($"127.0.0.1:{network.EndPoint.Port}", Endpoint(east)).CreateRedisConnector(new SecretResolver(), "east"),
+            path,
+            _observer,
+            default));
+
+        Assert.Contains("checksum", e.Message, StringComparison.Ordinal);
+        Assert.Contains("Nothing of that Redis was overwritten", e.Recommendation, StringComparison.Ordinal);
+        await RejoinRedisStep.KeepRdbAsync(
+            CreateSite(Endpoint(east), Endpoint(east)).CreateRedisConnector(new SecretResolver(), "east"), path, _observer, default);
+        Assert.True((await File.ReadAllBytesAsync(path)).AsSpan().IndexOf("a-value-that-is-intact"u8) > 0);
+    }
+
+    private static async Task CopyAsync(NetworkStream from, NetworkStream to, bool isDamaged)
+    {
+        byte[] buffer = new byte[64 << 10];
+        try
+        {
+            while (await from.ReadAsync(buffer) is > 0 and int length)
+            {
+                // An RDB of one key comes in one piece.
+                if (isDamaged && buffer.AsSpan(0, length).IndexOf("is-intact"u8) is >= 0 and int at)
+                {
+                    buffer[at] ^= 1;
+                }
+
+                await to.WriteAsync(buffer.AsMemory(0, length));
+            }
+        }
+        catch (Exception e) when (e is IOException or ObjectDisposedException)
+        {
+            // One side has closed.
+        }
     }
 
     private static string Endpoint(RedisServer server) => $"127.0.0.1:{server.Port}" +
