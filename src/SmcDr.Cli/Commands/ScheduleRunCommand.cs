@@ -33,9 +33,7 @@ internal sealed class ScheduleRunCommand : CliCommand
         using TaskHold? hold = TaskHold.TryTake(state, site.Name, task);
         if (hold is null)
         {
-            await context.Host.Error
-                .WriteLineAsync($"'{task}' of the site '{site.Name}' still runs on this host since the last time; it is not begun beside itself.").ConfigureAwait(false);
-            return ExitCodes.Success;
+            return await TellOfRunningAsync(context, site, task, state, cancellationToken).ConfigureAwait(false);
         }
 
         bool isQuiet = context.Parsed.GetValue(_quiet);
@@ -66,6 +64,33 @@ internal sealed class ScheduleRunCommand : CliCommand
 
         int told = await TellAsync(context, site, task, exitCode, $"{said}{written}", state, cancellationToken).ConfigureAwait(false);
         return exitCode != ExitCodes.Success ? exitCode : told;
+    }
+
+    /// <summary>One that takes its time is no failure; one that hangs is, since nothing of the kind is done any more.</summary>
+    private static async Task<int> TellOfRunningAsync(
+        CliContext context, Site site, string task, string? state, CancellationToken cancellationToken)
+    {
+        DateTimeOffset? since = TaskHold.FindSince(state, site.Name, task);
+        TimeSpan limit = SiteSchedules.GetRunLimit(site, task);
+        if (!(DateTimeOffset.UtcNow - since > limit))
+        {
+            await context.Host.Error.WriteLineAsync(
+                $"'{task}' of the site '{site.Name}' still runs on this host since {(since is null ? "the last time" : DisplayText.Time(since))}; it is not begun " +
+                    "beside itself.").ConfigureAwait(false);
+            return ExitCodes.Success;
+        }
+
+        SmcException hangs = new(
+            SmcErrorCode.OperationInProgress,
+            $"'{task}' of the site '{site.Name}' runs on this host since {DisplayText.Time(since)}, longer than {DisplayText.Duration(limit)}, and is not begun " +
+                "beside itself: it hangs.",
+            recommendation: $"Look what it waits for, and end it (pgrep -af 'schedule run {task}'). Where it may take so long, add 'runLimit' to the schedules in " +
+                $"'{site.Path}'.",
+            target: task);
+        ErrorText.Write(context.Host.Error, hangs);
+        int exitCode = SmcErrors.Get(hangs.Code).ExitCode;
+        await TellAsync(context, site, task, exitCode, $"{hangs.Message}\n{hangs.Recommendation}", state, cancellationToken).ConfigureAwait(false);
+        return exitCode;
     }
 
     private static async Task<int> TellAsync(

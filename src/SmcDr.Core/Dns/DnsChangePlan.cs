@@ -29,6 +29,10 @@ public sealed record DnsChangePlan
             : Changes.Select(change => $"{change.Display}, in {Zone.Display}."))
         .Concat(Warnings));
 
+    /// <summary>What takes the changes back, where there are any. It does no harm where they were not made.</summary>
+    /// <param name="time">When they are made.</param>
+    internal DnsUndo ToUndo(DateTimeOffset time) => new() { ZoneId = Zone.Id, Time = time, Changes = Changes };
+
     /// <summary>The record sets of the name after the change, of all types.</summary>
     internal IReadOnlyList<DnsRecordSet> Wanted() =>
     [

@@ -182,7 +182,7 @@ public sealed class DnsRecords : IDisposable
                 ChangeId = change?.Id,
                 SubmittedTime = submitted,
                 OldAnswerSeconds = oldAnswer,
-                Undo = isChanged ? new DnsUndo { ZoneId = plan.Zone.Id, Time = submitted!.Value, Changes = plan.Changes }.ToJson() : null,
+                Undo = isChanged ? plan.ToUndo(submitted!.Value).ToJson() : null,
             };
             try
             {

@@ -181,7 +181,7 @@ internal static class IncidentJournal
         Time = entry.Time,
         Kind = entry.Begin is not null ? "Opened" : entry.Command is not null ? "Command" : "Note",
         Text = entry.Begin?.Title ?? entry.Command ?? entry.Note ?? "",
-        Outcome = entry.Command is null ? null : end?.Outcome ?? "Running",
+        Outcome = entry.Command is null ? null : end?.Outcome ?? (entry.Process?.IsSurelyGone() == true ? "Unknown" : "Running"),
         Elapsed = end?.ElapsedSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : null,
         Problem = end?.Problem,
         ErrorId = end?.ErrorId,

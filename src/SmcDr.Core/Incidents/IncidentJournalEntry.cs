@@ -36,6 +36,9 @@ internal sealed record IncidentJournalEntry
     /// <summary>A command that begins, with its arguments.</summary>
     public string? Command { get; init; }
 
+    /// <summary>Of a command that begins, the process that it runs in: one that is gone without an end was killed, or could not note it.</summary>
+    public IncidentProcess? Process { get; init; }
+
     /// <summary>The <see cref="EntryId"/> of the entry in which the command began that has ended.</summary>
     public string? EndOf { get; init; }
 

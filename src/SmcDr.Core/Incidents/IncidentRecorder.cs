@@ -16,6 +16,8 @@ public sealed class IncidentRecorder
     // Enough for any store that works, and nothing beside the patience that a command itself has with one that does not.
     private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(8);
 
+    private static readonly TimeSpan s_again = TimeSpan.FromSeconds(1);
+
     private readonly SecretResolver _secrets;
     private readonly long _start = Stopwatch.GetTimestamp();
     private readonly Task<Beginning?> _beginning;
@@ -58,32 +60,58 @@ public sealed class IncidentRecorder
             return;
         }
 
-        await TryAsync(observer.Warning, async token =>
+        double elapsed = Stopwatch.GetElapsedTime(_start).TotalSeconds;
+        await using (beginning.Repository.Store.ConfigureAwait(false))
         {
-            await using (beginning.Repository.Store.ConfigureAwait(false))
-            {
-                foreach (IncidentJournalEntry entry in beginning.Entries)
-                {
-                    await IncidentJournal.AppendAsync(
-                        beginning.Repository,
-                        Site.Name,
-                        IncidentJournal.NewEntry(beginning.Repository, entry.IncidentId) with
-                        {
-                            EndOf = entry.EntryId,
-                            Outcome = outcome,
-                            ElapsedSeconds = Stopwatch.GetElapsedTime(_start).TotalSeconds,
-                            Problem = error is null ? null : SiteIncidents.Clean(error.Message),
-                            ErrorId = error?.ErrorId,
-                        },
-                        token).ConfigureAwait(false);
-                }
-            }
-
-            return true;
-        }).ConfigureAwait(false);
+            // Each by itself, so that one that cannot be noted takes no other with it.
+            await Task.WhenAll(beginning.Entries.Select(entry => TryAsync(
+                "The end of this command is",
+                observer.Warning,
+                token => AppendAsync(
+                    beginning.Repository,
+                    IncidentJournal.NewEntry(beginning.Repository, entry.IncidentId) with
+                    {
+                        EndOf = entry.EntryId,
+                        Outcome = outcome,
+                        ElapsedSeconds = elapsed,
+                        Problem = error is null ? null : SiteIncidents.Clean(error.Message),
+                        ErrorId = error?.ErrorId,
+                    },
+                    token)))).ConfigureAwait(false);
+        }
     }
 
-    private Task<Beginning?> BeginAsync(IOperationObserver observer) => TryAsync(observer.Verbose, async token =>
+    /// <summary>
+    /// Appends an end, again and again until the time is over: without it the command would be shown as one that runs. Two ends of one command, where an
+    /// answer was lost, count as one.
+    /// </summary>
+    private async Task<object?> AppendAsync(Repository repository, IncidentJournalEntry entry, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            SmcException failure;
+            try
+            {
+                await IncidentJournal.AppendAsync(repository, Site.Name, entry, cancellationToken).ConfigureAwait(false);
+                return null;
+            }
+            catch (SmcException e)
+            {
+                failure = e;
+            }
+
+            try
+            {
+                await Task.Delay(s_again, cancellationToken).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException)
+            {
+                throw failure;
+            }
+        }
+    }
+
+    private Task<Beginning?> BeginAsync(IOperationObserver observer) => TryAsync("This command is", observer.Verbose, async token =>
     {
         IReadOnlyList<string> open;
         IObjectStore store = ObjectStoreFactory.Open(Site.Repository.Location);
@@ -98,7 +126,10 @@ public sealed class IncidentRecorder
         }
 
         Repository repository = await Site.OpenRepositoryAsync(_secrets, token).ConfigureAwait(false);
-        IncidentJournalEntry[] entries = [.. open.Select(id => IncidentJournal.NewEntry(repository, id) with { Time = StartTime, Command = Command })];
+        IncidentJournalEntry[] entries = [.. open.Select(id => IncidentJournal.NewEntry(repository, id) with
+        {
+            Time = StartTime, Command = Command, Process = IncidentProcess.Own,
+        })];
         foreach (IncidentJournalEntry entry in entries)
         {
             await IncidentJournal.AppendAsync(repository, Site.Name, entry, token).ConfigureAwait(false);
@@ -107,7 +138,7 @@ public sealed class IncidentRecorder
         return new Beginning(repository, entries);
     });
 
-    private static async Task<T?> TryAsync<T>(Action<string> tell, Func<CancellationToken, Task<T?>> work)
+    private static async Task<T?> TryAsync<T>(string what, Action<string> tell, Func<CancellationToken, Task<T?>> work)
     {
         using CancellationTokenSource limit = new(s_limit);
         try
@@ -117,12 +148,12 @@ public sealed class IncidentRecorder
         catch (OperationCanceledException)
         {
             // The limit, or a pipeline that is over and gives no more secrets.
-            tell("This command is not noted in the timeline of the site's incidents: the repository did not answer in time.");
+            tell($"{what} not noted in the timeline of the site's incidents: the repository did not answer in time.");
         }
         catch (Exception e)
         {
             // Whatever it is, the command that is being noted matters more.
-            tell($"This command is not noted in the timeline of the site's incidents: {e.Message}");
+            tell($"{what} not noted in the timeline of the site's incidents: {e.Message}");
         }
 
         return default;

@@ -94,7 +94,7 @@ public sealed class ObjectiveMeter
             {
                 ObjectiveResult result = New(repository, component, component == Component.FileStore ? one.Subject : null, objective);
                 result = component == Component.Database
-                    ? await MeasureDatabaseAsync(repository, result, cancellationToken).ConfigureAwait(false)
+                    ? await MeasureDatabaseAsync(repository, result, one, cancellationToken).ConfigureAwait(false)
                     : await MeasureBackupsAsync(repository, result, one, cancellationToken).ConfigureAwait(false);
                 results.Add(Judge(Predict(result, measurements)));
             }
@@ -131,13 +131,14 @@ public sealed class ObjectiveMeter
         Repository = repository.Location,
     };
 
-    private async Task<ObjectiveResult> MeasureDatabaseAsync(Repository repository, ObjectiveResult result, CancellationToken cancellationToken)
+    private async Task<ObjectiveResult> MeasureDatabaseAsync(
+        Repository repository, ObjectiveResult result, ExpectedBackup expected, CancellationToken cancellationToken)
     {
         IReadOnlyList<RecoveryWindow> windows = await _site
-            .ListWindowsAsync(repository, _secrets, _isOffline, _observer, cancellationToken).ConfigureAwait(false);
+            .ListWindowsAsync(repository, expected.Includes, _secrets, _isOffline, _observer, cancellationToken).ConfigureAwait(false);
         if (windows.Count == 0)
         {
-            return await MeasureDumpsAsync(repository, result, cancellationToken).ConfigureAwait(false);
+            return await MeasureDumpsAsync(repository, result, expected, cancellationToken).ConfigureAwait(false);
         }
 
         // That of the cluster that the site's server is; where it was not asked, the newest.
@@ -146,7 +147,16 @@ public sealed class ObjectiveMeter
         double? loss = window.LossSeconds;
         if (loss is null)
         {
-            loss = Math.Max(0, (result.Time - (window.LatestTime ?? window.EarliestTime)).TotalSeconds);
+            DateTimeOffset end = window.LatestTime ?? window.EarliestTime;
+            if (end > result.Time + BackupHeader.ClockMargin)
+            {
+                problems.Add($"What can be recovered ends at {DisplayText.Time(end)}, which is in the future: a clock is wrong, or was.");
+            }
+            else
+            {
+                loss = Math.Max(0, (result.Time - end).TotalSeconds);
+            }
+
             problems.Add(window.LossProblem is { } problem
                 ? $"The server cannot be asked what it has that the repository lacks: {problem}"
                 : "The server was not asked what it has that the repository lacks.");
@@ -181,26 +191,33 @@ public sealed class ObjectiveMeter
     }
 
     /// <summary>Where there are dumps alone, the newest one is all that is left.</summary>
-    private static async Task<ObjectiveResult> MeasureDumpsAsync(Repository repository, ObjectiveResult result, CancellationToken cancellationToken)
+    private static async Task<ObjectiveResult> MeasureDumpsAsync(
+        Repository repository, ObjectiveResult result, ExpectedBackup expected, CancellationToken cancellationToken)
     {
-        BackupHeader? newest = await repository.FindNewestAsync(Component.Database, static header => header.Logical is not null, cancellationToken).ConfigureAwait(false);
+        BackupHeader? newest = await FindNewestAsync(
+            repository, result, Component.Database, header => header.Logical is not null && expected.Includes(header), cancellationToken).ConfigureAwait(false);
         return newest is null
             ? Without(result)
-            : With(result, newest) with
-            {
-                Problems = ["There is no physical backup that can be recovered to the last minute, and what the newest logical one lacks would be lost."],
-            };
+            : With(
+                result,
+                newest,
+                "There is no physical backup that can be recovered to the last minute, and what the newest logical one lacks would be lost.");
     }
 
     private static async Task<ObjectiveResult> MeasureBackupsAsync(
         Repository repository, ObjectiveResult result, ExpectedBackup expected, CancellationToken cancellationToken)
     {
-        BackupHeader? newest = await repository.FindNewestAsync(
-            expected.Component, expected.Includes, cancellationToken).ConfigureAwait(false);
+        BackupHeader? newest = await FindNewestAsync(repository, result, expected.Component, expected.Includes, cancellationToken).ConfigureAwait(false);
         return newest is null
             ? Without(result)
-            : With(result, newest) with { Problems = newest.IsPartial ? [$"The backup {newest.Id} lacks what could not be read."] : [] };
+            : With(result, newest, newest.IsPartial ? $"The backup {newest.Id} lacks what could not be read." : null);
     }
+
+    /// <summary>The newest of the backups that are meant; one that began in the future only where there is no other.</summary>
+    private static async Task<BackupHeader?> FindNewestAsync(
+        Repository repository, ObjectiveResult result, Component component, Func<BackupHeader, bool> isMeant, CancellationToken cancellationToken) =>
+        await repository.FindNewestAsync(component, header => isMeant(header) && !header.IsAhead(result.Time), cancellationToken).ConfigureAwait(false) ??
+        await repository.FindNewestAsync(component, isMeant, cancellationToken).ConfigureAwait(false);
 
     private static ObjectiveResult Without(ObjectiveResult result) => result with
     {
@@ -210,10 +227,17 @@ public sealed class ObjectiveMeter
     };
 
     /// <summary>What has changed since a backup began would be lost, and nobody knows whether anything has.</summary>
-    private static ObjectiveResult With(ObjectiveResult result, BackupHeader backup) => result with
+    private static ObjectiveResult With(ObjectiveResult result, BackupHeader backup, string? problem) => result with
     {
-        LossSeconds = Math.Max(0, (result.Time - backup.StartTime).TotalSeconds),
+        LossSeconds = backup.IsAhead(result.Time) ? null : Math.Max(0, (result.Time - backup.StartTime).TotalSeconds),
         LossIsBound = true,
+        Problems =
+        [
+            .. problem is null ? Array.Empty<string>() : [problem],
+            .. backup.IsAhead(result.Time)
+                ? [$"The newest backup, {backup.Id}, began at {DisplayText.Time(backup.StartTime)}, which is in the future: a clock is wrong, or was."]
+                : Array.Empty<string>(),
+        ],
         BackupId = backup.Id,
         BackupTime = backup.StartTime,
         BackupBytes = backup.SizeBytes,

@@ -275,7 +275,7 @@ internal sealed class HostRecoveryRun : RecoveryRun
     protected override string? ReplayBuffers(string? own) => ReplayMemory.TryGetSharedBuffers(own, out string buffers) ? buffers : null;
 
     protected override async Task<string?> TryReadAsync(string path, CancellationToken cancellationToken) =>
-        File.Exists(path) ? await File.ReadAllTextAsync(path, cancellationToken).ConfigureAwait(false) : null;
+        File.Exists(path) ? LosslessText.Decode(await File.ReadAllBytesAsync(path, cancellationToken).ConfigureAwait(false)) : null;
 
     protected override Task WriteAsync(string path, string content, CancellationToken cancellationToken)
     {
@@ -423,7 +423,7 @@ internal sealed class HostRecoveryRun : RecoveryRun
     }
 
     private void WriteOwned(string path, string content) =>
-        RecoveryScripts.WriteDurably(path, Encoding.UTF8.GetBytes(content), PrivateFile, _account);
+        RecoveryScripts.WriteDurably(path, LosslessText.Encode(content), PrivateFile, _account);
 
     private void Relink(string link, string target)
     {

@@ -141,7 +141,7 @@ public sealed record ServerIsolation
         write(Path.Combine(dataDirectory, IdentitiesFileName), "");
         string path = Path.Combine(dataDirectory, RecoveryConfiguration.FileName);
         write(path, RecoveryConfiguration.AddIsolation(
-            File.Exists(path) ? File.ReadAllText(path) : "",
+            File.Exists(path) ? LosslessText.ReadFile(path) : "",
             // The file cannot say where it lies itself.
             settings.Where(static s => s.Key != "data_directory")));
     }

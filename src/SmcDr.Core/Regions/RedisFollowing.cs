@@ -105,26 +105,28 @@ internal static class RedisFollowing
         CancellationToken cancellationToken)
     {
         RedisSettings settings = leader.Redis!;
-        if (settings.Password is { } reference)
+        // All of them: what is left from another master, a user that this one has not or TLS that it does not speak, keeps the link down for ever.
+        string password = settings.Password is { } reference
+            ? await secrets.Of(leader).ResolveAsync(reference, cancellationToken).ConfigureAwait(false)
+            : "";
+        await connection.ExecuteAsync(new RedisCommand("CONFIG", "SET", "masterauth", password), cancellationToken).ConfigureAwait(false);
+        await connection.ExecuteAsync(new RedisCommand("CONFIG", "SET", "masteruser", settings.Username ?? ""), cancellationToken).ConfigureAwait(false);
+        RedisCommand tls = new("CONFIG", "SET", "tls-replication", settings.Tls ? "yes" : "no");
+        RedisReply answer = await connection.TryExecuteAsync(tls, cancellationToken).ConfigureAwait(false);
+        if (answer.IsError && (settings.Tls || !IsUnknownSetting(answer)))
         {
-            string password = await secrets.Of(leader).ResolveAsync(reference, cancellationToken).ConfigureAwait(false);
-            await connection.ExecuteAsync(new RedisCommand("CONFIG", "SET", "masterauth", password), cancellationToken).ConfigureAwait(false);
-        }
-
-        if (settings.Username is { } user)
-        {
-            await connection.ExecuteAsync(new RedisCommand("CONFIG", "SET", "masteruser", user), cancellationToken).ConfigureAwait(false);
-        }
-
-        if (settings.Tls)
-        {
-            await connection.ExecuteAsync(new RedisCommand("CONFIG", "SET", "tls-replication", "yes"), cancellationToken).ConfigureAwait(false);
+            throw connection.Translate(answer, tls.Name);
         }
 
         await connection.ExecuteAsync(
             new RedisCommand("REPLICAOF", master.Host, master.Port.ToString(CultureInfo.InvariantCulture)), cancellationToken).ConfigureAwait(false);
         await RewriteAsync(connection, $"the next start of the site '{site.Name}' finds it as it was", observer, cancellationToken).ConfigureAwait(false);
     }
+
+    /// <summary>Whether a server has no such setting, as one that was built without TLS has none of that (redis 6.2 and 7, config.c).</summary>
+    private static bool IsUnknownSetting(RedisReply answer) =>
+        answer.Text.StartsWith("ERR Unsupported CONFIG parameter", StringComparison.OrdinalIgnoreCase) ||
+        answer.Text.StartsWith("ERR Unknown option", StringComparison.OrdinalIgnoreCase);
 
     /// <summary>Has a server keep what it was told while it runs; one that was started without a configuration file cannot.</summary>
     public static async Task RewriteAsync(RedisConnection connection, string otherwise, IOperationObserver observer, CancellationToken cancellationToken)

@@ -29,8 +29,8 @@ public static class StandbyFetch
 
     // How long nobody looks again: where no stream came; where the primary does not answer, which costs the more time the less it is there; and where it is
     // there and lacks the segment, as at the beginning of a long way through the repository.
-    private static readonly TimeSpan s_afterFailure = TimeSpan.FromMinutes(1);
-    private static readonly TimeSpan s_afterSilence = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan s_afterFailure = StreamNotes.LongestQuiet;
+    private static readonly TimeSpan s_afterSilence = StreamNotes.LongestQuiet;
     private static readonly TimeSpan s_afterLack = TimeSpan.FromSeconds(10);
 
     /// <summary>Whether a file that a standby asks for is left to its stream. Where in doubt it is not.</summary>

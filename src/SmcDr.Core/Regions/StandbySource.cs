@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text;
 using System.Text.RegularExpressions;
 using Npgsql;
 using SmcDr.Core.Platform;
@@ -160,12 +159,12 @@ internal sealed partial record StandbySource
     private (string Path, string There, string Wanted) Configure(string dataDirectory)
     {
         string path = Path.Combine(dataDirectory, RecoveryConfiguration.FileName);
-        string there = File.Exists(path) ? File.ReadAllText(path) : "";
+        string there = File.Exists(path) ? LosslessText.ReadFile(path) : "";
         return (path, there, RecoveryConfiguration.AddStandby(there, Settings));
     }
 
     private static void WriteOwned(string path, string content, OsAccount? account) =>
-        RecoveryScripts.WriteDurably(path, Encoding.UTF8.GetBytes(content), UnixFileMode.UserRead | UnixFileMode.UserWrite, account);
+        RecoveryScripts.WriteDurably(path, LosslessText.Encode(content), UnixFileMode.UserRead | UnixFileMode.UserWrite, account);
 
     private static string BuildRestoreCommand(Site site, ulong systemId, string leader, string slot, IReadOnlyList<string> program)
     {

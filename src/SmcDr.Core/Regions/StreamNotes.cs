@@ -13,6 +13,9 @@ internal sealed class StreamNotes
     /// <summary>The file's name, which no file of WAL has.</summary>
     public const string FileName = "smcdr.fetch";
 
+    /// <summary>The longest time for which segments are fetched without a look.</summary>
+    public static readonly TimeSpan LongestQuiet = TimeSpan.FromMinutes(1);
+
     private const int MostLines = 64;
 
     // A standby asks again after wal_retrieve_retry_interval (5 s), when its attempt to stream has failed.
@@ -61,7 +64,8 @@ internal sealed class StreamNotes
     }
 
     /// <summary>Whether segments are fetched for now, without a look at the primary.</summary>
-    public bool IsQuiet(DateTimeOffset now) => now < _quietUntil;
+    /// <remarks>A time that is further ahead than any quiet lasts was noted before the clock was set back, and says nothing.</remarks>
+    public bool IsQuiet(DateTimeOffset now) => now < _quietUntil && _quietUntil - now <= LongestQuiet;
 
     /// <summary>Whether a segment was left to the stream so many times, and is asked for again.</summary>
     public bool WasLeft(string segment, DateTimeOffset now, int times = 1) => CountLeft(segment, now) >= times;
@@ -77,12 +81,15 @@ internal sealed class StreamNotes
     /// <summary>Notes that segments are fetched for a while.</summary>
     public void KeepQuiet(DateTimeOffset now, TimeSpan time)
     {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(time, LongestQuiet);
         _quietUntil = now + time;
         TryWrite(now);
     }
 
     private int CountLeft(string segment, DateTimeOffset now) =>
-        _left.TryGetValue(segment, out (DateTimeOffset Time, int Count) left) && now - left.Time < s_again ? left.Count : 0;
+        _left.TryGetValue(segment, out (DateTimeOffset Time, int Count) left) && IsRecent(left.Time, now) ? left.Count : 0;
+
+    private static bool IsRecent(DateTimeOffset time, DateTimeOffset now) => (now - time).Duration() < s_again;
 
     private bool TryWrite(DateTimeOffset now)
     {
@@ -92,7 +99,7 @@ internal sealed class StreamNotes
             string temporary = _path + ".tmp";
             File.WriteAllLines(
                 temporary,
-                _left.Where(one => now - one.Value.Time < s_again).OrderByDescending(static one => one.Value.Time).Take(MostLines - 1)
+                _left.Where(one => IsRecent(one.Value.Time, now)).OrderByDescending(static one => one.Value.Time).Take(MostLines - 1)
                     .Select(static one => Line(one.Key, one.Value.Time) + (one.Value.Count == 1
                         ? ""
                         : string.Create(CultureInfo.InvariantCulture, $" {one.Value.Count}")))

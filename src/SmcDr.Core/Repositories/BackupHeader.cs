@@ -5,6 +5,9 @@ namespace SmcDr.Core.Repositories;
 /// <summary>What a manifest and its completion marker say of a backup as a whole.</summary>
 public sealed record BackupHeader
 {
+    /// <summary>How far the clocks of two hosts may be apart.</summary>
+    internal static readonly TimeSpan ClockMargin = TimeSpan.FromHours(1);
+
     /// <summary>The format of the manifest; see docs/repository-format.md.</summary>
     public int Format { get; init; } = Repository.FormatVersion;
 
@@ -74,6 +77,13 @@ public sealed record BackupHeader
     /// <summary>Whether something that belongs to it could not be read when it was taken.</summary>
     [JsonIgnore]
     public bool IsPartial => FileStore is { UnreadableCount: > 0 } || Logical is { IsPartial: true } || Configuration is { Missing.Count: > 0 };
+
+    /// <summary>
+    /// Whether it began in the future, by more than clocks that are set by a time service differ: taken while a clock was wrong, it would pass for new long
+    /// after the last backup.
+    /// </summary>
+    /// <param name="now">The present time.</param>
+    internal bool IsAhead(DateTimeOffset now) => StartTime > now + ClockMargin;
 
     /// <summary>Whether it may be one of a site: it says so, or says of none.</summary>
     /// <param name="site">The site; null = any.</param>

@@ -251,6 +251,8 @@ internal sealed class CronJobScheduler : IScheduler
                 {
                     // The program tries again by itself where that helps, and has told of it when it ends.
                     ["backoffLimit"] = 0,
+                    // One that hangs would keep all that follow from beginning.
+                    ["activeDeadlineSeconds"] = (long)ScheduledWork.LimitOf(_site, work.Task).TotalSeconds,
                     ["template"] = new JsonObject { ["metadata"] = new JsonObject { ["labels"] = Labels() }, ["spec"] = CreatePod(work.Task) },
                 },
             },

@@ -31,6 +31,23 @@ internal sealed record ScheduledWork(string Task, CronSchedule Schedule)
     public static IReadOnlyList<string> Tasks { get; } =
         ["database", "logical", "redis", "configuration", "fileStore", "monitor", "verification", "recoveryTest", "retention"];
 
+    /// <summary>
+    /// How long a run of a task may take: what takes longer hangs, and would keep all that follow from beginning. What reads or writes all data has a wide
+    /// limit, since ending it would do harm where it does not hang; that its backups are missing the monitor tells long before.
+    /// </summary>
+    public static TimeSpan LimitOf(Site site, string task)
+    {
+        ArgumentNullException.ThrowIfNull(site);
+        return site.Schedules.RunLimit ?? task switch
+        {
+            "monitor" => TimeSpan.FromHours(1),
+            "configuration" => TimeSpan.FromHours(2),
+            "redis" or "retention" => TimeSpan.FromHours(12),
+            "verification" => TimeSpan.FromDays(4),
+            _ => TimeSpan.FromDays(2),
+        };
+    }
+
     // A day, and the time that a backup may take longer than the one before.
     private static TimeSpan DefaultAge { get; } = TimeSpan.FromHours(26);
 

@@ -16,6 +16,9 @@ public static class SiteSchedules
     /// <exception cref="SmcException"><see cref="SmcErrorCode.ArgumentInvalid"/>: there is no such task.</exception>
     public static IReadOnlyList<string> GetCommand(Site site, string task) => ScheduledWork.CommandOf(site, task) ?? throw Unknown(task);
 
+    /// <summary>How long a run of a task may take before it is taken for hanging.</summary>
+    public static TimeSpan GetRunLimit(Site site, string task) => ScheduledWork.LimitOf(site, task);
+
     /// <summary>What would be registered, and nothing else.</summary>
     /// <param name="site">The site.</param>
     /// <param name="options">How.</param>

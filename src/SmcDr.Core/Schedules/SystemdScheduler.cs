@@ -161,7 +161,9 @@ internal sealed class SystemdScheduler : IScheduler
             .Append("[Unit]\n")
             .Append("Description=SmcDr: ").Append(work.Task).Append(" of the site ").Append(Escape(_site.Name)).Append('\n')
             .Append("Wants=network-online.target\nAfter=network-online.target\n\n")
-            .Append("[Service]\nType=oneshot\n");
+            .Append("[Service]\nType=oneshot\n")
+            // Of oneshot it is endless by default, and a unit that is still starting is not started again (systemd.service(5)).
+            .Append("TimeoutStartSec=").Append((long)ScheduledWork.LimitOf(_site, work.Task).TotalSeconds).Append('\n');
         if (SiteSecrets.VariablesOf(_site).Count > 0)
         {
             text.Append("EnvironmentFile=").Append(Escape(_host.EnvironmentFile)).Append('\n');

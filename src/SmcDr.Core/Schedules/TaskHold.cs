@@ -25,11 +25,13 @@ public sealed class TaskHold : IDisposable
             return new TaskHold(null);
         }
 
-        string path = Path.Combine(directory, $"schedule-{site}-{task}.lock");
+        string path = PathOf(directory, site, task);
         try
         {
             Directory.CreateDirectory(directory);
-            return new TaskHold(new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None));
+            FileStream file = new(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+            File.SetLastWriteTimeUtc(file.SafeFileHandle, DateTime.UtcNow);
+            return new TaskHold(file);
         }
         catch (UnauthorizedAccessException)
         {
@@ -42,5 +44,14 @@ public sealed class TaskHold : IDisposable
         }
     }
 
+    /// <summary>Since when it is taken, by the clock of the host; null where that is not known.</summary>
+    /// <param name="directory">The directory of SmcDr's state; null = there is none.</param>
+    /// <param name="site">The site.</param>
+    /// <param name="task">The task.</param>
+    public static DateTimeOffset? FindSince(string? directory, string site, string task) =>
+        directory is not null && new FileInfo(PathOf(directory, site, task)) is { Exists: true } file ? file.LastWriteTimeUtc : null;
+
     public void Dispose() => _file?.Dispose();
+
+    private static string PathOf(string directory, string site, string task) => Path.Combine(directory, $"schedule-{site}-{task}.lock");
 }

@@ -33,6 +33,9 @@ public sealed record ScheduleSettings : ISiteRules
     [SiteKey("When the backups are removed that the site's retention does not keep.", Kind = SiteValueKind.Schedule)]
     public string? Retention { get; init; }
 
+    [SiteKey("How long one run may take, such as 8h. One that takes longer is ended in a cluster and by systemd, and told of by cron; without it, by what is done.")]
+    public TimeSpan? RunLimit { get; init; }
+
     [SiteKey("The time zone of all of these, such as Europe/Berlin; without it, UTC.")]
     public string? TimeZone { get; init; }
 
@@ -46,6 +49,11 @@ public sealed record ScheduleSettings : ISiteRules
         if (NewerThan is { } age && age < TimeSpan.FromMinutes(1))
         {
             yield return ("newerThan", "must be 1m at least");
+        }
+
+        if (RunLimit is { } limit && limit < TimeSpan.FromMinutes(1))
+        {
+            yield return ("runLimit", "must be 1m at least");
         }
     }
 }

@@ -16,14 +16,16 @@ public static class SiteBackups
         return site.Repository.Retention is { } settings ? RetentionPolicy.From(settings) : null;
     }
 
-    /// <summary>Of what there must be backups: of a database, physical ones.</summary>
+    /// <summary>Of what there must be backups: of a database, physical ones; of the configuration, such with the site's namespace and its Secrets.</summary>
     public static IReadOnlyList<ExpectedBackup> GetExpectedBackups(this Site site)
     {
         ArgumentNullException.ThrowIfNull(site);
-        IEnumerable<ExpectedBackup> database = site.PrimaryRegion.Database is null ? [] : [new ExpectedBackup(Component.Database, null)];
         // Several sites may share a repository, and a Redis server has no identity that outlives it.
+        IEnumerable<ExpectedBackup> database = site.PrimaryRegion.Database is null ? [] : [new ExpectedBackup(Component.Database, null, site.Name)];
         IEnumerable<ExpectedBackup> redis = site.PrimaryRegion.Redis is null ? [] : [new ExpectedBackup(Component.Redis, site.Name)];
-        IEnumerable<ExpectedBackup> configuration = site.PrimaryRegion.Kubernetes is null ? [] : [new ExpectedBackup(Component.Configuration, site.Name)];
+        IEnumerable<ExpectedBackup> configuration = site.PrimaryRegion.Kubernetes is not { } kubernetes
+            ? []
+            : [new ExpectedBackup(Component.Configuration, site.Name) { Namespace = kubernetes.Namespace }];
         return [.. database, .. redis, .. configuration, .. site.FileStores.Select(store => new ExpectedBackup(Component.FileStore, store.Name, site.Name))];
     }
 

@@ -94,28 +94,35 @@ public static class SiteOperations
     /// <param name="isOffline">Whether no server is asked.</param>
     /// <param name="observer">Is warned of backups that have no window because something of them cannot be read.</param>
     /// <param name="cancellationToken">Stops the work.</param>
-    public static async Task<IReadOnlyList<RecoveryWindow>> ListWindowsAsync(
+    public static Task<IReadOnlyList<RecoveryWindow>> ListWindowsAsync(
         this Site site,
         Repository repository,
+        SecretResolver secrets,
+        bool isOffline,
+        IOperationObserver observer,
+        CancellationToken cancellationToken) => site.ListWindowsAsync(repository, null, secrets, isOffline, observer, cancellationToken);
+
+    /// <summary>The same of the backups that count.</summary>
+    /// <param name="site">The site.</param>
+    /// <param name="repository">The repository.</param>
+    /// <param name="isMeant">Which base backups count; null = all in the repository, also those of other sites.</param>
+    /// <param name="secrets">Gives the password.</param>
+    /// <param name="isOffline">Whether no server is asked.</param>
+    /// <param name="observer">Is warned of backups that have no window because something of them cannot be read.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
+    internal static Task<IReadOnlyList<RecoveryWindow>> ListWindowsAsync(
+        this Site site,
+        Repository repository,
+        Func<BackupHeader, bool>? isMeant,
         SecretResolver secrets,
         bool isOffline,
         IOperationObserver observer,
         CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(site);
-        if (!isOffline && site.PrimaryRegion.Database is { } database)
-        {
-            return await WalWindows
-                .ListAsync(repository, site.CreateConnector(secrets), database.Slot, s_answerTime, observer, cancellationToken).ConfigureAwait(false);
-        }
-
-        List<RecoveryWindow> windows = [];
-        await foreach (RecoveryWindow window in WalWindows.ListAsync(repository, observer, cancellationToken).ConfigureAwait(false))
-        {
-            windows.Add(window);
-        }
-
-        return windows;
+        return !isOffline && site.PrimaryRegion.Database is { } database
+            ? WalWindows.ListAsync(repository, site.CreateConnector(secrets), database.Slot, s_answerTime, isMeant, observer, cancellationToken)
+            : WalWindows.ListAsync(repository, isMeant, observer, cancellationToken);
     }
 
     /// <summary>What makes the primary database's server ready for backups and the WAL stream.</summary>

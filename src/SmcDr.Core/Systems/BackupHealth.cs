@@ -46,8 +46,10 @@ internal sealed class BackupHealth(Site site, SecretResolver secrets, TimeProvid
 
     private static CheckFinding Judge(ObjectiveResult objective, string verdict)
     {
-        string message = $"{(objective.LossIsBound ? "Up to " : "")}{DisplayText.Seconds(objective.LossSeconds)} would be lost now, and " +
-            $"{DisplayText.Duration(objective.Rpo)} may be. {string.Join(' ', objective.Problems)}";
+        string loss = objective.LossSeconds is null
+            ? "What would be lost now is not known"
+            : $"{(objective.LossIsBound ? "Up to " : "")}{DisplayText.Seconds(objective.LossSeconds)} would be lost now";
+        string message = $"{loss}, and {DisplayText.Duration(objective.Rpo)} may be. {string.Join(' ', objective.Problems)}";
         const string Recommendation = "Take a backup now, start the WAL stream where it does not run, and find out why the schedule took none.";
         return verdict switch
         {
@@ -59,17 +61,25 @@ internal sealed class BackupHealth(Site site, SecretResolver secrets, TimeProvid
 
     private async Task<CheckFinding> FindAsync(Repository repository, ExpectedBackup expected, CancellationToken cancellationToken)
     {
+        const string Take = "Take one now: Backup-SmcSystem (or 'smcdr system backup').";
+        DateTimeOffset now = clock.GetUtcNow();
         BackupHeader? newest = await repository.FindNewestAsync(
-            expected.Component,
-            header => (expected.Component != Component.Database || header.Database is not null) && expected.Includes(header),
-            cancellationToken).ConfigureAwait(false);
+            expected.Component, header => IsMeant(header) && !header.IsAhead(now), cancellationToken).ConfigureAwait(false);
         if (newest is null)
         {
-            return CheckFinding.Failed("There is no backup.", "Take one now: Backup-SmcSystem (or 'smcdr system backup').");
+            BackupHeader? ahead = await repository.FindNewestAsync(expected.Component, IsMeant, cancellationToken).ConfigureAwait(false);
+            return CheckFinding.Failed(
+                ahead is not null
+                    ? $"The newest backup, {ahead.Id}, began at {DisplayText.Time(ahead.StartTime)}, which is in the future: a clock is wrong, or was."
+                    : expected.Component == Component.Configuration ? "There is no backup with the site's namespace and its Secrets."
+                    : "There is no backup.",
+                Take);
         }
 
-        TimeSpan age = clock.GetUtcNow() - newest.StartTime;
+        TimeSpan age = now - newest.StartTime;
         string message = $"The newest backup, {newest.Id}, is {DisplayText.Duration(age)} old.";
         return age <= s_oldest ? CheckFinding.Passed(message) : CheckFinding.Warning(message, "Take a backup now, and find out why the schedule took none.");
+
+        bool IsMeant(BackupHeader header) => (expected.Component != Component.Database || header.Database is not null) && expected.Includes(header);
     }
 }

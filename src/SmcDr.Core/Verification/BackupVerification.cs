@@ -18,7 +18,6 @@ public sealed class BackupVerification
     private const string Activity = "Verification of backups";
 
     // How far the clocks of two hosts may be apart.
-    private static readonly TimeSpan s_clockMargin = TimeSpan.FromHours(1);
 
     private readonly Repository _repository;
     private readonly BackupVerificationOptions _options;
@@ -138,14 +137,16 @@ public sealed class BackupVerification
             long started = Stopwatch.GetTimestamp();
             BackupHeader? newest = await _repository.FindNewestAsync(
                 one.Component,
-                header => IsMeant(header) && header.StartTime <= now + s_clockMargin,
+                header => IsMeant(header) && !header.IsAhead(now),
                 cancellationToken).ConfigureAwait(false);
             BackupHeader? ahead = newest is null
                 ? await _repository.FindNewestAsync(one.Component, IsMeant, cancellationToken).ConfigureAwait(false)
                 : null;
 
             string name = one.Subject is null ? one.Component.ToString() : $"{one.Component} {one.Subject}";
-            string what = one.Component == Component.Database ? $"complete physical backup of {name}" : $"complete backup of {name}";
+            string what = one.Component == Component.Database ? $"complete physical backup of {name}"
+                : one.Namespace is { } main ? $"complete backup of {name} with the namespace '{main}' and its Secrets"
+                : $"complete backup of {name}";
             string age = DurationText.Format(newerThan);
             BackupProblem? problem = ahead is not null
                 ? new BackupProblem(

@@ -12,7 +12,7 @@ namespace SmcDr.PowerShell.Commands;
 /// <remarks>
 /// <para>
 /// Timeline has the entries in the order of time, by the clocks of the hosts that wrote them. A command whose end was never noted, because its host
-/// is gone, say, stays Running.
+/// is gone, say, stays Running; where its process is gone from this host, it is Unknown.
 /// </para>
 /// </remarks>
 /// <example>

@@ -13,8 +13,8 @@ public sealed record IncidentEntry
     public required string Text { get; init; }
 
     /// <summary>
-    /// Of a command: <c>Running</c> as long as its end was not noted, <c>Succeeded</c>, <c>Failed</c>, <c>Declined</c> where nobody confirmed it, or
-    /// <c>Stopped</c>. Otherwise null.
+    /// Of a command: <c>Running</c> as long as its end was not noted, <c>Unknown</c> where its process, on this host, is gone without one, <c>Succeeded</c>,
+    /// <c>Failed</c>, <c>Declined</c> where nobody confirmed it, or <c>Stopped</c>. Otherwise null.
     /// </summary>
     public string? Outcome { get; init; }
 

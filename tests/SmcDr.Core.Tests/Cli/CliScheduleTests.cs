@@ -1,4 +1,6 @@
 using System.Text.Json;
+using SmcDr.Cli;
+using SmcDr.Core.Schedules;
 using SmcDr.Core.Tests.Fixtures;
 using SmcDr.Core.Tests.Notifications;
 
@@ -63,6 +65,42 @@ public sealed class CliScheduleTests : IDisposable
         Assert.Equal((0, 0), (backup.ExitCode, well.ExitCode));
         Assert.Equal("GET", beat.GetProperty("method").GetString());
         Assert.Equal(("", ""), (well.Out, well.Error));
+    }
+
+    /// <summary>A run that hangs keeps all that follow from beginning: nobody would hear of it if those were well.</summary>
+    [Fact]
+    public async Task Schedule_RunBesideOneThatHangs_FailsAndAlerts()
+    {
+        await using Receiver receiver = await Receiver.StartAsync("http", "200");
+        WriteSite(receiver.Url);
+        string state = Path.Combine(_directory.Path, "state");
+        using TaskHold hold = TaskHold.TryTake(state, "cli-schedule", "fileStore")!;
+
+        CliRun busy = await RunBesideAsync();
+        File.SetLastWriteTimeUtc(Path.Combine(state, "schedule-cli-schedule-fileStore.lock"), DateTime.UtcNow.AddDays(-3));
+        CliRun hanging = await RunBesideAsync();
+        JsonElement alert = JsonDocument.Parse((await receiver.NextAsync()).GetProperty("body").GetString()!).RootElement;
+
+        Assert.Equal(0, busy.ExitCode);
+        Assert.Contains("still runs on this host since 2", busy.Error, StringComparison.Ordinal);
+        Assert.Equal(SmcErrors.Get(SmcErrorCode.OperationInProgress).ExitCode, hanging.ExitCode);
+        Assert.Contains("longer than 2 d", hanging.Error, StringComparison.Ordinal);
+        Assert.Equal("schedule/fileStore", alert.GetProperty("key").GetString());
+        Assert.Contains("it hangs", alert.GetProperty("text").GetString(), StringComparison.Ordinal);
+        Assert.Empty(await receiver.EndAsync());
+
+        async Task<CliRun> RunBesideAsync()
+        {
+            StringWriter output = new();
+            StringWriter error = new();
+            CliHost host = new(new StringReader(""), output, error)
+            {
+                Environment = name => name == "SMCDR_STATE_DIR" ? state : null,
+                CurrentDirectory = _directory.Path,
+            };
+            int exitCode = await new CliApplication(host).RunAsync(["schedule", "run", "fileStore", "--quiet"], default);
+            return new CliRun(exitCode, output.ToString(), error.ToString());
+        }
     }
 
     [Fact]

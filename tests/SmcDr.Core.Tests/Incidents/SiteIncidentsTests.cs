@@ -1,4 +1,6 @@
+using System.Diagnostics;
 using SmcDr.Core.Incidents;
+using SmcDr.Core.Platform;
 using SmcDr.Core.Repositories;
 using SmcDr.Core.Sites;
 using SmcDr.Core.Tests.Fixtures;
@@ -61,6 +63,30 @@ public sealed class SiteIncidentsTests : IDisposable
             read.Phases.Where(static phase => phase.StartTime is not null).Select(static phase => phase.Phase));
         Assert.Equal(TimeSpan.FromMinutes(30), read.Phases[2].PlannedTime - read.StartTime);
         Assert.Empty(_observer.Warnings);
+    }
+
+    /// <summary>A command that was killed, or could not note its end, is not shown as one that runs for ever.</summary>
+    [LinuxFact]
+    public async Task Command_WhoseProcessIsGoneWithoutAnEnd_IsUnknown()
+    {
+        Repository repository = await OpenAsync();
+        IncidentInfo incident = await SiteIncidents.StartAsync(_site, repository, s_request, default);
+        using (Process process = Process.Start("sleep", "1000"))
+        {
+            IncidentProcess gone = IncidentProcess.Own with { Id = process.Id, Start = ProcessTable.ReadStart(process.Id) };
+            await IncidentJournal.AppendAsync(
+                repository, "orders", IncidentJournal.NewEntry(repository, incident.IncidentId) with { Command = "smcdr killed", Process = gone }, default);
+            Assert.Equal("Running", (await SiteIncidents.GetAsync(_site, repository, null, _observer, default)).Timeline[^1].Outcome);
+            process.Kill();
+            await process.WaitForExitAsync();
+        }
+
+        IncidentRecorder recorder = Record("Test-SmcRecovery");
+        await recorder.Begun;
+
+        IReadOnlyList<IncidentEntry> timeline = (await SiteIncidents.GetAsync(_site, repository, null, _observer, default)).Timeline;
+        Assert.Equal(["Unknown", "Running"], timeline.Where(static entry => entry.Kind == "Command").Select(static entry => entry.Outcome));
+        await recorder.EndAsync("Succeeded", null, _observer);
     }
 
     [Fact]

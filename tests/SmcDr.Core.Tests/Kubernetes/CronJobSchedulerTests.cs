@@ -26,8 +26,9 @@ public sealed class CronJobSchedulerTests(ClusterFixture cluster) : IDisposable
         IReadOnlyList<ScheduleInfo> first = await RegisterAsync(site);
         IReadOnlyList<ScheduleInfo> second = await RegisterAsync(site);
         KubernetesObject job = await cluster.Client.GetAsync(await ResourceAsync(), cluster.Namespace, "smcdr-cron-life-database", default);
-        Site changed = WriteSite("cron-life", "database: '0 */4 * * *'", "life");
+        Site changed = WriteSite("cron-life", "database: '0 */4 * * *', runLimit: 8h", "life");
         IReadOnlyList<ScheduleInfo> third = await RegisterAsync(changed);
+        KubernetesObject limited = await cluster.Client.GetAsync(await ResourceAsync(), cluster.Namespace, "smcdr-cron-life-database", default);
         IReadOnlyList<ScheduleInfo> listed = await WithClusterAsync(() => SiteSchedules.ListRegisteredAsync(changed, Options, _observer, default));
         IReadOnlyList<ScheduleInfo> removed = await WithClusterAsync(() => SiteSchedules.UnregisterAsync(changed, Options, _observer, default));
 
@@ -38,6 +39,9 @@ public sealed class CronJobSchedulerTests(ClusterFixture cluster) : IDisposable
         Assert.Equal(["Removed", "Removed"], removed.Select(static one => one.State));
         Assert.Equal("Forbid", (string?)job.Raw["spec"]!["concurrencyPolicy"]);
         Assert.Equal("0 */6 * * *", (string?)job.Raw["spec"]!["schedule"]);
+        // One that hangs would keep all that follow from beginning.
+        Assert.Equal(2 * 86_400, (long?)job.Raw["spec"]!["jobTemplate"]!["spec"]!["activeDeadlineSeconds"]);
+        Assert.Equal(8 * 3600, (long?)limited.Raw["spec"]!["jobTemplate"]!["spec"]!["activeDeadlineSeconds"]);
         Assert.Equal("database", job.Annotations["smcdr/task"]);
         JsonNode container = job.Raw["spec"]!["jobTemplate"]!["spec"]!["template"]!["spec"]!["containers"]![0]!;
         Assert.Equal(

@@ -94,6 +94,10 @@ public sealed class DatabaseRecoveryTests(RecoveryWorld world) : IClassFixture<R
             line => line.Contains(setting.Key + " = ", StringComparison.Ordinal) && line.Contains(setting.Value, StringComparison.Ordinal) &&
                 (line[0] != '#' || line.Contains("Commented out by SmcDr", StringComparison.Ordinal))));
 
+        // Bytes that are no UTF-8 are as they were.
+        Assert.Contains(
+            RecoveryWorld.LatinLine, await File.ReadAllLinesAsync(Path.Combine(place.Data, "postgresql.auto.conf"), System.Text.Encoding.Latin1));
+
         // With what the operator says of this host the server starts, and takes the access files that are there.
         await using RecoveryPlace second = world.NewPlace();
         Assert.True((await RecoveryPlace.RecoverAsync(second.Request())).ServerRunning);

@@ -29,6 +29,9 @@ public sealed class RecoveryWorld : IAsyncLifetime
     public const string OddDatabase = "odd name's";
     public const string OddVersion = "57.1";
 
+    /// <summary>A line of the primary's configuration that is in Latin-1, and no UTF-8.</summary>
+    public const string LatinLine = "# für die Bücher";
+
     /// <summary>Settings of the primary with which no server starts here.</summary>
     public static IReadOnlyDictionary<string, string> HostSettings { get; } = new Dictionary<string, string>
     {
@@ -130,6 +133,8 @@ public sealed class RecoveryWorld : IAsyncLifetime
             await _server.ExecuteAsync($"ALTER SYSTEM SET {name} = '{value}'");
         }
 
+        // In the encoding of a database of old, as of a comment, a path or a name.
+        await File.AppendAllTextAsync(Path.Combine(_server.DataDirectory, "postgresql.auto.conf"), LatinLine + "\n", System.Text.Encoding.Latin1);
         BackupInfo info = await BaseBackup.RunAsync(
             _server.CreateConnector(),
             Repository,

@@ -2,8 +2,14 @@ using System.Text.Json;
 using SmcDr.Core.Kubernetes;
 using SmcDr.Core.Kubernetes.Workloads;
 using SmcDr.Core.Operations;
+using SmcDr.Core.Plans;
+using SmcDr.Core.Regions.Failover;
+using SmcDr.Core.Repositories;
+using SmcDr.Core.Sites;
+using SmcDr.Core.Sites.Plans;
 using SmcDr.Core.Tests.Fixtures;
 using SmcDr.Core.Tests.Kubernetes;
+using SmcDr.Core.Tests.Postgres.BaseBackups;
 
 namespace SmcDr.Core.Tests.Regions;
 
@@ -168,11 +174,69 @@ public sealed class RegionClusterTests(ClusterFixture cluster)
         }
     }
 
+    [ClusterFact]
+    public async Task ResumeWriters_OneIsGoneAndOneDoesNotGetReady_TheOthersAreStartedAllTheSame()
+    {
+        WorkloadName good = WorkloadName.Parse("deployment/resume-good");
+        WorkloadName stuck = WorkloadName.Parse("deployment/resume-stuck");
+        RecordingObserver observer = new();
+        try
+        {
+            await DeployWriterAsync(cluster, cluster.Namespace, name: good.Name);
+            await DeployWriterAsync(cluster, cluster.Namespace, name: stuck.Name, image: "smcdr.invalid/nothing:1");
+            await Workloads(cluster.Namespace).SuspendAsync(good, default);
+            await Workloads(cluster.Namespace).SuspendAsync(stuck, default);
+
+            // What stands last is started first.
+            using CancellationTokenSource stop = new();
+            Task<string> resuming = ResumeAsync($"{good}, {stuck}", observer, stop.Token);
+            await RegionLab.UntilAsync(async () => (await Workloads(cluster.Namespace).GetAsync(good, default)).State == "Running", "the good one runs");
+            Assert.Equal("NotReady", (await Workloads(cluster.Namespace).GetAsync(stuck, default)).State);
+            Assert.False(resuming.IsCompleted);
+            await stop.CancelAsync();
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => resuming);
+
+            await Workloads(cluster.Namespace).SuspendAsync(good, default);
+            SmcException e = await Assert.ThrowsAsync<SmcException>(() => ResumeAsync($"{good}, deployment/resume-gone", observer, default));
+            Assert.Equal(SmcErrorCode.ResourceNotFound, e.Code);
+            Assert.Contains(observer.Warnings, static warning => warning.StartsWith("'deployment/resume-gone' did not come up", StringComparison.Ordinal));
+            Assert.Equal("Running", (await Workloads(cluster.Namespace).GetAsync(good, default)).State);
+        }
+        finally
+        {
+            await DeleteWriterAsync(cluster, cluster.Namespace, good.Name);
+            await DeleteWriterAsync(cluster, cluster.Namespace, stuck.Name);
+        }
+    }
+
+    private async Task<string> ResumeAsync(string writers, RecordingObserver observer, CancellationToken cancellationToken)
+    {
+        SitePlanContext context = new()
+        {
+            Site = SiteFile.Parse(
+                $$"""
+                name: writers
+                repository: { location: "file:///srv/repository" }
+                writers: [ {{writers}} ]
+                regions:
+                  east: { role: primary }
+                  west: { role: standby, kubernetes: { kubeconfig: {{ClusterFixture.Kubeconfig}}, namespace: {{cluster.Namespace}} } }
+                """,
+                "/etc/smcdr.yaml"),
+            Secrets = new SecretResolver(),
+            Repository = await Repository.OpenOrCreateAsync(new MemoryObjectStore(), default),
+            Observer = observer,
+        };
+        RegionFailoverIntent intent = new() { From = "east", To = "west", Epoch = 1, SystemId = "1", Timeline = 1 };
+        return await new ResumeWritersStep(new FailoverWork(context, intent)).ActAsync(
+            new StepContext(ResumeWritersStep.StepKey, null, false, new StepOutputs(), static (_, _) => Task.CompletedTask, observer), cancellationToken);
+    }
+
     private ClusterWorkloads Workloads(string @namespace) => new(cluster.Client, @namespace, new WorkloadOptions(), NullObserver.Instance);
 
     /// <summary>Makes a workload that stands for what writes to a region's database.</summary>
     internal static async Task DeployWriterAsync(
-        ClusterFixture cluster, string @namespace, int replicas = 1, string name = "region-writer", bool isDeaf = false)
+        ClusterFixture cluster, string @namespace, int replicas = 1, string name = "region-writer", bool isDeaf = false, string image = "busybox:1.35")
     {
         string script = isDeaf ? "trap '' TERM; while :; do sleep 1; done" : "exec sleep 100000";
         Assert.True(await cluster.Client.WaitAsync(
@@ -184,7 +248,7 @@ public sealed class RegionClusterTests(ClusterFixture cluster)
                 {"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"{{{{{name}}}}}","namespace":"{{{{{@namespace}}}}}"},
                 "spec":{"replicas":{{{{{replicas}}}}},"selector":{"matchLabels":{"app":"{{{{{name}}}}}"}},
                 "template":{"metadata":{"labels":{"app":"{{{{{name}}}}}"}},"spec":{"terminationGracePeriodSeconds":{{{{{(isDeaf ? 600 : 1)}}}}},
-                "containers":[{"name":"main","image":"busybox:1.35","imagePullPolicy":"IfNotPresent","command":["sh","-c","{{{{{script}}}}}"]}]}}}}
+                "containers":[{"name":"main","image":"{{{{{image}}}}}","imagePullPolicy":"IfNotPresent","command":["sh","-c","{{{{{script}}}}}"]}]}}}}
                 """),
             false,
             default);

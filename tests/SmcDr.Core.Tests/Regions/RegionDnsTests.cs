@@ -1,4 +1,11 @@
 using System.Text.Json;
+using SmcDr.Core.Dns;
+using SmcDr.Core.Operations;
+using SmcDr.Core.Plans;
+using SmcDr.Core.Regions.Failover;
+using SmcDr.Core.Repositories;
+using SmcDr.Core.Sites;
+using SmcDr.Core.Sites.Plans;
 using SmcDr.Core.Tests.Dns;
 using SmcDr.Core.Tests.Fixtures;
 
@@ -24,6 +31,72 @@ public sealed class RegionDnsTests(MotoServer moto)
 
         Assert.Equal("Succeeded", RegionFailoverTests.StateOf(steps, "switch-dns"));
         Assert.True((await lab.LookAsync("west")).GetProperty("dnsLeadsHere").GetBoolean());
+    }
+
+    /// <summary>Whoever is killed while Route 53 has the change must be able to take it back: afterwards nobody knows what was there.</summary>
+    [MotoFact]
+    public async Task SwitchDns_WhatTakesItBack_IsInTheJournalBeforeTheChangeIsSent()
+    {
+        await using ScriptedRoute53 route53 = new()
+        {
+            RecordSets = ScriptedRoute53.Simple("api.example.test.", "CNAME", "east.example.test"),
+            RecordSetsAfterChange = ScriptedRoute53.Simple("api.example.test.", "CNAME", "west.example.test"),
+        };
+        JsonElement? saved = null;
+        JsonElement? savedBefore = null;
+        route53.Fault = context =>
+        {
+            savedBefore = context.Request.HttpMethod == "POST" ? saved : savedBefore;
+            return null;
+        };
+        await using DnsmasqServer server = await DnsmasqServer.StartAsync("--cname=api.example.test,west.example.test,60");
+        SitePlanContext site = new()
+        {
+            Site = SiteFile.Parse(
+                $$"""
+                name: web
+                repository: { location: "file:///srv/repository" }
+                dns:
+                  hostedZoneId: {{ScriptedRoute53.ZoneId}}
+                  record: api.example.test
+                  endpoint: "{{route53.Options.Endpoint}}"
+                  nameServers: [ "{{server.Endpoint}}" ]
+                regions:
+                  east: { role: primary, endpoint: east.example.test }
+                  west: { role: standby, endpoint: west.example.test }
+                """,
+                "/etc/smcdr.yaml"),
+            Secrets = new SecretResolver(),
+            Repository = await Repository.OpenOrCreateAsync(new MemoryObjectStore(), default),
+            Observer = NullObserver.Instance,
+        };
+        SwitchDnsStep step = new(new FailoverWork(site, new RegionFailoverIntent { From = "east", To = "west", Epoch = 1, SystemId = "1", Timeline = 1 }));
+        StepContext context = new(
+            SwitchDnsStep.StepKey,
+            null,
+            false,
+            new StepOutputs(),
+            (output, _) =>
+            {
+                saved = output.Clone();
+                return Task.CompletedTask;
+            },
+            NullObserver.Instance);
+        (string Name, string? Value)[] before =
+            [.. new[] { "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY" }.Select(static name => (name, Environment.GetEnvironmentVariable(name)))];
+        Array.ForEach(before, static one => Environment.SetEnvironmentVariable(one.Name, "smcdr-tests"));
+        try
+        {
+            Assert.Contains("It leads to west.example.test", await step.ActAsync(context, default), StringComparison.Ordinal);
+        }
+        finally
+        {
+            Array.ForEach(before, static one => Environment.SetEnvironmentVariable(one.Name, one.Value));
+        }
+
+        Assert.Single(route53.Changes);
+        DnsUndo undo = DnsUndo.Parse(savedBefore!.Value.GetProperty("undo").GetString()!);
+        Assert.Equal("east.example.test", Assert.Single(Assert.Single(undo.Changes).Before!.Values).TrimEnd('.'));
     }
 
     [MotoFact]

@@ -52,6 +52,22 @@ public sealed class StreamNotesTests : IDisposable
         Assert.True(Read().WasLeft(Segment, s_now.AddSeconds(9)));
     }
 
+    /// <summary>What a clock that was ahead has noted must not keep the standby from its stream until that time has come.</summary>
+    [Fact]
+    public void IsQuiet_ClockThatWasSetBack_IsNotBelieved()
+    {
+        Read().KeepQuiet(s_now.AddHours(3), StreamNotes.LongestQuiet);
+        Assert.True(Read().TryLeave(Segment, s_now.AddHours(3)));
+
+        Assert.True(Read().IsQuiet(s_now.AddHours(3)));
+        Assert.False(Read().IsQuiet(s_now));
+        Assert.False(Read().WasLeft(Segment, s_now));
+        // It is quiet again where there is reason to be, and for no longer than that.
+        Read().KeepQuiet(s_now, TimeSpan.FromSeconds(10));
+        Assert.True(Read().IsQuiet(s_now));
+        Assert.False(Read().IsQuiet(s_now.AddHours(3)));
+    }
+
     [Theory]
     [InlineData("")]
     [InlineData("\0\0\0")]

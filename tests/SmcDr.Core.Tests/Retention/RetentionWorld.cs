@@ -89,10 +89,10 @@ internal static class RetentionWorld
 
     /// <summary>A base backup of nothing, between two positions.</summary>
     public static async Task<string> WriteDatabaseAsync(
-        Repository repository, int startSegment, DateTimeOffset? time = null, uint timeline = 1)
+        Repository repository, int startSegment, DateTimeOffset? time = null, uint timeline = 1, string site = "site")
     {
         await using BackupWriter writer = await repository.BeginBackupAsync(
-            Component.Database, "Full", null, "site", Text(SystemId), null, CancellationToken.None);
+            Component.Database, "Full", null, site, Text(SystemId), null, CancellationToken.None);
         DateTimeOffset stop = time ?? DateTimeOffset.UtcNow;
         Lsn start = WalSegmentName.FromNumber(timeline, (ulong)startSegment, SegmentSize).StartLsn(SegmentSize) + 0x28;
         return (await writer.CompleteAsync(

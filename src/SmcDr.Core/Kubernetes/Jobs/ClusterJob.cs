@@ -58,7 +58,7 @@ public sealed class ClusterJob
         bool isOver = false;
         try
         {
-            KubernetesObject job = await _client.CreateAsync(s_jobs, JobManifest.Job(_spec), false, cancellationToken).ConfigureAwait(false);
+            KubernetesObject job = await CreateAsync(cancellationToken).ConfigureAwait(false);
             KubernetesObject pod = await StartAsync(s_jobs, job, cancellationToken).ConfigureAwait(false);
             hasStarted = true;
             _observer.Verbose($"{Capitalize(JobDisplay)} runs in the pod '{pod.Name}'. {FollowHint("job")}");
@@ -191,6 +191,37 @@ public sealed class ClusterJob
         SmcErrorCode.JobFailed,
         $"{Capitalize(display)} ended without saying what it came to: {why}{(said.Length > 0 ? $". It said: {said}" : "")}.",
         target: _spec.Name);
+
+    /// <summary>Makes the Job. An answer that was lost leaves it open whether it is there; its name is this run's alone, so what has it is this run's.</summary>
+    private async Task<KubernetesObject> CreateAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await _client.CreateAsync(s_jobs, JobManifest.Job(_spec), false, cancellationToken).ConfigureAwait(false);
+        }
+        catch (SmcException e) when (KubernetesStatusException.Of(e) is not { } status || status.Code >= 500 || status.Reason == "AlreadyExists")
+        {
+            KubernetesObject? there;
+            try
+            {
+                there = await _client.TryGetAsync(s_jobs, _spec.Namespace, _spec.Name, cancellationToken).ConfigureAwait(false);
+            }
+            catch (SmcException unknown)
+            {
+                _observer.Warning(
+                    $"Whether {JobDisplay} was made is not known: {unknown.Message} Look before it is run again, or it may run twice; {EndHint("job")} removes it.");
+                throw e;
+            }
+
+            if (there is null)
+            {
+                throw;
+            }
+
+            _observer.Verbose($"{Capitalize(JobDisplay)} is there, although the cluster did not say so: {e.Message}");
+            return there;
+        }
+    }
 
     /// <summary>Gives the pod its site file, and waits until its container has started.</summary>
     private async Task<KubernetesObject> StartAsync(KubernetesResource kind, KubernetesObject owner, CancellationToken cancellationToken)

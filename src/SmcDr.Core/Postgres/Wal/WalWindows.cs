@@ -22,10 +22,27 @@ public static class WalWindows
     public static async IAsyncEnumerable<RecoveryWindow> ListAsync(
         Repository repository, IOperationObserver observer, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        await foreach ((RecoveryWindow window, WalCoverage _) in FindAsync(repository, observer, cancellationToken).ConfigureAwait(false))
+        await foreach ((RecoveryWindow window, WalCoverage _) in FindAsync(repository, null, observer, cancellationToken).ConfigureAwait(false))
         {
             yield return window;
         }
+    }
+
+    /// <inheritdoc cref="ListAsync(Repository, CancellationToken)"/>
+    /// <param name="repository">The repository.</param>
+    /// <param name="isMeant">Which base backups count.</param>
+    /// <param name="observer">Is warned of backups that have no window because something of them cannot be read.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
+    internal static async Task<IReadOnlyList<RecoveryWindow>> ListAsync(
+        Repository repository, Func<BackupHeader, bool>? isMeant, IOperationObserver observer, CancellationToken cancellationToken)
+    {
+        List<RecoveryWindow> windows = [];
+        await foreach ((RecoveryWindow window, WalCoverage _) in FindAsync(repository, isMeant, observer, cancellationToken).ConfigureAwait(false))
+        {
+            windows.Add(window);
+        }
+
+        return windows;
     }
 
     /// <summary>The same, and in the newest window of the server's cluster what would be lost if the server were gone now.</summary>
@@ -35,18 +52,35 @@ public static class WalWindows
     /// <param name="timeout">How long the server may take.</param>
     /// <param name="observer">Is warned of backups that have no window because something of them cannot be read.</param>
     /// <param name="cancellationToken">Stops the work.</param>
-    public static async Task<IReadOnlyList<RecoveryWindow>> ListAsync(
+    public static Task<IReadOnlyList<RecoveryWindow>> ListAsync(
         Repository repository,
         PostgresConnector connector,
         string? slot,
         TimeSpan timeout,
+        IOperationObserver observer,
+        CancellationToken cancellationToken) => ListAsync(repository, connector, slot, timeout, null, observer, cancellationToken);
+
+    /// <inheritdoc cref="ListAsync(Repository, PostgresConnector, string, TimeSpan, IOperationObserver, CancellationToken)"/>
+    /// <param name="repository">The repository.</param>
+    /// <param name="connector">The server. Where it does not answer, the window says so.</param>
+    /// <param name="slot">The slot of the stream; null = it is not looked at.</param>
+    /// <param name="timeout">How long the server may take.</param>
+    /// <param name="isMeant">Which base backups count; null = all.</param>
+    /// <param name="observer">Is warned of backups that have no window because something of them cannot be read.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
+    internal static async Task<IReadOnlyList<RecoveryWindow>> ListAsync(
+        Repository repository,
+        PostgresConnector connector,
+        string? slot,
+        TimeSpan timeout,
+        Func<BackupHeader, bool>? isMeant,
         IOperationObserver observer,
         CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(connector);
         ArgumentNullException.ThrowIfNull(observer);
         List<(RecoveryWindow Window, WalCoverage Coverage)> found = [];
-        await foreach ((RecoveryWindow Window, WalCoverage Coverage) one in FindAsync(repository, observer, cancellationToken).ConfigureAwait(false))
+        await foreach ((RecoveryWindow Window, WalCoverage Coverage) one in FindAsync(repository, isMeant, observer, cancellationToken).ConfigureAwait(false))
         {
             found.Add(one);
         }
@@ -80,7 +114,7 @@ public static class WalWindows
     }
 
     private static async IAsyncEnumerable<(RecoveryWindow Window, WalCoverage Coverage)> FindAsync(
-        Repository repository, IOperationObserver observer, [EnumeratorCancellation] CancellationToken cancellationToken)
+        Repository repository, Func<BackupHeader, bool>? isMeant, IOperationObserver observer, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(repository);
         ArgumentNullException.ThrowIfNull(observer);
@@ -92,7 +126,7 @@ public static class WalWindows
                 Warn(observer, backup, problem);
             }
 
-            if (backup.Header?.Database is not { } database ||
+            if (backup.Header?.Database is not { } database || isMeant?.Invoke(backup.Header) == false ||
                 !ulong.TryParse(database.SystemId, NumberStyles.None, CultureInfo.InvariantCulture, out ulong systemId))
             {
                 continue;

@@ -1,6 +1,7 @@
 using System.Text;
 using SmcDr.Core.Kubernetes;
 using SmcDr.Core.Operations;
+using SmcDr.Core.Platform;
 using SmcDr.Core.Postgres.BaseBackups;
 
 namespace SmcDr.Core.Recovery.Pods;
@@ -166,10 +167,10 @@ internal sealed class PodRecoveryRun : RecoveryRun, IAsyncDisposable
 
     protected override async Task<string?> TryReadAsync(string path, CancellationToken cancellationToken)
     {
-        ExecResult result = await _place.Shell.TryRunAsync("[ -f \"$1\" ] || exit 72; cat \"$1\"", cancellationToken, path).ConfigureAwait(false);
+        ExecResult result = await _place.Shell.TryRunAsync("[ -f \"$1\" ] || exit 72; base64 < \"$1\"", cancellationToken, path).ConfigureAwait(false);
         return result.ExitCode switch
         {
-            0 => result.Output,
+            0 => LosslessText.Decode(Convert.FromBase64String(result.Output)),
             72 => null,
             _ => throw new SmcException(
                 SmcErrorCode.PodCommandFailed, $"'{path}' in the pod '{_place.Shell.Target}' cannot be read: {KubeText.Clean(result.Errors, 300)}.", target: path),
@@ -177,7 +178,7 @@ internal sealed class PodRecoveryRun : RecoveryRun, IAsyncDisposable
     }
 
     protected override Task WriteAsync(string path, string content, CancellationToken cancellationToken) =>
-        _place.Shell.WriteAsync(path, Encoding.UTF8.GetBytes(content), "600", _place.Owner, cancellationToken);
+        _place.Shell.WriteAsync(path, LosslessText.Encode(content), "600", _place.Owner, cancellationToken);
 
     protected override Task DeleteFileAsync(string path, CancellationToken cancellationToken) =>
         _place.Shell.RunAsync($"Removing '{path}'", "rm -f \"$1\"", cancellationToken, path);

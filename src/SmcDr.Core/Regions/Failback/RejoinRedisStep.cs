@@ -1,4 +1,5 @@
 using System.Globalization;
+using SmcDr.Core.Operations;
 using SmcDr.Core.Plans;
 using SmcDr.Core.Platform;
 using SmcDr.Core.Redis;
@@ -62,10 +63,21 @@ internal sealed class RejoinRedisStep(FailbackWork work, params string[] after)
         server.CreateOwnedDirectory(kept.Directory);
         string path = Path.Combine(kept.Directory, FileName);
         string temporary = path + ".tmp";
-        RedisReplication replication = await RedisReplication.OpenAsync(Former, context.Observer, cancellationToken).ConfigureAwait(false);
+        await KeepRdbAsync(Former, temporary, context.Observer, cancellationToken).ConfigureAwait(false);
+        server.GiveToAccount(temporary);
+        File.Move(temporary, path, overwrite: true);
+        Posix.SyncDirectory(kept.Directory);
+        return string.Create(CultureInfo.InvariantCulture, $" It had {keys} keys as a master of its own, which are in '{path}'.");
+    }
+
+    /// <summary>Writes all data of a master to a file, and reads that again, since the master's own is overwritten next.</summary>
+    /// <exception cref="SmcException">What came, or what is in the file, is not what the server made.</exception>
+    internal static async Task KeepRdbAsync(RedisConnector master, string path, IOperationObserver observer, CancellationToken cancellationToken)
+    {
+        RedisReplication replication = await RedisReplication.OpenAsync(master, observer, cancellationToken).ConfigureAwait(false);
         await using (replication.ConfigureAwait(false))
         {
-            FileStream file = new(temporary, FileMode.Create, FileAccess.Write);
+            FileStream file = new(path, FileMode.Create, FileAccess.Write);
             await using (file.ConfigureAwait(false))
             {
                 RdbPayload payload = await replication.ReadPayloadAsync(cancellationToken).ConfigureAwait(false);
@@ -78,9 +90,37 @@ internal sealed class RejoinRedisStep(FailbackWork work, params string[] after)
             }
         }
 
-        server.GiveToAccount(temporary);
-        File.Move(temporary, path, overwrite: true);
-        Posix.SyncDirectory(kept.Directory);
-        return string.Create(CultureInfo.InvariantCulture, $" It had {keys} keys as a master of its own, which are in '{path}'.");
+        string source = $"Redis at {master.Display}, as it was kept in '{path}',";
+        RdbIntegrity integrity = new(source);
+        RdbInspector inspector = new(source, observer);
+        await using (inspector.ConfigureAwait(false))
+        {
+            try
+            {
+                byte[] buffer = new byte[1 << 20];
+                FileStream file = File.OpenRead(path);
+                await using (file.ConfigureAwait(false))
+                {
+                    while (await file.ReadAsync(buffer, cancellationToken).ConfigureAwait(false) is > 0 and int length)
+                    {
+                        integrity.Append(buffer.AsSpan(0, length));
+                        await inspector.ObserveAsync(buffer.AsMemory(0, length), cancellationToken).ConfigureAwait(false);
+                    }
+                }
+
+                integrity.Complete();
+                await inspector.CompleteAsync(integrity, cancellationToken).ConfigureAwait(false);
+            }
+            catch (SmcException e) when (e.Code is SmcErrorCode.BackupInterrupted or SmcErrorCode.RdbInvalid or SmcErrorCode.VersionUnsupported)
+            {
+                throw new SmcException(
+                    e.Code,
+                    e.Message,
+                    e,
+                    "Nothing of that Redis was overwritten. Run the command again; if it stays, read the server's log, and test its memory, the disk that the " +
+                        "file lies on and the network between.",
+                    master.Display);
+            }
+        }
     }
 }

@@ -1,4 +1,3 @@
-using System.Text;
 using Npgsql;
 using SmcDr.Core.Operations;
 using SmcDr.Core.Platform;
@@ -182,10 +181,10 @@ internal static class Rewinding
     private static void Configure(HostServer server, string restoreCommand)
     {
         string path = Path.Combine(server.DataDirectory, RecoveryConfiguration.FileName);
-        string content = File.Exists(path) ? File.ReadAllText(path) : "";
+        string content = File.Exists(path) ? LosslessText.ReadFile(path) : "";
         RecoveryScripts.WriteDurably(
             path,
-            Encoding.UTF8.GetBytes(RecoveryConfiguration.AddStandby(content, [new("restore_command", restoreCommand)])),
+            LosslessText.Encode(RecoveryConfiguration.AddStandby(content, [new("restore_command", restoreCommand)])),
             UnixFileMode.UserRead | UnixFileMode.UserWrite,
             server.Account);
     }

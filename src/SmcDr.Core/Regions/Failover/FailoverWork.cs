@@ -101,6 +101,56 @@ internal sealed class FailoverWork(SitePlanContext context, RegionFailoverIntent
         return problems;
     }
 
+    /// <summary>
+    /// Starts workloads of the region that leads, in order, and then waits until all are ready, for as long together as for one. One may need another to become
+    /// ready, and one that does not come up keeps no other down.
+    /// </summary>
+    /// <returns>How each is.</returns>
+    /// <exception cref="SmcException">What the first one failed with that did not come up; each is told as a warning.</exception>
+    public async Task<IReadOnlyList<WorkloadInfo>> StartAheadAsync(
+        IEnumerable<WorkloadName> workloads, IOperationObserver observer, CancellationToken cancellationToken)
+    {
+        using KubernetesClient client = await ConnectAsync(To, observer, cancellationToken).ConfigureAwait(false);
+        WorkloadOptions options = CreateOptions(To);
+        List<WorkloadInfo> started = [];
+        List<SmcException> failures = [];
+        foreach (WorkloadName workload in workloads)
+        {
+            await TryAsync(workload, options.Timeout, wait: false, started).ConfigureAwait(false);
+        }
+
+        List<WorkloadInfo> ready = [];
+        Stopwatch watch = Stopwatch.StartNew();
+        foreach (WorkloadInfo one in started)
+        {
+            if (one.State is "Stopped" or "Stopping")
+            {
+                // Not by SmcDr, which was told.
+                ready.Add(one);
+                continue;
+            }
+
+            TimeSpan left = options.Timeout - watch.Elapsed;
+            await TryAsync(WorkloadName.Parse(one.Name), left > TimeSpan.Zero ? left : TimeSpan.Zero, wait: true, ready).ConfigureAwait(false);
+        }
+
+        return failures.Count > 0 ? throw failures[0] : ready;
+
+        async Task TryAsync(WorkloadName workload, TimeSpan timeout, bool wait, List<WorkloadInfo> done)
+        {
+            try
+            {
+                ClusterWorkloads cluster = new(client, To.Kubernetes!.Namespace, options with { Timeout = timeout }, observer);
+                done.Add(await cluster.ResumeAsync(workload, wait, cancellationToken).ConfigureAwait(false));
+            }
+            catch (SmcException e) when (!IsClusterLost(e))
+            {
+                failures.Add(e);
+                observer.Warning($"'{workload}' did not come up: {e.Message}");
+            }
+        }
+    }
+
     /// <summary>Whether a cluster does not answer, or does not let us in.</summary>
     public static bool IsClusterLost(SmcException failure) => failure.Code is SmcErrorCode.ClusterUnavailable or SmcErrorCode.ClusterAuthenticationFailed;
 

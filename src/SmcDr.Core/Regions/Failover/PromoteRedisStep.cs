@@ -34,8 +34,9 @@ internal sealed class PromoteRedisStep(FailoverWork work, params string[] after)
         {
             if (Intent.Planned)
             {
-                await CatchUpAsync(connection, cancellationToken).ConfigureAwait(false);
-                lag = ", with all changes of the old one";
+                lag = await CatchUpAsync(connection, context, cancellationToken).ConfigureAwait(false)
+                    ? ", with all changes of the old one"
+                    : ", with the changes that the old one had when it was looked at; what was written to that since is lost, as it could not be paused";
             }
 
             await connection.ExecuteAsync(new RedisCommand("REPLICAOF", "NO", "ONE"), cancellationToken).ConfigureAwait(false);
@@ -57,15 +58,23 @@ internal sealed class PromoteRedisStep(FailoverWork work, params string[] after)
 
     private RedisConnector NewRedis => Work.Site.CreateRedisConnector(Work.Context.Secrets, Intent.To);
 
-    private async Task CatchUpAsync(RedisConnection replica, CancellationToken cancellationToken)
+    /// <returns>Whether nobody could write to the old master meanwhile.</returns>
+    private async Task<bool> CatchUpAsync(RedisConnection replica, StepContext context, CancellationToken cancellationToken)
     {
         RedisConnector old = Work.Site.CreateRedisConnector(Work.Context.Secrets, Intent.From);
         RedisConnection master = await old.OpenAsync(cancellationToken).ConfigureAwait(false);
         await using (master.ConfigureAwait(false))
         {
-            // Whoever writes waits, until this is over or the time is; a server that does not know this has writers that were stopped.
-            await master.TryExecuteAsync(
+            // Whoever writes waits, until this is over or the time is.
+            RedisReply paused = await master.TryExecuteAsync(
                 new RedisCommand("CLIENT", "PAUSE", (long)s_pause.TotalMilliseconds, "WRITE"), cancellationToken).ConfigureAwait(false);
+            if (paused.IsError)
+            {
+                context.Observer.Warning(
+                    $"Writes to Redis at {old.Display} could not be paused: {RedisErrors.Clean(paused.Text)}. What clients write there from now on is lost, " +
+                        "except where they are writers of the site, which are stopped. To have it paused, run on that server: ACL SETUSER <user> +client|pause.");
+            }
+
             Stopwatch watch = Stopwatch.StartNew();
             using PeriodicTimer timer = new(s_poll);
             while (true)
@@ -75,7 +84,7 @@ internal sealed class PromoteRedisStep(FailoverWork work, params string[] after)
                 RedisInfo info = await RedisSource.ReadInfoAsync(replica, cancellationToken).ConfigureAwait(false);
                 if (info.IsLinkUp && info.Number("slave_repl_offset") >= wanted)
                 {
-                    return;
+                    return !paused.IsError;
                 }
 
                 if (watch.Elapsed > s_patience)

@@ -19,9 +19,10 @@ internal sealed class ReportStep(FailoverWork work, params string[] after)
         DateTimeOffset writes = context.GetOutput(VerifyStep.StepKey, RegionFailoverJson.Default.FailoverWrites)?.Time ?? DateTimeOffset.UtcNow;
         DateTimeOffset asked = Intent.AskedTime ?? facts?.StartTime ?? writes;
         double rto = (writes - asked).TotalSeconds;
-        (uint timeline, uint? parent, Lsn? left) = await ReadSwitchAsync(cancellationToken).ConfigureAwait(false);
-        (FailoverReport report, string loss) = await MeasureAsync(context, facts, new FailoverReport(rto, left, null, null, null, null), parent, cancellationToken)
-            .ConfigureAwait(false);
+        (uint timeline, uint? parent, Lsn? left, bool isShutDown) = await ReadSwitchAsync(context, cancellationToken).ConfigureAwait(false);
+        (FailoverReport report, string loss) = Intent.Planned
+            ? MeasurePlanned(context, new FailoverReport(rto, left, null, null, null, null), isShutDown)
+            : await MeasureAsync(context, facts, new FailoverReport(rto, left, null, null, null, null), parent, cancellationToken).ConfigureAwait(false);
         await context.SaveAsync(report, RegionFailoverJson.Default.FailoverReport, cancellationToken).ConfigureAwait(false);
         context.Failover = new RegionFailoverResult
         {
@@ -61,7 +62,7 @@ internal sealed class ReportStep(FailoverWork work, params string[] after)
             $"now on. Start the WAL stream again, which comes from '{Intent.To}' now, and take a base backup" + (Work.Site.HomeRegion.Name == Intent.To ? "." : "; correct the roles in the site file if the site is to stay there.");
     }
 
-    private async Task<(uint Timeline, uint? Parent, Lsn? Left)> ReadSwitchAsync(CancellationToken cancellationToken)
+    private async Task<(uint Timeline, uint? Parent, Lsn? Left, bool IsShutDown)> ReadSwitchAsync(StepContext context, CancellationToken cancellationToken)
     {
         NpgsqlConnection connection = await Work.NewDatabase.OpenAsync(cancellationToken).ConfigureAwait(false);
         await using (connection.ConfigureAwait(false))
@@ -70,8 +71,9 @@ internal sealed class ReportStep(FailoverWork work, params string[] after)
             {
                 ServerPosition position = await ServerPosition.ReadAsync(connection, cancellationToken).ConfigureAwait(false);
                 return position.History?.Branches is [.., { } branch]
-                    ? (position.Timeline, branch.Timeline, branch.SwitchLsn)
-                    : (position.Timeline, null, null);
+                    ? (position.Timeline, branch.Timeline, branch.SwitchLsn,
+                        Intent.Planned && await IsShutDownAsync(context, connection, position.Timeline, branch, cancellationToken).ConfigureAwait(false))
+                    : (position.Timeline, null, null, false);
             }
             catch (PostgresException e)
             {
@@ -80,14 +82,48 @@ internal sealed class ReportStep(FailoverWork work, params string[] after)
         }
     }
 
-    private async Task<(FailoverReport Report, string Text)> MeasureAsync(
-        StepContext context, FailoverFacts? facts, FailoverReport report, uint? parent, CancellationToken cancellationToken)
+    /// <summary>Whether the old primary was shut down and did not just end, as a pod does whose grace period was too short (SIGKILL).</summary>
+    private async Task<bool> IsShutDownAsync(
+        StepContext context, NpgsqlConnection connection, uint timeline, TimelineBranch branch, CancellationToken cancellationToken)
     {
-        if (Intent.Planned)
+        if (Work.OldDirectory is not null)
+        {
+            // Its control file said so when it was stopped, or it would not have been gone on.
+            return true;
+        }
+
+        try
+        {
+            return await ShutdownCheckpoint.IsBeforeAsync(connection, timeline, branch.Timeline, branch.SwitchLsn, cancellationToken).ConfigureAwait(false);
+        }
+        catch (PostgresException e)
+        {
+            context.Observer.Verbose($"How the old primary ended cannot be read from the WAL of the new one: {e.MessageText}");
+            return false;
+        }
+    }
+
+    private (FailoverReport Report, string Text) MeasurePlanned(StepContext context, FailoverReport report, bool isShutDown)
+    {
+        if (isShutDown)
         {
             return (report with { LostBytes = 0, LostTransactions = 0 }, "Nothing was lost: the old primary was shut down, and all of its WAL replayed.");
         }
 
+        string end = context.GetOutput(StopPrimaryStep.StepKey, RegionFailoverJson.Default.PrimaryStop)?.Lsn is { } lsn
+            ? $"All WAL of the old primary up to {lsn} was replayed, where it stood when its writers were stopped. "
+            : "";
+        context.Observer.Warning(
+            $"That the old primary at {Work.OldDatabase.Display} was shut down cleanly is not proven: its WAL does not end with a shutdown's checkpoint, as of a " +
+                "pod that was killed when its grace period was over (terminationGracePeriodSeconds).");
+        return (
+            report,
+            $"{end}That it was shut down cleanly is not proven, so what others than its writers wrote after that may be lost; only its own WAL can tell.");
+    }
+
+    private async Task<(FailoverReport Report, string Text)> MeasureAsync(
+        StepContext context, FailoverFacts? facts, FailoverReport report, uint? parent, CancellationToken cancellationToken)
+    {
         if (report.SwitchLsn is not { } left || parent is not { } timeline)
         {
             return (report, "What was lost cannot be told: the new primary has no history of its timeline.");

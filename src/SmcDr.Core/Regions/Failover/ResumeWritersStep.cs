@@ -10,21 +10,11 @@ internal sealed class ResumeWritersStep(FailoverWork work, params string[] after
 {
     public const string StepKey = "resume-writers";
 
-    public override string Describe() => $"Starts the writers in '{Intent.To}' as they were when SmcDr stopped them, and waits until they are ready.";
+    public override string Describe() => $"Starts the writers in '{Intent.To}' as they were when SmcDr stopped them, and waits until all are ready.";
 
-    public override Task<string> ActAsync(StepContext context, CancellationToken cancellationToken) => Work.WithWorkloadsAsync(
-        Work.To,
-        context.Observer,
-        async workloads =>
-        {
-            List<string> states = [];
-            // What was stopped last is started first.
-            foreach (WorkloadName writer in Work.Site.SelectWriters([]).Reverse())
-            {
-                states.Add($"{writer} {(await workloads.ResumeAsync(writer, wait: true, cancellationToken).ConfigureAwait(false)).State}");
-            }
-
-            return $"{string.Join(", ", states)}.";
-        },
-        cancellationToken);
+    // What was stopped last is started first.
+    public override async Task<string> ActAsync(StepContext context, CancellationToken cancellationToken) => string.Join(
+        ", ",
+        (await Work.StartAheadAsync(Work.Site.SelectWriters([]).Reverse(), context.Observer, cancellationToken).ConfigureAwait(false))
+            .Select(static writer => $"{writer.Name} {writer.State}")) + ".";
 }

@@ -19,13 +19,14 @@ internal sealed class SwitchDnsStep(FailoverWork work, params string[] after)
         using DnsRecords records = Work.Site.CreateDns(context.Observer);
         DnsChangePlan plan = await records.PlanAsync(Work.Site.CreateDnsRequest(null, null, Intent.To, [], null), cancellationToken).ConfigureAwait(false);
         DnsApplyOptions options = Work.Site.CreateDnsApplyOptions(plan.Name, null);
-        DnsChangeResult result = await records.ApplyAsync(plan, options, cancellationToken).ConfigureAwait(false);
-        if (result.Undo is not null)
+        if (plan.Changes.Count > 0)
         {
-            // One that was interrupted behind its change finds nothing to change, and what takes that back was saved then or is not known.
-            await context.SaveAsync(new DnsSwitch(result.Undo), RegionFailoverJson.Default.DnsSwitch, cancellationToken).ConfigureAwait(false);
+            // Before it is changed: one that was interrupted behind its change finds nothing to change, and could not say any more what was there.
+            await context.SaveAsync(
+                new DnsSwitch(plan.ToUndo(DateTimeOffset.UtcNow).ToJson()), RegionFailoverJson.Default.DnsSwitch, cancellationToken).ConfigureAwait(false);
         }
 
+        DnsChangeResult result = await records.ApplyAsync(plan, options, cancellationToken).ConfigureAwait(false);
         if (options.FindFailure(result) is { } failure)
         {
             throw failure;

@@ -24,8 +24,8 @@ internal static class RestoreChoice
 
     private static bool IsOf(Site site, ExpectedBackup part, BackupHeader header) => part.Component switch
     {
-        Component.Database => header.Database is not null,
-        // Several sites may share a repository, and what they have has nothing else to tell it apart.
+        // Several sites may share a repository.
+        Component.Database => header.Database is not null && header.MayBeOf(site.Name),
         Component.Redis => header.MayBeOf(site.Name),
         _ => header.FileStore?.Name == part.Subject && header.MayBeOf(site.Name),
     };
