@@ -137,3 +137,43 @@ Describe 'Restore-SmcFileStore' -Skip:$cannot {
         $warnings | Should -HaveCount 1
     }
 }
+
+Describe 'Get-SmcBackupFailure' -Skip:$cannot {
+    BeforeAll {
+        $before = [datetimeoffset]::UtcNow
+        Rename-Item -LiteralPath $config -NewName away
+        $failed = Assert-SmcError SmcArgumentInvalid { Backup-SmcFileStore config -Label 'in the night' }
+        Rename-Item -LiteralPath (Join-Path $root 'away') -NewName config
+    }
+
+    It 'says why a backup failed, who it was, and what to do about it' {
+        $failure = Get-SmcBackupFailure FileStore -After $before
+        $failure | Should -HaveCount 1
+        $failure | Should -BeOfType [SmcDr.BackupFailure]
+        $failure.Site, $failure.Component, $failure.ErrorId | Should -Be 'pester-files', 'FileStore', 'SmcArgumentInvalid'
+        $failure.Problem | Should -Be $failed.Exception.Message
+        $failure.Recommendation | Should -Be $failed.ErrorDetails.RecommendedAction
+        $failure.Command | Should -BeLike 'Backup-SmcFileStore*in the night*'
+        $failure.By | Should -Be "$([System.Environment]::UserName)@$([System.Environment]::MachineName)"
+        $failure.Elapsed | Should -BeGreaterThan ([timespan]::Zero)
+        $failure.NextBackupId | Should -BeNullOrEmpty
+        $failure.NotedIn | Should -BeLike 'file://*/repository'
+    }
+
+    It 'finds those of a component, after an instant, and the newest' {
+        Get-SmcBackupFailure Database, Redis | Should -BeNullOrEmpty
+        Get-SmcBackupFailure -After ([datetimeoffset]::UtcNow) | Should -BeNullOrEmpty
+        (Get-SmcBackupFailure -First 1).ErrorId | Should -Be 'SmcArgumentInvalid'
+    }
+
+    It 'names the backup that has made up for it' {
+        $next = Backup-SmcFileStore config
+        (Get-SmcBackupFailure -First 1).NextBackupId | Should -Be $next.Id
+    }
+
+    It 'notes nothing of a backup that is only shown' {
+        $count = @(Get-SmcBackupFailure).Count
+        Backup-SmcFileStore config -WhatIf
+        @(Get-SmcBackupFailure).Count | Should -Be $count
+    }
+}

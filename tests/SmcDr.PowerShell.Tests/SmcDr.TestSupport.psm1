@@ -2,6 +2,11 @@
 $ErrorActionPreference = 'Stop'
 Set-StrictMode -Version Latest
 
+# What commands remember on a host is not to be mixed with what this account remembers.
+if (-not $env:SMCDR_STATE_DIR) {
+    $env:SMCDR_STATE_DIR = Join-Path ([System.IO.Path]::GetTempPath()) "smcdr-pester-state-$PID"
+}
+
 $root = [System.IO.Path]::GetFullPath([System.IO.Path]::Combine($PSScriptRoot, '..', '..'))
 
 function Get-SmcModulePath {

@@ -285,7 +285,8 @@ public static class BackupFailures
     };
 
     private static string? NextOf(List<BackupEntry> backups, string site, Component component, DateTimeOffset time) => backups
-        .Where(entry => entry.Component == component && entry.Header is { } header && header.StartTime > time && (header.Site is null || header.Site == site))
+        .Where(entry => entry.Component == component && entry.Header is { } header && (header.CompletedTime ?? header.StartTime) > time &&
+            (header.Site is null || header.Site == site))
         .MinBy(static entry => entry.Header!.StartTime)?.Id;
 
     private static string DirectoryOf(string stateDirectory) => Path.Combine(stateDirectory, "backup-failures");

@@ -38,7 +38,7 @@ public sealed class CliBackupFailureTests : IDisposable
         Assert.False(Directory.Exists(State));
 
         Directory.Move(moved, Path.Combine(_directory.Path, "config"));
-        string next = (await SucceedAsync("backup", "filestore")).GetProperty("id").GetString()!;
+        string next = (await SucceedAsync("backup", "filestore"))[0].GetProperty("id").GetString()!;
         Assert.Equal(next, Assert.Single((await ListAsync()).EnumerateArray()).GetProperty("nextBackupId").GetString());
 
         Assert.Empty((await ListAsync("--component", "database")).EnumerateArray());
