@@ -56,7 +56,7 @@ public sealed class GetSmcBackupFailureCommand : SiteCmdlet
     /// <summary>Only those after this instant, such as -24h.</summary>
     [Parameter]
     [SmcInstant]
-    public DateTimeOffset? After { get; set; }
+    public Instant? After { get; set; }
 
     /// <summary>At most how many, the newest.</summary>
     [Parameter]
@@ -69,6 +69,7 @@ public sealed class GetSmcBackupFailureCommand : SiteCmdlet
     /// <inheritdoc/>
     protected override async Task ProcessRecordAsync(SmcPipeline pipeline, CancellationToken cancellationToken)
     {
+        DateTimeOffset? after = After?.Resolve();
         Site site = await LoadSiteAsync(pipeline).ConfigureAwait(false);
         IReadOnlyList<BackupFailure> failures = await BackupFailures.ListAsync(
             site,
@@ -76,7 +77,7 @@ public sealed class GetSmcBackupFailureCommand : SiteCmdlet
             new BackupFailureQuery
             {
                 Components = Component,
-                After = After,
+                After = after,
                 First = First,
                 StateDirectory = AlertSendOptions.FindStateDirectory(Environment.GetEnvironmentVariable),
             },
