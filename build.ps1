@@ -6,7 +6,8 @@ Builds, tests, analyzes, documents and packs the PowerShell module.
 
 .DESCRIPTION
 Build stages the module in out/SmcDr. Test runs Pester on what is staged, Analyze runs PSScriptAnalyzer over all scripts,
-Docs writes what is generated from the code, and Pack makes an archive of the staged module. Image makes a container image of smcdr
+Docs writes what is generated from the code, and Pack makes an archive of the staged module. Program makes the program smcdr in out/smcdr,
+which hosts without .NET run; Image makes a container image of smcdr
 as an OCI archive, out of the shared libraries of this machine and without Docker. Needs the .NET SDK; Test needs Pester 5, Analyze needs
 PSScriptAnalyzer, Image needs Linux on x86-64.
 
@@ -21,7 +22,7 @@ Packs a module whose Get-Help -Online opens https://docs.example.com/smcdr/Backu
 [CmdletBinding()]
 param(
     # What to do, in this order.
-    [ValidateSet('Build', 'Test', 'Analyze', 'Docs', 'Pack', 'Image')]
+    [ValidateSet('Build', 'Test', 'Analyze', 'Docs', 'Pack', 'Program', 'Image')]
     [string[]] $Task = 'Build',
 
     # The build configuration.
@@ -219,6 +220,18 @@ function Invoke-PackTask {
     Write-Host "Packed $package"
 }
 
+function Invoke-ProgramTask {
+    $program = Join-Path $output 'smcdr'
+    if (Test-Path -LiteralPath $program) {
+        Remove-Item -LiteralPath $program -Recurse -Force
+    }
+
+    $source = Join-Path $PSScriptRoot 'src' 'SmcDr.Cli'
+    dotnet publish $source -c $dotnetConfiguration --use-current-runtime --self-contained -p:InvariantGlobalization=true -o $program -v quiet -nologo -p:RunAnalyzers=false
+    Assert-Native 'dotnet publish'
+    Write-Host "Made the program in $program"
+}
+
 function Invoke-ImageTask {
     $application = Join-Path $output 'image'
     if (Test-Path -LiteralPath $application) {
@@ -242,7 +255,7 @@ function Invoke-ImageTask {
 }
 
 # Docs reads what Build staged and Pack packs it, whatever order was typed.
-foreach ($name in 'Build', 'Image', 'Test', 'Analyze', 'Docs', 'Pack') {
+foreach ($name in 'Build', 'Program', 'Image', 'Test', 'Analyze', 'Docs', 'Pack') {
     if ($name -in $Task) {
         & "Invoke-${name}Task"
     }

@@ -18,6 +18,7 @@ Usage: ./build.sh <command>
                       a throwaway PostgreSQL and a Redis are lost and recovered; the report is out/drill.html
   test                bring what is missing, and run everything that CI runs; where SMCDR_TEST_UNTIL is a time
                       as 'date +%s' writes it, long tests that would begin after it are left out and named
+  program             make the program smcdr in out/smcdr, to be copied to hosts without .NET
   bench [arguments]   bring what is missing, and measure against pgBackRest, pg_basebackup and
                       pg_dump on a throwaway server; takes about half an hour
   help                this text
@@ -194,6 +195,14 @@ drill() {
     exec src/SmcDr.Cli/bin/Release/net10.0/smcdr drill "${report[@]}" "$@"
 }
 
+# Without ICU, as in the container image: hosts need libzstd and OpenSSL alone.
+program() {
+    ensure_dotnet
+    rm -rf out/smcdr
+    dotnet publish src/SmcDr.Cli -c Release --use-current-runtime --self-contained -p:InvariantGlobalization=true -o out/smcdr -v quiet -nologo -p:RunAnalyzers=false
+    say "made out/smcdr/smcdr; copy the folder to where every account may run it, such as /opt, and link the program from a directory of the search path"
+}
+
 bench() {
     ensure_postgres
     ensure_zstd
@@ -347,6 +356,10 @@ case ${1:-help} in
     test)
         [[ $# -eq 1 ]] || fail "'test' takes no arguments."
         run_tests
+        ;;
+    program)
+        [[ $# -eq 1 ]] || fail "'program' takes no arguments."
+        program
         ;;
     bench)
         shift

@@ -90,7 +90,10 @@ Describe 'Start-SmcRegionFailover' {
     }
 
     It 'shows the steps with -WhatIf, and changes nothing' {
+        $rehearsed = Start-SmcRegionFailover -WhatIf -WarningVariable told -WarningAction SilentlyContinue
+        $told | Should -BeLike 'This would be refused now.*signs of life*-Planned*-Force*'
         $steps = Start-SmcRegionFailover -Force -WhatIf
+        $rehearsed.Step | Should -Be $steps.Step
         $steps.Step | Should -Be 'assess-region', 'fence-region', 'keep-wal', 'stop-primary', 'drain-wal', 'promote-database', 'prepare-primary', 'verify-region', 'report-failover'
         $steps.State | Select-Object -Unique | Should -Be 'Pending'
         (Get-SmcRegion east).Fencing | Should -Be 'Open'

@@ -45,7 +45,11 @@ internal sealed class RegionFailoverCommand : PlanCommand
     {
         ParseResult parsed = context.Parsed;
         SitePlanRequest request = RegionFailover.CreateRequest(
-            parsed.GetValue(_region), parsed.GetValue(_planned), parsed.GetValue(_force), RegionArguments.GetProgram(parsed, _program));
+            parsed.GetValue(_region),
+            parsed.GetValue(_planned),
+            parsed.GetValue(_force),
+            RegionArguments.GetProgram(parsed, _program),
+            Plan.IsDryRun(parsed));
         return CarryOutAsync(
             context, plan => SitePlans.PrepareAsync(plan, request, Plan.Options(parsed), cancellationToken), isUndo: false, cancellationToken);
     }

@@ -43,7 +43,7 @@ internal sealed class RunbookRunCommand : PlanCommand
             Force = context.Parsed.GetValue(_force),
         };
         RunbookRequest request = _request = new RunbookRequest(
-            Plan.IsDryRun(context.Parsed) ? options with { Patience = TimeSpan.Zero } : options);
+            Plan.IsDryRun(context.Parsed) ? options with { IsPreview = true, Patience = TimeSpan.Zero } : options);
         return CarryOutAsync(
             context,
             plan => SitePlans.PrepareAsync(plan, request.Plan, Plan.Options(context.Parsed), cancellationToken),

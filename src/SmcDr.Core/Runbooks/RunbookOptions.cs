@@ -15,6 +15,9 @@ public sealed record RunbookOptions
     /// <summary>Whether every question is answered with yes beforehand, and a region is left although its primary gives signs of life.</summary>
     public bool Force { get; init; }
 
+    /// <summary>Whether it is only looked at: then a primary that is alive is told of, and hides no step.</summary>
+    public bool IsPreview { get; init; }
+
     /// <summary>How long a pod that has failed is given to come back by itself.</summary>
     public TimeSpan Patience { get; init; } = TimeSpan.FromMinutes(2);
 }

@@ -126,7 +126,7 @@ public sealed class RunbookRequest
 
     private async Task<RunbookIntent> ForRegionAsync(SitePlanContext context, CancellationToken cancellationToken)
     {
-        SitePlanRequest failover = RegionFailover.CreateRequest(_options.Region, planned: false, _options.Force, []);
+        SitePlanRequest failover = RegionFailover.CreateRequest(_options.Region, planned: false, _options.Force, [], _options.IsPreview);
         return New(failover.Kind, await failover.DecideAsync(context, cancellationToken).ConfigureAwait(false));
     }
 

@@ -126,6 +126,6 @@ public sealed class InitializeSmcRegionReplicaCommand : SiteCmdlet
         ?? throw new SmcException(
             SmcErrorCode.ProgramNotFound,
             "The program 'smcdr', which the standby's restore_command runs, is not on the search path.",
-            recommendation: "Install it, give its path by -Program, or leave the standby without a second source by -NoArchive.",
+            recommendation: "Put it where the server's account can run it (in the project's folder, './build.sh program' makes it), give its path by -Program, or leave the standby without a second source by -NoArchive.",
             target: "smcdr");
 }

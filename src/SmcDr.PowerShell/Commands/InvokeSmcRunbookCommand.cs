@@ -89,7 +89,7 @@ public sealed class InvokeSmcRunbookCommand : NewPlanCmdlet
     {
         RunbookOptions options = new() { Scenario = Scenario, TargetTime = TargetTime?.Resolve(), Region = Region, Force = Force };
         // Whoever only wants to see it does not want to wait for it.
-        _request = new RunbookRequest(isWhatIf ? options with { Patience = TimeSpan.Zero } : options);
+        _request = new RunbookRequest(isWhatIf ? options with { IsPreview = true, Patience = TimeSpan.Zero } : options);
         return _request.Plan;
     }
 

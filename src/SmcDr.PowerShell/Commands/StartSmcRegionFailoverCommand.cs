@@ -27,7 +27,7 @@ namespace SmcDr.PowerShell.Commands;
 /// </remarks>
 /// <example>
 /// <code>Start-SmcRegionFailover -Region west -WhatIf</code>
-/// Shows the steps, and how long each is expected to take.
+/// Rehearses it: shows the steps, and how long each is expected to take, also while the primary is well.
 /// </example>
 /// <example>
 /// <code>Start-SmcRegionFailover -Region west -Planned</code>
@@ -79,5 +79,6 @@ public sealed class StartSmcRegionFailoverCommand : NewPlanCmdlet
     public string[] Program { get; set; } = [];
 
     /// <inheritdoc/>
-    private protected override SitePlanRequest CreateRequest(bool isWhatIf) => RegionFailover.CreateRequest(Region, Planned, Force, Program);
+    private protected override SitePlanRequest CreateRequest(bool isWhatIf) =>
+        RegionFailover.CreateRequest(Region, Planned, Force, Program, isWhatIf);
 }

@@ -162,7 +162,14 @@ public sealed partial class RegionFailoverTests(ITestOutputHelper output)
         Assert.Equal("Open", (await lab.LookAsync("east")).GetProperty("fencing").GetString());
         Assert.True(await lab.AskWestAsync<bool>("SELECT pg_is_in_recovery()"));
 
+        // A rehearsal is held while all is well: the steps are shown, and that they would be refused.
+        (exitCode, string rehearsed, error) = await lab.RunAsync("region", "failover", "--dry-run");
+        Assert.True(exitCode == 0, error);
+        Assert.Contains("Begins epoch 1 for 'west'", rehearsed, StringComparison.Ordinal);
+        Assert.Contains("This would be refused now. The primary of the region 'east' gives signs of life", error, StringComparison.Ordinal);
+
         (exitCode, string planned, error) = await lab.RunAsync("region", "failover", "--force", "--dry-run");
+        Assert.DoesNotContain("refused", error, StringComparison.Ordinal);
         Assert.True(exitCode == 0, error);
         Assert.Contains("Begins epoch 1 for 'west'", planned, StringComparison.Ordinal);
         Assert.Equal("Open", (await lab.LookAsync("east")).GetProperty("fencing").GetString());

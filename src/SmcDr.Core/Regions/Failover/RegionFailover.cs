@@ -25,14 +25,17 @@ public static class RegionFailover
     /// <param name="planned">Whether nothing may be lost: the old primary is shut down first, and becomes a standby where it is on this host.</param>
     /// <param name="force">Whether it is done although the primary gives signs of life, and without what cannot be brought.</param>
     /// <param name="program">The words that start <c>smcdr</c>, for the <c>restore_command</c> of the old primary as a standby.</param>
-    public static SitePlanRequest CreateRequest(string? region, bool planned, bool force, IReadOnlyList<string> program)
+    /// <param name="isPreview">
+    /// Whether it is only looked at, as at a rehearsal: then a primary that is alive, as it should be, is told of and hides no step.
+    /// </param>
+    public static SitePlanRequest CreateRequest(string? region, bool planned, bool force, IReadOnlyList<string> program, bool isPreview = false)
     {
         // Before anything is looked at: how long a primary that does not answer is asked is a part of the time that the site is without one.
         DateTimeOffset asked = DateTimeOffset.UtcNow;
         return new SitePlanRequest
         {
             Kind = Kind,
-            DecideAsync = (context, token) => DecideAsync(context, region, planned, force, program, asked, token),
+            DecideAsync = (context, token) => DecideAsync(context, region, planned, force, program, isPreview, asked, token),
             IsSame = intent => intent.Deserialize(RegionFailoverJson.Default.RegionFailoverIntent) is { } decided &&
                 decided.Planned == planned && (decided.Force || !force) && (region is null || decided.To == region),
         };
@@ -55,6 +58,7 @@ public static class RegionFailover
         bool planned,
         bool force,
         IReadOnlyList<string> program,
+        bool isPreview,
         DateTimeOffset asked,
         CancellationToken cancellationToken)
     {
@@ -101,8 +105,14 @@ public static class RegionFailover
 
         if (!planned && !force && signs.Count > 0)
         {
-            throw new SmcException(
+            SmcException alive = new(
                 SmcErrorCode.PrimaryAlive, $"The primary of the region '{from.Name}' gives signs of life: {string.Join(" ", signs)}", target: from.Name);
+            if (!isPreview)
+            {
+                throw alive;
+            }
+
+            context.Observer.Warning($"This would be refused now. {alive.Message} {alive.Recommendation}");
         }
 
         return Plan.ToIntent(
