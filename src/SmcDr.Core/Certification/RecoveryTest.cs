@@ -224,6 +224,7 @@ public static class RecoveryTest
                     Repository = options.Repository,
                     BackupId = options.BackupId,
                     SystemId = options.BackupId is null ? systemId : null,
+                    Site = options.Site,
                     Target = _target,
                     WorkDirectory = options.WorkDirectory,
                     BinDirectory = options.BinDirectory,

@@ -110,7 +110,8 @@ public sealed class DirectoryObjectStore : IObjectStore
             {
                 file = new FileStream(temporaryPath, options);
             }
-            catch (DirectoryNotFoundException)
+            // The second where the directory came between the attempt and .NET's look for what was missing: another writer was the first.
+            catch (Exception e) when (e is DirectoryNotFoundException or FileNotFoundException)
             {
                 EnsureRootIsStillThere();
                 CreateDirectory(Path.Combine(_root, TemporaryFolder));

@@ -15,6 +15,9 @@ public sealed record RecoveryRequest
     /// <summary>The cluster, where the repository holds several; null = that of the backup, or of the newest one.</summary>
     public ulong? SystemId { get; init; }
 
+    /// <summary>The site whose cluster it is: where the repository holds several clusters and none is named, its own backups are chosen from; null = all.</summary>
+    public string? Site { get; init; }
+
     /// <summary>Up to where to replay.</summary>
     public RecoveryTarget Target { get; init; } = RecoveryTarget.Latest;
 

@@ -120,7 +120,12 @@ internal sealed class RecoverySource
         }
 
         backups.Sort(static (a, b) => b.Database!.StopTime.CompareTo(a.Database!.StopTime));
-        if (request.SystemId is null && backups.Select(static b => b.Database!.SystemId).Distinct().Count() > 1)
+        if (request.SystemId is null && HasSeveralClusters(backups))
+        {
+            backups = OfSite(request, backups);
+        }
+
+        if (request.SystemId is null && HasSeveralClusters(backups))
         {
             string chosen = backups[0].Database!.SystemId;
             observer.Warning($"The repository holds several database clusters; the one of the newest backup, {chosen}, is recovered.");
@@ -147,6 +152,24 @@ internal sealed class RecoverySource
         }
 
         throw refusal!;
+    }
+
+    private static bool HasSeveralClusters(List<BackupHeader> backups) => backups.Select(static b => b.Database!.SystemId).Distinct().Count() > 1;
+
+    /// <summary>
+    /// Of the backups in a repository that several sites share, those of the one that is recovered, however old they are; where none says of which site it is,
+    /// all.
+    /// </summary>
+    private static List<BackupHeader> OfSite(RecoveryRequest request, List<BackupHeader> backups)
+    {
+        List<BackupHeader> own = backups.FindAll(b => b.Site == request.Site && b.Site is not null);
+        List<BackupHeader> possible = own.Count > 0 ? own : backups.FindAll(b => b.MayBeOf(request.Site));
+        return possible.Count > 0 ? possible : throw new SmcException(
+            SmcErrorCode.BackupNotFound,
+            $"Several sites share the repository, and none of its base backups is of '{request.Site}': they are of " +
+                $"{string.Join(", ", backups.Select(static b => b.Site).Distinct().Order(StringComparer.Ordinal))}.",
+            recommendation: "Where another site's database is meant, name one of its backups: -BackupId (--backup).",
+            target: request.Repository.Location);
     }
 
     /// <summary>Whether the WAL behind a backup breaks off: an older backup may still lead to what lies before that.</summary>

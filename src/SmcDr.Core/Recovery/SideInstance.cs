@@ -176,6 +176,7 @@ public sealed class SideInstance : ISideInstance
                 Repository = options.Repository,
                 BackupId = options.BackupId,
                 SystemId = options.SystemId,
+                Site = options.Site,
                 Target = options.Target,
                 DataDirectory = SocketDirectory,
                 BinDirectory = options.BinDirectory,

@@ -14,6 +14,9 @@ public sealed record SideInstanceOptions
     /// <summary>The cluster, where the repository holds several.</summary>
     public ulong? SystemId { get; init; }
 
+    /// <summary>The site whose cluster it is: where the repository holds several clusters and none is named, its own backups are chosen from; null = all.</summary>
+    public string? Site { get; init; }
+
     /// <summary>The state that it has.</summary>
     public RecoveryTarget Target { get; init; } = RecoveryTarget.Latest;
 

@@ -165,6 +165,7 @@ public static class SiteOperations
         return new RecoveryRequest
         {
             Repository = repository,
+            Site = site.Name,
             // Of a database in a workload it is found out there.
             DataDirectory = dataDirectory ?? database.DataDirectory ?? (database.Workload is not null ? "" : null) ?? throw new SmcException(
                 SmcErrorCode.ArgumentInvalid,

@@ -17,8 +17,6 @@ public sealed class BackupVerification
 {
     private const string Activity = "Verification of backups";
 
-    // How far the clocks of two hosts may be apart.
-
     private readonly Repository _repository;
     private readonly BackupVerificationOptions _options;
     private readonly IOperationObserver _observer;

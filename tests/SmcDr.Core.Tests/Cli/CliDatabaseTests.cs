@@ -197,9 +197,9 @@ public sealed class CliDatabaseTests : IDisposable
         string copy = Path.Combine(_directory, "copy");
         string refused = Path.Combine(_directory, "refused");
         await WriteSiteAsync(server, first, copy, refused);
+        await StreamAsync();
         Directory.CreateDirectory(refused);
         await Core.Repositories.Repository.OpenOrCreateAsync(new Core.ObjectStores.DirectoryObjectStore(refused), default);
-        await StreamAsync();
 
         // One of the two copies is another repository: the backup stands, and the result says that it is not everywhere.
         CliRun backup = await CliRun.InAsync(_directory, ["backup", "database", "--json"]);

@@ -115,6 +115,7 @@ internal sealed class PodSideInstance : ISideInstance
                 Repository = instance.Repository,
                 BackupId = instance.BackupId,
                 SystemId = instance.SystemId,
+                Site = instance.Site,
                 Target = instance.Target,
                 DataDirectory = "",
                 Superuser = instance.Superuser,
