@@ -259,7 +259,7 @@ internal sealed class WalSpill : IAsyncDisposable
             return;
         }
 
-        if ((theirs.Head.Length != own.Head.Length || theirs.Head.Sha256 != own.Head.Sha256))
+        if (theirs.Head.Length != own.Head.Length || theirs.Head.Sha256 != own.Head.Sha256)
         {
             throw new SmcException(
                 SmcErrorCode.WalDuplicate,
