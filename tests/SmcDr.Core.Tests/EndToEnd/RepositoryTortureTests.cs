@@ -450,7 +450,7 @@ public sealed class RepositoryTortureTests(MotoServer moto, ITestOutputHelper ou
             {
                 string folder = info.Key.Split('/')[0];
                 Assert.True(
-                    needed.Contains(info.Key) || folder is "repository" or "keys" or "wal" or "protections" or "verifications",
+                    needed.Contains(info.Key) || folder is "repository" or "keys" or "removals" or "wal" or "protections" or "verifications",
                     $"Nobody needs '{info.Key}', and it is still there.");
             }
         }

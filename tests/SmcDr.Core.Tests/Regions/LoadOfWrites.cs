@@ -8,10 +8,14 @@ namespace SmcDr.Core.Tests.Regions;
 internal sealed class LoadOfWrites
 {
     private readonly Task[] _clients;
+    private readonly TimeSpan _pause;
     private volatile bool _isOver;
 
-    public LoadOfWrites(PostgresServer server, int clients = 3)
-        : this(() => server.OpenAsync(), clients)
+    /// <param name="server">The server.</param>
+    /// <param name="clients">How many clients.</param>
+    /// <param name="pause">How long each waits between two writes: without it, a busy machine may not bring the log as fast as it is written.</param>
+    public LoadOfWrites(PostgresServer server, int clients = 3, TimeSpan pause = default)
+        : this(() => server.OpenAsync(), clients, pause)
     {
     }
 
@@ -20,8 +24,11 @@ internal sealed class LoadOfWrites
     {
     }
 
-    private LoadOfWrites(Func<Task<NpgsqlConnection>> open, int clients) =>
+    private LoadOfWrites(Func<Task<NpgsqlConnection>> open, int clients, TimeSpan pause = default)
+    {
+        _pause = pause;
         _clients = [.. Enumerable.Range(0, clients).Select(_ => Task.Run(() => WriteAsync(open)))];
+    }
 
     /// <summary>The ids that a commit came back for.</summary>
     public ConcurrentBag<long> Acknowledged { get; } = [];
@@ -51,6 +58,7 @@ internal sealed class LoadOfWrites
             {
                 await using NpgsqlCommand command = new("INSERT INTO t (v) VALUES ('load') RETURNING id", connection);
                 Acknowledged.Add((long)(await command.ExecuteScalarAsync())!);
+                await Task.Delay(_pause);
             }
         }
         catch (Exception e) when (e is NpgsqlException or IOException or InvalidOperationException)
