@@ -66,7 +66,13 @@ try {
         exit 0
     }
 
-    $steps = @($unfinished ? (Resume-SmcPlan -Site $Site -PlanId $unfinished.PlanId -WhatIf) : (Start-SmcRegionFailover @failover -WhatIf))
+    $steps = @($unfinished ? (Resume-SmcPlan -Site $Site -PlanId $unfinished.PlanId -WhatIf) : (Start-SmcRegionFailover @failover -WhatIf -WarningVariable told))
+    # A rehearsal is held also while the primary lives. Nobody is asked to approve what would be refused.
+    $refusal = $unfinished ? $null : ($told | Where-Object { "$_" -like 'This would be refused now.*' } | Select-Object -First 1)
+    if ($refusal) {
+        throw "$refusal"
+    }
+
     $result.steps = @($steps | ForEach-Object { [ordered]@{ title = $_.Title; state = "$($_.State)"; predictedSeconds = $_.PredictedSeconds } })
 
     # What is approved is which steps are taken where to, not how far they are: an interrupted failover is the same one.
