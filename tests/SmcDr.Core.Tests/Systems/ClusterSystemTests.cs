@@ -263,8 +263,9 @@ public sealed class ClusterSystemTests(PodLab lab, ITestOutputHelper output) : I
     [ClusterFact]
     public async Task EnsureAsync_StatefulSetWithoutPods_HasTheClaimsThatItsControllerWouldMake()
     {
+        KubernetesResource sets = await ClusterWorkloads.ResourceOfAsync(lab.Cluster.Client, WorkloadKind.StatefulSet, default);
         await lab.CreateAsync(
-            await ClusterWorkloads.ResourceOfAsync(lab.Cluster.Client, WorkloadKind.StatefulSet, default),
+            sets,
             $$$$$"""
             {"apiVersion":"apps/v1","kind":"StatefulSet","metadata":{"name":"bare","namespace":"{{{{{lab.Namespace}}}}}"},
             "spec":{"serviceName":"bare","replicas":1,"selector":{"matchLabels":{"app":"bare"}},"template":{"metadata":{"labels":{"app":"bare"}},
@@ -291,6 +292,8 @@ public sealed class ClusterSystemTests(PodLab lab, ITestOutputHelper output) : I
             byController.Raw["spec"]!["resources"]!.ToJsonString(), made.Raw["spec"]!["resources"]!.ToJsonString());
         Assert.Equal(
             byController.Raw["spec"]!["accessModes"]!.ToJsonString(), made.Raw["spec"]!["accessModes"]!.ToJsonString());
+        // The other tests check that all of the namespace runs.
+        await lab.Cluster.Client.DeleteAsync(sets, lab.Namespace, "bare", null, default);
     }
 
     /// <summary>
