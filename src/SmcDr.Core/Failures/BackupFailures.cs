@@ -13,9 +13,6 @@ namespace SmcDr.Core.Failures;
 /// </summary>
 public static class BackupFailures
 {
-    // As much as a command waits for a repository that does not answer when it is noted in an incident.
-    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(8);
-
     // A failure of each hour for a month. Older ones go when another is noted.
     private const int MostNotes = 750;
     private static readonly TimeSpan s_life = TimeSpan.FromDays(90);
@@ -58,7 +55,7 @@ public static class BackupFailures
             User = Environment.UserName,
             Host = Environment.MachineName,
         };
-        if (await TryAsync(token => NoteInRepositoryAsync(site, secrets, note, token)).ConfigureAwait(false) is not { } problem)
+        if (await BestEffort.TryAsync(token => NoteInRepositoryAsync(site, secrets, note, token)).ConfigureAwait(false) is not { } problem)
         {
             return;
         }
@@ -67,7 +64,7 @@ public static class BackupFailures
         {
             observer.Verbose($"This failure is noted nowhere: {problem}");
         }
-        else if (await TryAsync(token => NoteOnHostAsync(stateDirectory, note, token)).ConfigureAwait(false) is { } second)
+        else if (await BestEffort.TryAsync(token => NoteOnHostAsync(stateDirectory, note, token)).ConfigureAwait(false) is { } second)
         {
             observer.Verbose($"This failure is noted nowhere: {problem} {second}");
         }
@@ -154,16 +151,7 @@ public static class BackupFailures
 
     private static async Task NoteOnHostAsync(string stateDirectory, BackupFailureNote note, CancellationToken cancellationToken)
     {
-        // What failed, and where, is nobody else's business on this host.
-        if (OperatingSystem.IsWindows())
-        {
-            Directory.CreateDirectory(DirectoryOf(stateDirectory));
-        }
-        else
-        {
-            Directory.CreateDirectory(DirectoryOf(stateDirectory), UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-        }
-
+        // Its directory is this account's alone, as those of every store are: what failed, and where, is nobody else's business on this host.
         IObjectStore store = OpenOnHost(stateDirectory);
         await using (store.ConfigureAwait(false))
         {
@@ -192,27 +180,6 @@ public static class BackupFailures
         if (old.Length > 0)
         {
             await store.DiscardAsync(old, cancellationToken).ConfigureAwait(false);
-        }
-    }
-
-    /// <summary>Does it within the limit.</summary>
-    /// <returns>Why it could not be done; null where it was.</returns>
-    private static async Task<string?> TryAsync(Func<CancellationToken, Task> work)
-    {
-        using CancellationTokenSource limit = new(s_limit);
-        try
-        {
-            await work(limit.Token).WaitAsync(limit.Token).ConfigureAwait(false);
-            return null;
-        }
-        catch (OperationCanceledException)
-        {
-            return "It took too long.";
-        }
-        catch (Exception e)
-        {
-            // Whatever it is, the failure that is being noted matters more.
-            return e.Message;
         }
     }
 
@@ -286,7 +253,7 @@ public static class BackupFailures
 
     private static string? NextOf(List<BackupEntry> backups, string site, Component component, DateTimeOffset time) => backups
         .Where(entry => entry.Component == component && entry.Header is { } header && (header.CompletedTime ?? header.StartTime) > time &&
-            (header.Site is null || header.Site == site))
+            header.MayBeOf(site))
         .MinBy(static entry => entry.Header!.StartTime)?.Id;
 
     private static string DirectoryOf(string stateDirectory) => Path.Combine(stateDirectory, "backup-failures");

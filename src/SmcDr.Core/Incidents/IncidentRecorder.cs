@@ -13,9 +13,6 @@ namespace SmcDr.Core.Incidents;
 /// </summary>
 public sealed class IncidentRecorder
 {
-    // Enough for any store that works, and nothing beside the patience that a command itself has with one that does not.
-    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(8);
-
     private static readonly TimeSpan s_again = TimeSpan.FromSeconds(1);
 
     private readonly SecretResolver _secrets;
@@ -140,22 +137,13 @@ public sealed class IncidentRecorder
 
     private static async Task<T?> TryAsync<T>(string what, Action<string> tell, Func<CancellationToken, Task<T?>> work)
     {
-        using CancellationTokenSource limit = new(s_limit);
-        try
+        T? result = default;
+        if (await BestEffort.TryAsync(async token => result = await work(token).ConfigureAwait(false)).ConfigureAwait(false) is not { } problem)
         {
-            return await work(limit.Token).WaitAsync(limit.Token).ConfigureAwait(false);
-        }
-        catch (OperationCanceledException)
-        {
-            // The limit, or a pipeline that is over and gives no more secrets.
-            tell($"{what} not noted in the timeline of the site's incidents: the repository did not answer in time.");
-        }
-        catch (Exception e)
-        {
-            // Whatever it is, the command that is being noted matters more.
-            tell($"{what} not noted in the timeline of the site's incidents: {e.Message}");
+            return result;
         }
 
+        tell($"{what} not noted in the timeline of the site's incidents: {problem}");
         return default;
     }
 

@@ -65,10 +65,12 @@ public abstract class SiteCmdlet : SmcCmdlet
             : LanguagePrimitives.IsTrue(cmdlet.GetVariableValue("WhatIfPreference")));
 
     /// <summary>Whether the command is noted in the site's open incidents: what only looks is not.</summary>
-    private protected virtual bool IsNoted => GetType().GetCustomAttribute<CmdletAttribute>()?.VerbName != VerbsCommon.Get;
+    private protected virtual bool IsNoted => Declaration?.VerbName != VerbsCommon.Get;
 
     // Why one fails is noted, for whoever asks in the morning.
-    private bool IsBackup => GetType().GetCustomAttribute<CmdletAttribute>()?.VerbName == VerbsData.Backup;
+    private bool IsBackup => Declaration?.VerbName == VerbsData.Backup;
+
+    private CmdletAttribute? Declaration => GetType().GetCustomAttribute<CmdletAttribute>();
 
     /// <summary>Whether the command goes by the region that leads: not what works on the repository alone, or finds that out by itself.</summary>
     private protected virtual bool GoesByLeader => true;
@@ -102,7 +104,7 @@ public abstract class SiteCmdlet : SmcCmdlet
                 failed.Site,
                 SiteArguments.CreateSecrets(pipeline),
                 // Of "SmcSystem", none.
-                Enum.TryParse(GetType().GetCustomAttribute<CmdletAttribute>()!.NounName["Smc".Length..], out Component component) ? component : null,
+                Enum.TryParse(Declaration!.NounName["Smc".Length..], out Component component) ? component : null,
                 failed.Command,
                 failed.StartTime,
                 error,
