@@ -133,6 +133,13 @@ function Invoke-TestTask {
         skipped = $result.SkippedCount + $result.InconclusiveCount + $result.NotRunCount
     }
     $counts | ConvertTo-Json | Set-Content -LiteralPath (Join-Path $results 'pester.json')
+    # What CI prints at its end: in Pester's own output it lies far above, and its file of results knows no AfterAll.
+    $(foreach ($one in @($result.Failed) + @($result.FailedBlocks) + @($result.FailedContainers)) {
+            $one.PSObject.Properties['ExpandedPath'] ? $one.ExpandedPath : $one.Item
+            foreach ($record in $one.ErrorRecord) {
+                "$record`n$($record.ScriptStackTrace)" -split '\r?\n' | Select-Object -First 12 | ForEach-Object { "     $_" }
+            }
+        }) | Set-Content -LiteralPath (Join-Path $results 'pester-failed.txt')
     if ($counts.failed -gt 0) {
         throw "$($counts.failed) of Pester's tests failed."
     }

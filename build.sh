@@ -227,7 +227,7 @@ count_trx() {
         END { print passed + 0, failed + 0, skipped + 0 }'
 }
 
-# The names of the xunit tests that failed, and the beginning of what each said: that lies far above by the end of a long run.
+# The names of the tests that failed, and the beginning of what each said: that lies far above by the end of a long run.
 print_failed() {
     find "$results/xunit" -name '*.trx' -print0 | xargs -0 -r python3 -c '
 import sys
@@ -243,6 +243,9 @@ for path in sys.argv[1:]:
                 for line in said.splitlines()[:8]:
                     print("    ", line[:300])
 ' || true
+    if [[ -f $results/pester-failed.txt ]]; then
+        sed -E 's/^([^ ])/build.sh: failed: \1/; s/^(.{300}).*/\1/' "$results/pester-failed.txt"
+    fi
 }
 
 # Classes of tests that take minutes each; those of a line run side by side, and all others before them.

@@ -16,9 +16,15 @@ using Xunit.Abstractions;
 namespace SmcDr.Core.Tests.Systems;
 
 /// <summary>A system in a namespace of a real cluster is deleted with all that it has, and comes back by one command.</summary>
-public sealed class ClusterSystemTests(PodLab lab, ITestOutputHelper output) : IClassFixture<PodLab>
+public sealed class ClusterSystemTests(ITestOutputHelper output) : IAsyncLifetime
 {
     private static readonly KubernetesResource s_services = new() { Version = "v1", Plural = "services", Kind = "Service", IsNamespaced = true };
+    // One of each test's own: they delete its namespace, and count what runs in it.
+    private readonly PodLab _lab = new();
+
+    public Task InitializeAsync() => _lab.InitializeAsync();
+
+    public Task DisposeAsync() => _lab.DisposeAsync();
 
     [ClusterFact]
     public async Task Restore_DeletedNamespace_ComesBackWholeAtAnInstantByOneCommand()
@@ -31,12 +37,12 @@ public sealed class ClusterSystemTests(PodLab lab, ITestOutputHelper output) : I
             regions:
               here:
                 role: primary
-                kubernetes: { kubeconfig: "{{ClusterFixture.Kubeconfig}}", namespace: {{lab.Namespace}} }
+                kubernetes: { kubeconfig: "{{ClusterFixture.Kubeconfig}}", namespace: {{_lab.Namespace}} }
                 database:
-                  connection: "Host=db.{{lab.Namespace}}.svc.cluster.local;Username=postgres;Database=postgres"
+                  connection: "Host=db.{{_lab.Namespace}}.svc.cluster.local;Username=postgres;Database=postgres"
                   password: env:SMCDR_TEST_PASSWORD
                   workload: statefulset/db
-                redis: { endpoint: "cache.{{lab.Namespace}}.svc.cluster.local:6379", password: env:SMCDR_TEST_PASSWORD, workload: statefulset/cache }
+                redis: { endpoint: "cache.{{_lab.Namespace}}.svc.cluster.local:6379", password: env:SMCDR_TEST_PASSWORD, workload: statefulset/cache }
             writers: [ deployment/api, deployment/feed ]
             objectives: { database: { rto: 15m, rpo: 15m }, redis: { rto: 15m, rpo: 1h }, configuration: { rto: 10m, rpo: 1h } }
             checks:
@@ -44,16 +50,16 @@ public sealed class ClusterSystemTests(PodLab lab, ITestOutputHelper output) : I
             """);
         Dictionary<string, string> environment = new() { ["SMCDR_TEST_PASSWORD"] = "not-so-secret" };
         await RunAsync(environment, path, "key", "new", Path.Combine(directory.Path, "repository.key"));
-        PodDatabase database = await lab.StartAsync("db");
-        PodRedis redis = await PodRedis.CreateAsync(lab, "cache", "--appendonly", "yes");
-        WorkloadName writer = await lab.StartWriterAsync("api");
-        WorkloadName other = await lab.StartWriterAsync("feed");
+        PodDatabase database = await _lab.StartAsync("db");
+        PodRedis redis = await PodRedis.CreateAsync(_lab, "cache", "--appendonly", "yes");
+        WorkloadName writer = await _lab.StartWriterAsync("api");
+        WorkloadName other = await _lab.StartWriterAsync("feed");
         await CreateOthersAsync();
-        await lab.CreateAsync(
+        await _lab.CreateAsync(
             KubernetesResource.ConfigMaps,
-            $$$"""{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"settings","namespace":"{{{lab.Namespace}}}"},"data":{"mode":"yes"}}""");
-        Assert.True(await IsReadyAsync(new ClusterWorkloads(lab.Cluster.Client, lab.Namespace), writer));
-        Assert.True(await IsReadyAsync(new ClusterWorkloads(lab.Cluster.Client, lab.Namespace), other));
+            $$$"""{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"settings","namespace":"{{{_lab.Namespace}}}"},"data":{"mode":"yes"}}""");
+        Assert.True(await IsReadyAsync(new ClusterWorkloads(_lab.Cluster.Client, _lab.Namespace), writer));
+        Assert.True(await IsReadyAsync(new ClusterWorkloads(_lab.Cluster.Client, _lab.Namespace), other));
         string instant;
         await database.ExecuteAsync("CREATE TABLE public.trades AS SELECT i AS id FROM generate_series(1, 1000) AS i");
         await database.ExecuteAsync("SELECT pg_create_physical_replication_slot('smcdr_orders', true)");
@@ -73,15 +79,15 @@ public sealed class ClusterSystemTests(PodLab lab, ITestOutputHelper output) : I
             await stream.FlushedAsync(await database.FlushedLsnAsync());
         }
 
-        await lab.Cluster.Client.DeleteAsync(KubernetesResource.Namespaces, null, lab.Namespace, null, default);
-        Assert.True(await lab.Cluster.Client.WaitAsync(
-            KubernetesResource.Namespaces, null, lab.Namespace, static space => space is null, TimeSpan.FromMinutes(3), default));
+        await _lab.Cluster.Client.DeleteAsync(KubernetesResource.Namespaces, null, _lab.Namespace, null, default);
+        Assert.True(await _lab.Cluster.Client.WaitAsync(
+            KubernetesResource.Namespaces, null, _lab.Namespace, static space => space is null, TimeSpan.FromMinutes(3), default));
 
         JsonElement planned = await JsonAsync(environment, path, "system", "restore", "--target-time", instant, "--dry-run");
         Assert.Equal(
             ["assess", "suspend-writers", "restore-configuration", "restore-database", "restore-redis", "resume-writers", "verify", "measure"],
             planned.EnumerateArray().Select(static step => step.GetProperty("step").GetString()));
-        Assert.Null(await lab.Cluster.Client.TryGetAsync(KubernetesResource.Namespaces, null, lab.Namespace, default));
+        Assert.Null(await _lab.Cluster.Client.TryGetAsync(KubernetesResource.Namespaces, null, _lab.Namespace, default));
         JsonElement done = await JsonAsync(environment, path, "system", "restore", "--target-time", instant, "--yes");
         output.WriteLine(string.Join('\n', done.EnumerateArray().Select(static step =>
             $"{step.GetProperty("step")} {step.GetProperty("elapsedSeconds").GetDouble():0.0} s: {step.GetProperty("detail")}")));
@@ -101,7 +107,7 @@ public sealed class ClusterSystemTests(PodLab lab, ITestOutputHelper output) : I
         Assert.Equal("db", (string?)(await GetAsync(s_services, "db")).Raw["spec"]?["selector"]?["app"]);
         foreach (WorkloadName name in new[] { writer, other, database.Workload, redis.Workload })
         {
-            WorkloadInfo info = await new ClusterWorkloads(lab.Cluster.Client, lab.Namespace).GetAsync(name, default);
+            WorkloadInfo info = await new ClusterWorkloads(_lab.Cluster.Client, _lab.Namespace).GetAsync(name, default);
             Assert.Equal(("Running", 1, null), (info.State, info.Replicas, info.SuspendedTime));
         }
 
@@ -120,7 +126,7 @@ public sealed class ClusterSystemTests(PodLab lab, ITestOutputHelper output) : I
         Assert.DoesNotContain(checks, static check => check.GetProperty("outcome").GetString() == "Failed");
 
         // One that is stopped is told, and the command fails.
-        await new ClusterWorkloads(lab.Cluster.Client, lab.Namespace).SuspendAsync(writer, default);
+        await new ClusterWorkloads(_lab.Cluster.Client, _lab.Namespace).SuspendAsync(writer, default);
         (int exitCode, string text, string _) = await SmcdrProcess.RunAsync(environment, "--site", path, "system", "test", "--skip-backups", "--json");
         Assert.Equal(SmcErrors.Get(SmcErrorCode.VerificationFailed).ExitCode, exitCode);
         Assert.Contains("It is stopped since", text, StringComparison.Ordinal);
@@ -133,23 +139,8 @@ public sealed class ClusterSystemTests(PodLab lab, ITestOutputHelper output) : I
     [ClusterFact]
     public async Task Restore_KilledAtRandomMoments_IsFinishedByTheSameCommand()
     {
-        // The class's own namespace is deleted by another of its tests.
-        PodLab mine = new();
-        await mine.InitializeAsync();
-        try
-        {
-            await KillAndFinishAsync(mine);
-        }
-        finally
-        {
-            await mine.DisposeAsync();
-        }
-    }
-
-    private async Task KillAndFinishAsync(PodLab mine)
-    {
         int rounds = int.TryParse(System.Environment.GetEnvironmentVariable("SMCDR_TEST_ROUNDS"), out int more) ? more : 1;
-                using TemporaryDirectory directory = new();
+        using TemporaryDirectory directory = new();
         string path = Path.Combine(directory.Path, "smcdr.yaml");
         await File.WriteAllTextAsync(path, $$"""
             name: orders
@@ -157,22 +148,22 @@ public sealed class ClusterSystemTests(PodLab lab, ITestOutputHelper output) : I
             regions:
               here:
                 role: primary
-                kubernetes: { kubeconfig: "{{ClusterFixture.Kubeconfig}}", namespace: {{mine.Namespace}} }
+                kubernetes: { kubeconfig: "{{ClusterFixture.Kubeconfig}}", namespace: {{_lab.Namespace}} }
                 database:
-                  connection: "Host=db.{{mine.Namespace}}.svc.cluster.local;Username=postgres;Database=postgres"
+                  connection: "Host=db.{{_lab.Namespace}}.svc.cluster.local;Username=postgres;Database=postgres"
                   password: env:SMCDR_TEST_PASSWORD
                   workload: statefulset/db
-                redis: { endpoint: "cache.{{mine.Namespace}}.svc.cluster.local:6379", password: env:SMCDR_TEST_PASSWORD, workload: statefulset/cache }
+                redis: { endpoint: "cache.{{_lab.Namespace}}.svc.cluster.local:6379", password: env:SMCDR_TEST_PASSWORD, workload: statefulset/cache }
             writers: [ deployment/api ]
             checks:
               sql: [ { query: "select count(*) from public.trades", expect: "= 2000" } ]
             """);
         Dictionary<string, string> environment = new() { ["SMCDR_TEST_PASSWORD"] = "not-so-secret" };
         await RunAsync(environment, path, "key", "new", Path.Combine(directory.Path, "repository.key"));
-        PodDatabase database = await mine.StartAsync("db");
-        PodRedis redis = await PodRedis.CreateAsync(mine, "cache", "--appendonly", "yes");
-        WorkloadName writer = await mine.StartWriterAsync("api");
-        ClusterWorkloads workloads = new(mine.Cluster.Client, mine.Namespace);
+        PodDatabase database = await _lab.StartAsync("db");
+        PodRedis redis = await PodRedis.CreateAsync(_lab, "cache", "--appendonly", "yes");
+        WorkloadName writer = await _lab.StartWriterAsync("api");
+        ClusterWorkloads workloads = new(_lab.Cluster.Client, _lab.Namespace);
         Assert.True(await IsReadyAsync(workloads, writer));
         const string Digest = "SELECT count(*) || ' ' || md5(string_agg(t::text, '|' ORDER BY id)) FROM public.trades t";
         await database.ExecuteAsync("CREATE TABLE public.trades AS SELECT i AS id, md5(i::text) AS v FROM generate_series(1, 2000) AS i");
@@ -181,9 +172,9 @@ public sealed class ClusterSystemTests(PodLab lab, ITestOutputHelper output) : I
         TimeSpan whole = TimeSpan.FromSeconds(60);
         for (int round = 1; round <= rounds; round++)
         {
-            await mine.Cluster.Client.DeleteAsync(KubernetesResource.Namespaces, null, mine.Namespace, null, default);
-            Assert.True(await mine.Cluster.Client.WaitAsync(
-                KubernetesResource.Namespaces, null, mine.Namespace, static space => space is null, TimeSpan.FromMinutes(3), default));
+            await _lab.Cluster.Client.DeleteAsync(KubernetesResource.Namespaces, null, _lab.Namespace, null, default);
+            Assert.True(await _lab.Cluster.Client.WaitAsync(
+                KubernetesResource.Namespaces, null, _lab.Namespace, static space => space is null, TimeSpan.FromMinutes(3), default));
             TimeSpan moment = whole * Random.Shared.NextDouble();
             using (SmcdrProcess process = SmcdrProcess.Start(environment, ["--site", path, "system", "restore", "--yes"]))
             {
@@ -200,7 +191,7 @@ public sealed class ClusterSystemTests(PodLab lab, ITestOutputHelper output) : I
             long start = System.Diagnostics.Stopwatch.GetTimestamp();
             IReadOnlyList<JsonElement> open = [.. (await JsonAsync(environment, path, "plan", "list")).EnumerateArray()
                 .Where(static plan => plan.GetProperty("state").GetString() == "Unfinished")];
-            if (open.Count > 0 || await mine.Cluster.Client.TryGetAsync(KubernetesResource.Namespaces, null, mine.Namespace, default) is null)
+            if (open.Count > 0 || await _lab.Cluster.Client.TryGetAsync(KubernetesResource.Namespaces, null, _lab.Namespace, default) is null)
             {
                 JsonElement done = await JsonAsync(environment, path, "system", "restore", "--yes");
                 output.WriteLine(string.Join(' ', done.EnumerateArray().Select(static step => $"{step.GetProperty("step")}={step.GetProperty("state")}")) +
@@ -232,19 +223,19 @@ public sealed class ClusterSystemTests(PodLab lab, ITestOutputHelper output) : I
             regions:
               here:
                 role: primary
-                kubernetes: { kubeconfig: "{{ClusterFixture.Kubeconfig}}", namespace: {{lab.Namespace}} }
-                redis: { endpoint: "fleeting.{{lab.Namespace}}.svc.cluster.local:6379", workload: deployment/fleeting }
+                kubernetes: { kubeconfig: "{{ClusterFixture.Kubeconfig}}", namespace: {{_lab.Namespace}} }
+                redis: { endpoint: "fleeting.{{_lab.Namespace}}.svc.cluster.local:6379", workload: deployment/fleeting }
             """);
         WorkloadName workload = new(WorkloadKind.Deployment, "fleeting");
-        await lab.CreateAsync(
-            await ClusterWorkloads.ResourceOfAsync(lab.Cluster.Client, WorkloadKind.Deployment, default),
+        await _lab.CreateAsync(
+            await ClusterWorkloads.ResourceOfAsync(_lab.Cluster.Client, WorkloadKind.Deployment, default),
             $$$$$"""
-            {"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"fleeting","namespace":"{{{{{lab.Namespace}}}}}"},
+            {"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"fleeting","namespace":"{{{{{_lab.Namespace}}}}}"},
             "spec":{"replicas":1,"selector":{"matchLabels":{"app":"fleeting"}},"template":{"metadata":{"labels":{"app":"fleeting"}},
             "spec":{"terminationGracePeriodSeconds":0,"containers":[{"name":"redis","image":"redis:7","imagePullPolicy":"IfNotPresent",
             "ports":[{"containerPort":6379}],"readinessProbe":{"tcpSocket":{"port":6379},"periodSeconds":1}}]}}}}
             """);
-        ClusterWorkloads workloads = new(lab.Cluster.Client, lab.Namespace);
+        ClusterWorkloads workloads = new(_lab.Cluster.Client, _lab.Namespace);
         Assert.True(await IsReadyAsync(workloads, workload));
         RedisConnector connector = SiteFile.Load(path).CreateRedisConnector(new SecretResolver());
         await ExecuteAsync(connector, new RedisCommand("SET", "kept", "yes"));
@@ -263,28 +254,28 @@ public sealed class ClusterSystemTests(PodLab lab, ITestOutputHelper output) : I
     [ClusterFact]
     public async Task EnsureAsync_StatefulSetWithoutPods_HasTheClaimsThatItsControllerWouldMake()
     {
-        KubernetesResource sets = await ClusterWorkloads.ResourceOfAsync(lab.Cluster.Client, WorkloadKind.StatefulSet, default);
-        await lab.CreateAsync(
+        KubernetesResource sets = await ClusterWorkloads.ResourceOfAsync(_lab.Cluster.Client, WorkloadKind.StatefulSet, default);
+        await _lab.CreateAsync(
             sets,
             $$$$$"""
-            {"apiVersion":"apps/v1","kind":"StatefulSet","metadata":{"name":"bare","namespace":"{{{{{lab.Namespace}}}}}"},
+            {"apiVersion":"apps/v1","kind":"StatefulSet","metadata":{"name":"bare","namespace":"{{{{{_lab.Namespace}}}}}"},
             "spec":{"serviceName":"bare","replicas":1,"selector":{"matchLabels":{"app":"bare"}},"template":{"metadata":{"labels":{"app":"bare"}},
             "spec":{"nodeSelector":{"no":"such-node"},"containers":[{"name":"main","image":"busybox:1.35","command":["sleep","1"],
             "volumeMounts":[{"name":"data","mountPath":"/data"}]}]}},
             "volumeClaimTemplates":[{"metadata":{"name":"data"},"spec":{"accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"16Mi"}}}}]}}
             """);
         WorkloadName workload = new(WorkloadKind.StatefulSet, "bare");
-        KubernetesResource claims = (await lab.Cluster.Client.GetCatalogAsync(false, default)).Get("v1", "PersistentVolumeClaim");
-        Assert.True(await lab.Cluster.Client.WaitAsync(
-            claims, lab.Namespace, "data-bare-0", static claim => claim is not null, TimeSpan.FromMinutes(1), default));
+        KubernetesResource claims = (await _lab.Cluster.Client.GetCatalogAsync(false, default)).Get("v1", "PersistentVolumeClaim");
+        Assert.True(await _lab.Cluster.Client.WaitAsync(
+            claims, _lab.Namespace, "data-bare-0", static claim => claim is not null, TimeSpan.FromMinutes(1), default));
         KubernetesObject byController = await GetAsync(claims, "data-bare-0");
-        await new ClusterWorkloads(lab.Cluster.Client, lab.Namespace).SuspendAsync(workload, default);
-        await lab.Cluster.Client.DeleteAsync(claims, lab.Namespace, "data-bare-0", null, default);
-        Assert.True(await lab.Cluster.Client.WaitAsync(
-            claims, lab.Namespace, "data-bare-0", static claim => claim is null, TimeSpan.FromMinutes(1), default));
+        await new ClusterWorkloads(_lab.Cluster.Client, _lab.Namespace).SuspendAsync(workload, default);
+        await _lab.Cluster.Client.DeleteAsync(claims, _lab.Namespace, "data-bare-0", null, default);
+        Assert.True(await _lab.Cluster.Client.WaitAsync(
+            claims, _lab.Namespace, "data-bare-0", static claim => claim is null, TimeSpan.FromMinutes(1), default));
 
-        Assert.Equal(1, await StatefulSetClaims.EnsureAsync(lab.Cluster.Client, lab.Namespace, workload, default));
-        Assert.Equal(0, await StatefulSetClaims.EnsureAsync(lab.Cluster.Client, lab.Namespace, workload, default));
+        Assert.Equal(1, await StatefulSetClaims.EnsureAsync(_lab.Cluster.Client, _lab.Namespace, workload, default));
+        Assert.Equal(0, await StatefulSetClaims.EnsureAsync(_lab.Cluster.Client, _lab.Namespace, workload, default));
 
         KubernetesObject made = await GetAsync(claims, "data-bare-0");
         Assert.Equal(byController.Labels, made.Labels);
@@ -292,8 +283,6 @@ public sealed class ClusterSystemTests(PodLab lab, ITestOutputHelper output) : I
             byController.Raw["spec"]!["resources"]!.ToJsonString(), made.Raw["spec"]!["resources"]!.ToJsonString());
         Assert.Equal(
             byController.Raw["spec"]!["accessModes"]!.ToJsonString(), made.Raw["spec"]!["accessModes"]!.ToJsonString());
-        // The other tests check that all of the namespace runs.
-        await lab.Cluster.Client.DeleteAsync(sets, lab.Namespace, "bare", null, default);
     }
 
     /// <summary>
@@ -320,10 +309,10 @@ public sealed class ClusterSystemTests(PodLab lab, ITestOutputHelper output) : I
             {"apiVersion":"batch/v1beta1","kind":"CronJob","metadata":{"name":"nightly","namespace":"NS"},"spec":{"schedule":"0 3 1 1 *","jobTemplate":{"spec":{"template":
             {"spec":{"restartPolicy":"Never","containers":[{"name":"main","image":"busybox:1.35","command":["true"]}]}}}}}}
             """);
-        await lab.Cluster.Client.CreateAsync(
-            KubernetesResource.Secrets, HelmReleasesTests.Release("web", 3, "deployed", isSecret: true, lab.Namespace), false, default);
+        await _lab.Cluster.Client.CreateAsync(
+            KubernetesResource.Secrets, HelmReleasesTests.Release("web", 3, "deployed", isSecret: true, _lab.Namespace), false, default);
 
-        Task CreateAsync(KubernetesResource kind, string json) => lab.CreateAsync(kind, json.Replace("\"NS\"", $"\"{lab.Namespace}\"", StringComparison.Ordinal));
+        Task CreateAsync(KubernetesResource kind, string json) => _lab.CreateAsync(kind, json.Replace("\"NS\"", $"\"{_lab.Namespace}\"", StringComparison.Ordinal));
 
         static KubernetesResource Kind(string group, string version, string plural, string kind) =>
             new() { Group = group, Version = version, Plural = plural, Kind = kind, IsNamespaced = true };
@@ -353,7 +342,7 @@ public sealed class ClusterSystemTests(PodLab lab, ITestOutputHelper output) : I
         return replies;
     }
 
-    private Task<KubernetesObject> GetAsync(KubernetesResource kind, string name) => lab.Cluster.Client.GetAsync(kind, lab.Namespace, name, default);
+    private Task<KubernetesObject> GetAsync(KubernetesResource kind, string name) => _lab.Cluster.Client.GetAsync(kind, _lab.Namespace, name, default);
 
     private static async Task<string> RunAsync(Dictionary<string, string> environment, string site, params string[] arguments)
     {
