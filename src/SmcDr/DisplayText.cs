@@ -86,7 +86,7 @@ public static class DisplayText
         null => "",
         "Passed" or "Met" or "Streaming" or "Verified" or "Running" or "Served" or "InSync" or "Current" or "Done" or "Succeeded" => $"\e[32m{outcome}\e[0m",
         "Warning" or "AtRisk" or "Unknown" or "Waiting" or "Spilling" or "Incomplete" or "Unverified" or "Partial" or "NotReady" or "Stopping" or "Suspended" or "Stopped"
-            or "Pending" or "NeedsReplace" or "Unfinished" or "Interrupted" => $"\e[33m{outcome}\e[0m",
+            or "Pending" or "NeedsReplace" or "Unfinished" or "Interrupted" or "Unreadable" => $"\e[33m{outcome}\e[0m",
         "Failed" or "Missed" or "Different" or "NotServed" or "Missing" or "Silent" or "Invalid" or "NotAuthoritative" or "Damaged" => $"\e[91m{outcome}\e[0m",
         _ => outcome,
     };

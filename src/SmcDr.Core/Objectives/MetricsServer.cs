@@ -82,6 +82,9 @@ public sealed class MetricsServer
             finally
             {
                 await stop.CancelAsync().ConfigureAwait(false);
+                // A listener that was stopped binds its addresses once more when it is disposed of, to take them out again (HttpEndPointManager): by then
+                // they may be somebody else's, and the end of this would be an error.
+                listener.Prefixes.Clear();
                 await measuring.ConfigureAwait(false);
             }
         }

@@ -46,7 +46,8 @@ public sealed record BackupEntry(
             Kind = Header?.Kind ?? Start?.Kind ?? "Unknown",
             State = IsComplete
                 ? (Header!.IsPartial ? "Partial" : "Complete")
-                : Problem is null ? "Incomplete" : "Damaged",
+                : Problem is null ? "Incomplete"
+                : Repository.IsForeign(Problem) ? "Unreadable" : "Damaged",
             StartTime = Header?.StartTime ?? Start?.StartTime ?? default,
             StopTime = Header?.StopTime,
             Duration = Header is { CompletedTime: { } completed } ? completed - Header.StartTime : null,

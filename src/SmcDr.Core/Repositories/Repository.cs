@@ -205,8 +205,10 @@ public sealed partial class Repository
     }
 
     /// <summary>Whether a failure is of this one object: damaged, of a key that is not given, or written by a newer version. The others can be read.</summary>
-    internal static bool IsUnreadable(SmcException e) =>
-        SmcErrors.IsDamage(e.Code) || e.Code is SmcErrorCode.KeyMissing or SmcErrorCode.RepositoryFormatUnknown;
+    internal static bool IsUnreadable(SmcException e) => SmcErrors.IsDamage(e.Code) || IsForeign(e);
+
+    /// <summary>Whether what cannot be read here is sound for all that is known: a newer version, or another key, reads it.</summary>
+    internal static bool IsForeign(SmcException e) => e.Code is SmcErrorCode.KeyMissing or SmcErrorCode.RepositoryFormatUnknown;
 
     /// <summary>
     /// Whether anything is in a backup's folder. Of a backup that was removed there may be packs which others need, and a new one of its id

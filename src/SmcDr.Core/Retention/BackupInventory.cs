@@ -71,9 +71,6 @@ internal sealed class BackupInventory
     /// <summary>Whether a failure is of one object, and says nothing of the others.</summary>
     internal static bool IsDamage(SmcException e) => Repository.IsUnreadable(e);
 
-    /// <summary>Whether what cannot be read here is sound for all that is known: a newer version, or another key, reads it.</summary>
-    internal static bool IsForeign(SmcException e) => e.Code is SmcErrorCode.RepositoryFormatUnknown or SmcErrorCode.KeyMissing;
-
     private static async Task<List<string>> ListIdsAsync(Repository repository, Component component, CancellationToken cancellationToken)
     {
         List<string> ids = [];

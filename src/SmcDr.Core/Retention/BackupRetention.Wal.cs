@@ -27,7 +27,7 @@ public sealed partial class BackupRetention
                 !isRemoved(folder.Id) && (folder.IsAlive(now - _options.GraceTime) || inventory.Damaged.ContainsKey(folder.Id))),
         ];
         if (Array.Exists(open, folder => folder.Claim is null ||
-            (inventory.Damaged.TryGetValue(folder.Id, out SmcException? problem) && BackupInventory.IsForeign(problem))))
+            (inventory.Damaged.TryGetValue(folder.Id, out SmcException? problem) && Repository.IsForeign(problem))))
         {
             // It may need any of it. Why packs stay as well is told for it.
             return removals;

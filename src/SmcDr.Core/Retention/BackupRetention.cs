@@ -99,7 +99,7 @@ public sealed partial class BackupRetention
         else if (inventory.Damaged.TryGetValue(id, out SmcException? damage))
         {
             EnsureUnprotected(id, protections.GetValueOrDefault(id, ProtectionState.None).Hold, protections.GetValueOrDefault(id)?.LockedUntil, now);
-            if (BackupInventory.IsForeign(damage))
+            if (Repository.IsForeign(damage))
             {
                 throw new SmcException(
                     damage.Code,
@@ -326,7 +326,7 @@ public sealed partial class BackupRetention
             }
 
             string reason = !goes && inventory.Damaged.TryGetValue(folder.Id, out SmcException? damage)
-                ? $"{(BackupInventory.IsForeign(damage) ? "not readable here" : "damaged")}: {damage.Message}"
+                ? $"{(Repository.IsForeign(damage) ? "not readable here" : "damaged")}: {damage.Message}"
                 : !goes && kind == "Incomplete" ? "running"
                 : !goes ? "younger than the grace time"
                 : !sweep ? "asked for"

@@ -48,7 +48,7 @@ internal sealed class PackNeeds
         {
             needs._folders.Add(folder.Id);
             inventory.Damaged.TryGetValue(folder.Id, out SmcException? damage);
-            if (damage is not null && BackupInventory.IsForeign(damage))
+            if (damage is not null && Repository.IsForeign(damage))
             {
                 // Another format may refer to packs in ways that this version does not know.
                 needs.Add(folder.Id, $"which packs the backup '{folder.Id}' uses is not known here: {damage.Message.TrimEnd('.')}", damage);
@@ -114,7 +114,7 @@ internal sealed class PackNeeds
 
     private void Add(string id, string reason, SmcException? problem) => _unknown.Add((
         reason,
-        problem is not null && BackupInventory.IsForeign(problem)
+        problem is not null && Repository.IsForeign(problem)
             ? $"Run it with the version of SmcDr that wrote '{id}', or with a key that opens it."
             : $"Take what is damaged of '{id}' from a copy of the repository, or remove that backup with 'Remove-SmcBackup {id} -Force' " +
                 $"(or 'smcdr remove backup {id} --force'): until then its component only grows."));

@@ -10,7 +10,7 @@ namespace SmcDr.PowerShell.Commands;
 /// <summary>Gets the backups in the site's repository, oldest first.</summary>
 /// <remarks>
 /// <para>
-/// Backups that are incomplete or damaged are listed as well and say so in State: only complete ones can be restored.
+/// Backups that are incomplete, damaged, or of a newer version of SmcDr are listed as well and say so in State: only complete ones can be restored.
 /// </para>
 /// <para>
 /// Where the repository does not answer, the first of the site's copies that does is listed instead, with a warning.

@@ -32,7 +32,8 @@ public sealed record BackupInfo
 
     /// <summary>
     /// <c>Complete</c>; <c>Partial</c> for a file store, a configuration or an emergency backup of which something could not be read; <c>Incomplete</c> for one that is running
-    /// or was interrupted, and <c>Damaged</c> for one whose marker cannot be believed, neither of which can be restored.
+    /// or was interrupted, and <c>Damaged</c> for one whose marker cannot be believed, neither of which can be restored; <c>Unreadable</c> for one that a newer version
+    /// of SmcDr has written or that needs a key which is not given, and that can be restored with it.
     /// </summary>
     public required string State { get; init; }
 

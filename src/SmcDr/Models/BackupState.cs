@@ -14,4 +14,7 @@ public enum BackupState
 
     /// <summary>Its marker is there and cannot be believed.</summary>
     Damaged,
+
+    /// <summary>A newer version of SmcDr wrote it, or it needs a key that is not given: not here, and for all that is known elsewhere.</summary>
+    Unreadable,
 }

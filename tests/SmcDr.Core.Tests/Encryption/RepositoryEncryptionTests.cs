@@ -173,7 +173,7 @@ public sealed class RepositoryEncryptionTests(MotoServer moto) : IDisposable
     }
 
     [Fact]
-    public async Task ListBackupsAsync_MarkerOfAnotherRepository_IsShownAsDamagedAndHidesNothing()
+    public async Task ListBackupsAsync_MarkerOfAnotherRepository_IsShownAsUnreadableAndHidesNothing()
     {
         RepositoryKeySource key = NewKey();
         Repository repository = await Repository.OpenOrCreateAsync(_store, key, default);
@@ -190,7 +190,7 @@ public sealed class RepositoryEncryptionTests(MotoServer moto) : IDisposable
             entries.Add(entry);
         }
 
-        Assert.Equal(["Damaged", "Complete"], entries.Select(static entry => entry.ToInfo("here").State));
+        Assert.Equal(["Unreadable", "Complete"], entries.Select(static entry => entry.ToInfo("here").State));
         Assert.Equal(SmcErrorCode.KeyMissing, entries[0].Problem!.Code);
     }
 

@@ -73,6 +73,8 @@ internal sealed class FakeApiServer : IAsyncDisposable
         }
 
         await Task.WhenAll(left);
+        // Or Close would bind the address once more to take it out again (HttpEndPointManager.GetEPListener), and by now it may be another test's.
+        _listener.Prefixes.Clear();
         _listener.Close();
     }
 

@@ -72,6 +72,25 @@ public sealed class ObjectiveMetricsTests
     }
 
     [Fact]
+    public async Task RunAsync_AddressThatIsTakenByAnotherBeforeTheEnd_EndsAllTheSame()
+    {
+        using CancellationTokenSource stop = new();
+        TaskCompletionSource<Uri> started = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        TaskCompletionSource<IReadOnlyList<ObjectiveResult>> measured = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        MetricsServer server = new("orders", _ => measured.Task, TimeSpan.FromMilliseconds(5), NullObserver.Instance);
+        Task running = server.RunAsync(new IPEndPoint(IPAddress.Loopback, 0), started.SetResult, stop.Token);
+        int port = (await started.Task).Port;
+
+        // It listens no more at once, and ends when the measurement does.
+        await stop.CancelAsync();
+        using TcpListener other = new(IPAddress.Loopback, port);
+        other.Start();
+        measured.SetResult([Sample()]);
+
+        await running;
+    }
+
+    [Fact]
     public async Task RunAsync_Scrapes_GetTheLastMeasurementAndFailuresAreSeen()
     {
         bool fails = false;

@@ -67,6 +67,8 @@ public sealed class RepositoryTests : IDisposable
 
         Assert.Equal([newer, known], entries.Select(static entry => entry.Id));
         Assert.Equal([false, true], entries.Select(static entry => entry.IsComplete));
+        // Not "Damaged": those are what an operator removes.
+        Assert.Equal(["Unreadable", "Complete"], entries.Select(static entry => entry.ToInfo("here").State));
         RecordingObserver observer = new();
         entries.ForEach(entry => entry.Warn(observer));
         Assert.Contains(newer, Assert.Single(observer.Warnings), StringComparison.Ordinal);
