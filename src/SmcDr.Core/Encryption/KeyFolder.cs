@@ -271,8 +271,7 @@ internal sealed partial class KeyFolder(IObjectStore store, Guid repositoryId)
                         "find out who removes objects there, and take this one from a copy.");
                 }
             }
-            catch (SmcException exception) when (SmcErrors.IsDamage(exception.Code) ||
-                exception.Code is SmcErrorCode.KeyMissing or SmcErrorCode.RepositoryFormatUnknown)
+            catch (SmcException exception) when (Repository.IsUnreadable(exception))
             {
                 bool isKnown = key.Id == rootKeyId || wrappedTimeOf is not null;
                 if (isKnown && key.Id != rootKeyId)

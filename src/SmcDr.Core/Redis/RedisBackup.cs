@@ -334,7 +334,7 @@ public static class RedisBackup
                     }
                 }
             }
-            catch (SmcException e) when (SmcErrors.IsDamage(e.Code) || e.Code is SmcErrorCode.RepositoryFormatUnknown or SmcErrorCode.KeyMissing)
+            catch (SmcException e) when (Repository.IsUnreadable(e))
             {
                 // A backup of the database that is damaged is no reason to have none of Redis.
                 observer.Warning($"How far the backup lies from that of the database is not known: {e.Message}");

@@ -53,7 +53,7 @@ internal sealed class BackupFolder
                 result.Claim = await repository.TryReadDocumentAsync(
                     RepositoryKeys.Started(component, id), RepositoryJson.Default.BackupStart, cancellationToken).ConfigureAwait(false);
             }
-            catch (SmcException e) when (BackupInventory.IsDamage(e))
+            catch (SmcException e) when (Repository.IsUnreadable(e))
             {
                 // There is a claim, and what it says is lost: it may build on anything.
             }

@@ -52,7 +52,7 @@ internal sealed class BackupInventory
                         complete[id] = header;
                     }
                 }
-                catch (SmcException e) when (IsDamage(e))
+                catch (SmcException e) when (Repository.IsUnreadable(e))
                 {
                     damaged[id] = e;
                 }
@@ -67,9 +67,6 @@ internal sealed class BackupInventory
             .ConfigureAwait(false);
         return new BackupInventory(component, complete, damaged, open);
     }
-
-    /// <summary>Whether a failure is of one object, and says nothing of the others.</summary>
-    internal static bool IsDamage(SmcException e) => Repository.IsUnreadable(e);
 
     private static async Task<List<string>> ListIdsAsync(Repository repository, Component component, CancellationToken cancellationToken)
     {

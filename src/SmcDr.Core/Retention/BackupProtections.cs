@@ -269,7 +269,7 @@ public sealed class BackupProtections
             protection = await _repository.TryReadDocumentAsync(key, RetentionJson.Default.BackupProtection, cancellationToken)
                 .ConfigureAwait(false);
         }
-        catch (SmcException e) when (BackupInventory.IsDamage(e))
+        catch (SmcException e) when (Repository.IsUnreadable(e))
         {
             // Somebody wanted it kept; for how long is lost. So it is held until somebody looks.
             return new ProtectionState([$"its protection '{key}' cannot be read"], null, [key]) { Unreadable = [key] };

@@ -105,7 +105,7 @@ internal sealed class PackNeeds
                 _packs.UnionWith(manifest.Packs.Select(static pack => (pack.BackupId, pack.Number)));
             }
         }
-        catch (SmcException e) when (BackupInventory.IsDamage(e) || e.Code is SmcErrorCode.ObjectNotFound or SmcErrorCode.BackupNotFound
+        catch (SmcException e) when (Repository.IsUnreadable(e) || e.Code is SmcErrorCode.ObjectNotFound or SmcErrorCode.BackupNotFound
             or SmcErrorCode.BackupIncomplete)
         {
             Add(id, $"which packs the backup '{id}' uses cannot be found out: {e.Message.TrimEnd('.')}", e);

@@ -320,7 +320,7 @@ public sealed class WalArchive
             {
                 items[i] = await LoadItemAsync(choices[i], size, token).ConfigureAwait(false);
             }
-            catch (SmcException e) when (endsAtUnreadable && IsUnreadable(e))
+            catch (SmcException e) when (endsAtUnreadable && Repository.IsUnreadable(e))
             {
                 unreadable[i] = e;
             }
@@ -374,7 +374,7 @@ public sealed class WalArchive
             {
                 return (await ReadHeadAsync(key, info, cancellationToken).ConfigureAwait(false)).Head.WalSegmentSize;
             }
-            catch (SmcException e) when (IsUnreadable(e))
+            catch (SmcException e) when (Repository.IsUnreadable(e))
             {
                 unreadable = e;
             }
@@ -440,8 +440,6 @@ public sealed class WalArchive
 
         return scanner;
     }
-
-    private static bool IsUnreadable(SmcException error) => Repository.IsUnreadable(error);
 
     private static ParallelOptions Options(CancellationToken cancellationToken) =>
         new() { MaxDegreeOfParallelism = ParallelReads, CancellationToken = cancellationToken };
