@@ -10,8 +10,10 @@ namespace SmcDr.Core.Tests.Dns;
 /// </summary>
 internal sealed class ScriptedDnsServer : IAsyncDisposable
 {
+    private const int PortAttempts = 20;
+
     private readonly CancellationTokenSource _stop = new();
-    private readonly UdpClient _udp = new(new IPEndPoint(IPAddress.Loopback, 0));
+    private readonly UdpClient _udp;
     private readonly TcpListener _tcp;
     private readonly Func<byte[], bool, IEnumerable<byte[]>> _answer;
     private readonly Task _serving;
@@ -21,8 +23,7 @@ internal sealed class ScriptedDnsServer : IAsyncDisposable
     public ScriptedDnsServer(Func<byte[], bool, IEnumerable<byte[]>> answer)
     {
         _answer = answer;
-        _tcp = new TcpListener(IPAddress.Loopback, Address.Port);
-        _tcp.Start();
+        (_udp, _tcp) = Listen();
         _serving = Task.WhenAll(ServeUdpAsync(), ServeTcpAsync());
     }
 
@@ -61,6 +62,26 @@ internal sealed class ScriptedDnsServer : IAsyncDisposable
         _udp.Dispose();
         await _serving;
         _stop.Dispose();
+    }
+
+    /// <summary>A port that is free for UDP may be somebody's for TCP.</summary>
+    private static (UdpClient Udp, TcpListener Tcp) Listen()
+    {
+        for (int attempt = 1; ; attempt++)
+        {
+            UdpClient udp = new(new IPEndPoint(IPAddress.Loopback, 0));
+            TcpListener tcp = new((IPEndPoint)udp.Client.LocalEndPoint!);
+            try
+            {
+                tcp.Start();
+                return (udp, tcp);
+            }
+            catch (SocketException) when (attempt < PortAttempts)
+            {
+                udp.Dispose();
+                tcp.Dispose();
+            }
+        }
     }
 
     private async Task ServeUdpAsync()

@@ -2,13 +2,16 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using SmcDr.Core.Kubernetes;
+using SmcDr.Core.Tests.Fixtures;
 
 namespace SmcDr.Core.Tests.Kubernetes;
 
 /// <summary>An API server that answers what a test tells it to: for what a real one does seldom.</summary>
 internal sealed class FakeApiServer : IAsyncDisposable
 {
-    private readonly HttpListener _listener = new();
+    private const int PortAttempts = 20;
+
+    private readonly HttpListener _listener;
     private readonly Func<HttpListenerContext, string, Task> _answer;
     private readonly List<string> _requests = [];
     private readonly List<Task> _work = [];
@@ -18,14 +21,7 @@ internal sealed class FakeApiServer : IAsyncDisposable
     public FakeApiServer(Func<HttpListenerContext, string, Task> answer)
     {
         _answer = answer;
-        using (TcpListener free = new(IPAddress.Loopback, 0))
-        {
-            free.Start();
-            Port = ((IPEndPoint)free.LocalEndpoint).Port;
-        }
-
-        _listener.Prefixes.Add($"http://127.0.0.1:{Port}/");
-        _listener.Start();
+        (_listener, Port) = Listen();
         _serving = ServeAsync();
     }
 
@@ -76,6 +72,26 @@ internal sealed class FakeApiServer : IAsyncDisposable
         // Or Close would bind the address once more to take it out again (HttpEndPointManager.GetEPListener), and by now it may be another test's.
         _listener.Prefixes.Clear();
         _listener.Close();
+    }
+
+    private static (HttpListener Listener, int Port) Listen()
+    {
+        for (int attempt = 1; ; attempt++)
+        {
+            int port = PostgresServer.FreePort();
+            HttpListener listener = new();
+            listener.Prefixes.Add($"http://127.0.0.1:{port}/");
+            try
+            {
+                listener.Start();
+                return (listener, port);
+            }
+            catch (Exception e) when ((e is HttpListenerException or SocketException) && attempt < PortAttempts)
+            {
+                // Between choosing the port and the bind somebody else may have taken it.
+                listener.Close();
+            }
+        }
     }
 
     private async Task ServeAsync()
